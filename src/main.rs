@@ -1,0 +1,2 @@
+//! The seismix command.
+fn main() {}
