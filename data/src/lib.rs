@@ -1,1 +1,11 @@
-//! seismix-data
+#![doc = include_str!("../README.md")]
+
+pub mod error;
+pub mod id;
+pub mod segment;
+pub mod time;
+
+pub use error::{Error, Result};
+pub use id::{StationKey, StreamId};
+pub use segment::{Anchor, Encoding, Quality, Samples, Segment};
+pub use time::TimeSpan;

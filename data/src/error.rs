@@ -1,0 +1,123 @@
+//! The error of reading, indexing and writing records.
+
+use std::io;
+use std::path::PathBuf;
+
+/// Result with this crate's [`enum@Error`].
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// What can go wrong with records and archives, and where.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The operating system refused to read or write.
+    #[error("cannot {action} `{}`: {source}", path.display())]
+    Io {
+        /// What was tried, as a verb: `read`, `write`, `list`.
+        action: &'static str,
+        /// The file or folder.
+        path: PathBuf,
+        /// The system's reason.
+        source: io::Error,
+    },
+    /// Writing records to a stream failed.
+    #[error("cannot write records: {0}")]
+    Write(#[from] io::Error),
+    /// Nothing in the file decodes as miniSEED.
+    #[error("`{}` at byte {offset}: {reason}", path.display())]
+    NoRecords {
+        /// The file.
+        path: PathBuf,
+        /// Byte at which the first fault was found.
+        offset: u64,
+        /// What was found there instead of a record.
+        reason: String,
+    },
+    /// A path argument matches nothing.
+    #[error(
+        "no file matches `{argument}`: give an SDS archive, a folder, a file or a glob that exists"
+    )]
+    NoSuchPath {
+        /// The argument as given.
+        argument: String,
+    },
+    /// A glob that cannot be parsed.
+    #[error("`{argument}` is no valid glob: {reason}")]
+    Glob {
+        /// The argument as given.
+        argument: String,
+        /// The parser's reason.
+        reason: String,
+    },
+    /// A stream identifier or selector that cannot be understood.
+    #[error("`{text}` is no {expected}")]
+    Id {
+        /// The text as given.
+        text: String,
+        /// What was expected, with an example.
+        expected: &'static str,
+    },
+    /// A time that cannot be understood or represented.
+    #[error("`{text}` is no time: {reason}; write it as 2019-06-05T00:00:00.010Z")]
+    Time {
+        /// The text as given.
+        text: String,
+        /// What is wrong with it.
+        reason: &'static str,
+    },
+    /// Samples that the chosen encoding or record length cannot hold.
+    #[error("cannot write {id} as {encoding}: {reason}")]
+    Encode {
+        /// The stream.
+        id: String,
+        /// Name of the encoding.
+        encoding: String,
+        /// What does not fit, and what would.
+        reason: String,
+    },
+    /// A request that makes no sense for this archive.
+    #[error("{0}")]
+    Request(String),
+}
+
+impl Error {
+    /// An [`Error::Io`] for `map_err`.
+    pub fn io(action: &'static str, path: impl Into<PathBuf>) -> impl FnOnce(io::Error) -> Self {
+        let path = path.into();
+        move |source| Self::Io {
+            action,
+            path,
+            source,
+        }
+    }
+
+    /// Byte offset in the file, where the error has one.
+    pub fn offset(&self) -> Option<u64> {
+        match self {
+            Self::NoRecords { offset, .. } => Some(*offset),
+            _ => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn texts_name_the_place() {
+        let error = Error::NoRecords {
+            path: "a/b.mseed".into(),
+            offset: 512,
+            reason: "no record header".into(),
+        };
+        assert_eq!(
+            error.to_string(),
+            "`a/b.mseed` at byte 512: no record header"
+        );
+        assert_eq!(error.offset(), Some(512));
+        let error = Error::io("read", "x")(io::Error::other("boom"));
+        assert_eq!(error.to_string(), "cannot read `x`: boom");
+        assert_eq!(error.offset(), None);
+    }
+}
