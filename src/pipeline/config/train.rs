@@ -1,0 +1,90 @@
+//! Settings of the model and its training.
+
+use clap::ValueEnum;
+use serde::{Deserialize, Serialize};
+
+use super::display_as_value;
+
+/// A set of sizes for the model and its training.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, ValueEnum, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Preset {
+    /// Trains in minutes on two cores; features free of amplitude, started from k-means.
+    Compact,
+    /// The paper's sizes, features and cold start.
+    Paper,
+}
+
+/// Where the model is trained.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, ValueEnum, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Device {
+    /// The processor.
+    Cpu,
+    /// A graphics card through wgpu.
+    Wgpu,
+    /// An NVIDIA graphics card.
+    Cuda,
+}
+
+display_as_value!(Preset, Device);
+
+/// The model and its training.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct TrainConfig {
+    /// The preset that the other fields started from; it also chooses the features and the start.
+    pub preset: Preset,
+    /// Clusters K a scale.
+    pub clusters: usize,
+    /// Latent dimensions a scale.
+    pub latent: usize,
+    /// Width of the hidden layers.
+    pub hidden: usize,
+    /// Hidden layers.
+    pub layers: usize,
+    /// Passes over the training windows.
+    pub epochs: usize,
+    /// Windows a step.
+    pub batch: usize,
+    /// Adam's step size at the start.
+    pub learning_rate: f64,
+    /// Where to train.
+    pub device: Device,
+}
+
+impl TrainConfig {
+    /// The sizes of a preset.
+    pub const fn preset(preset: Preset) -> Self {
+        match preset {
+            Preset::Compact => Self {
+                preset,
+                clusters: 9,
+                latent: 8,
+                hidden: 64,
+                layers: 2,
+                epochs: 24,
+                batch: 128,
+                learning_rate: 5e-3,
+                device: Device::Cpu,
+            },
+            Preset::Paper => Self {
+                preset,
+                clusters: 9,
+                latent: 32,
+                hidden: 1024,
+                layers: 4,
+                epochs: 1000,
+                batch: 16_384,
+                learning_rate: 1e-3,
+                device: Device::Cpu,
+            },
+        }
+    }
+}
+
+impl Default for TrainConfig {
+    fn default() -> Self {
+        Self::preset(Preset::Compact)
+    }
+}
