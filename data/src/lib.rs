@@ -3,6 +3,7 @@
 pub mod error;
 pub mod id;
 pub mod segment;
+pub mod store;
 pub mod time;
 
 pub use error::{Error, Result};

@@ -1,0 +1,514 @@
+//! `clusters.csv`: one row a window and scale.
+//!
+//! Header: `starttime,endtime,scale,cluster,probability,p0,p1,...,id`. Times are ISO 8601 UTC; `endtime` is that of the
+//! last sample; `scale` counts samples; `probability` is that of `cluster`; `id` is `NET.STA.LOC.BAND`. Probabilities are
+//! written with the fewest digits that read back as the same f32.
+
+use std::fs::File;
+use std::io::{BufWriter, Write};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use ndarray::{Array2, ArrayView1};
+
+use super::StoreError;
+use super::publish::publish;
+use crate::time::{format_utc, parse_utc};
+
+/// More clusters than this in a header are a mistake.
+const MAX_CLUSTERS: usize = 100_000;
+
+/// One row without its p-columns.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ClusterRow {
+    /// First sample, ns since 1970 UTC.
+    pub start_ns: i64,
+    /// Last sample, ns since 1970 UTC.
+    pub end_ns: i64,
+    /// Samples in the window.
+    pub scale: usize,
+    /// The window's cluster, counted from 0.
+    pub cluster: usize,
+    /// Probability of `cluster`, 0 to 1.
+    pub probability: f32,
+    /// Station and band, `NET.STA.LOC.BAND`; absent if the table has no such column.
+    pub id: Option<Arc<str>>,
+}
+
+/// A whole table.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ClusterTable {
+    /// The rows, in the order of the file.
+    pub rows: Vec<ClusterRow>,
+    /// `(row, cluster)`; no column if the table has no p-columns.
+    pub probabilities: Array2<f32>,
+}
+
+impl ClusterTable {
+    /// Numbers of the rows of one scale.
+    pub fn rows_of_scale(&self, scale: usize) -> impl Iterator<Item = usize> + '_ {
+        self.rows
+            .iter()
+            .enumerate()
+            .filter(move |(_, row)| row.scale == scale)
+            .map(|(i, _)| i)
+    }
+
+    /// The scales that occur, ascending.
+    #[must_use]
+    pub fn scales(&self) -> Vec<usize> {
+        let mut scales: Vec<usize> = self.rows.iter().map(|row| row.scale).collect();
+        scales.sort_unstable();
+        scales.dedup();
+        scales
+    }
+}
+
+/// Writes a whole table: to a temporary name, synced, renamed.
+///
+/// # Errors
+/// [`StoreError::Invalid`] if rows and probabilities contradict each other, [`StoreError::Io`] if writing fails.
+pub fn write_clusters(path: &Path, table: &ClusterTable) -> Result<(), StoreError> {
+    if table.probabilities.nrows() != table.rows.len() {
+        return Err(StoreError::invalid(format!(
+            "{} rows but probabilities for {}",
+            table.rows.len(),
+            table.probabilities.nrows()
+        )));
+    }
+    ClusterWriter::write(path, table.probabilities.ncols(), |writer| {
+        table
+            .rows
+            .iter()
+            .zip(table.probabilities.rows())
+            .try_for_each(|(row, p)| writer.row(row, p))
+    })
+}
+
+/// Writes a table row by row, for tables that do not fit in memory.
+pub struct ClusterWriter {
+    path: PathBuf,
+    n_clusters: usize,
+    out: BufWriter<File>,
+}
+
+impl ClusterWriter {
+    /// Writes the rows that `rows` hands over, to a temporary name; syncs and renames when it is done.
+    ///
+    /// # Errors
+    /// That of `rows`, or [`StoreError::Io`]; then the old file, if any, stays.
+    pub fn write(
+        path: &Path,
+        n_clusters: usize,
+        rows: impl FnOnce(&mut Self) -> Result<(), StoreError>,
+    ) -> Result<(), StoreError> {
+        publish(path, |temporary| {
+            let file = File::create(temporary).map_err(|e| StoreError::io(path, "writing", e))?;
+            let mut writer = Self {
+                path: path.to_path_buf(),
+                n_clusters,
+                out: BufWriter::new(file),
+            };
+            writer.header()?;
+            rows(&mut writer)?;
+            writer
+                .out
+                .flush()
+                .map_err(|e| StoreError::io(path, "writing", e))
+        })
+    }
+
+    fn header(&mut self) -> Result<(), StoreError> {
+        let columns: String = (0..self.n_clusters).map(|k| format!(",p{k}")).collect();
+        self.line(format_args!(
+            "starttime,endtime,scale,cluster,probability{columns},id\n"
+        ))
+    }
+
+    /// One row and its probabilities, `(cluster,)`.
+    ///
+    /// # Errors
+    /// [`StoreError::Invalid`] if a probability is not in 0 to 1, `cluster` has no column or another value than its
+    /// column, the row ends before it starts or the id needs quotes; [`StoreError::Io`].
+    pub fn row(
+        &mut self,
+        row: &ClusterRow,
+        probabilities: ArrayView1<'_, f32>,
+    ) -> Result<(), StoreError> {
+        let place = || {
+            format!(
+                "the row of {} at scale {}",
+                format_utc(row.start_ns),
+                row.scale
+            )
+        };
+        if probabilities.len() != self.n_clusters {
+            return Err(StoreError::invalid(format!(
+                "{} has {} probabilities for {} clusters",
+                place(),
+                probabilities.len(),
+                self.n_clusters
+            )));
+        }
+        check_row(row, probabilities.iter().copied())
+            .map_err(|reason| StoreError::invalid(format!("{}: {reason}", place())))?;
+        let id = row.id.as_deref().unwrap_or("");
+        if id.contains([',', '"', '\n', '\r']) {
+            return Err(StoreError::invalid(format!(
+                "{}: the id `{id}` is no NET.STA.LOC.BAND",
+                place()
+            )));
+        }
+        let (start, end) = (format_utc(row.start_ns), format_utc(row.end_ns));
+        let columns: String = probabilities.iter().map(|p| format!(",{p}")).collect();
+        self.line(format_args!(
+            "{start},{end},{},{},{}{columns},{id}\n",
+            row.scale, row.cluster, row.probability
+        ))
+    }
+
+    fn line(&mut self, text: std::fmt::Arguments<'_>) -> Result<(), StoreError> {
+        self.out
+            .write_fmt(text)
+            .map_err(|e| StoreError::io(&self.path, "writing", e))
+    }
+}
+
+/// What must hold for each row, written or read.
+fn check_row(
+    row: &ClusterRow,
+    probabilities: impl ExactSizeIterator<Item = f32>,
+) -> Result<(), String> {
+    let n_clusters = probabilities.len();
+    if row.end_ns < row.start_ns {
+        return Err("endtime is before starttime".into());
+    }
+    if row.scale == 0 {
+        return Err("scale is 0; it is the number of samples in the window".into());
+    }
+    if n_clusters > 0 && row.cluster >= n_clusters {
+        return Err(format!(
+            "cluster {} has no column; there are p0 to p{}",
+            row.cluster,
+            n_clusters - 1
+        ));
+    }
+    let mut own = row.probability;
+    for (k, p) in probabilities.enumerate() {
+        if !(0.0..=1.0).contains(&p) {
+            return Err(format!("p{k} is {p}, not between 0 and 1"));
+        }
+        if k == row.cluster {
+            own = p;
+        }
+    }
+    if !(0.0..=1.0).contains(&row.probability) {
+        return Err(format!(
+            "probability is {}, not between 0 and 1",
+            row.probability
+        ));
+    }
+    if own != row.probability {
+        return Err(format!(
+            "probability is {} but p{} is {own}",
+            row.probability, row.cluster
+        ));
+    }
+    Ok(())
+}
+
+/// Where the columns are; -1 in spirit is `None`.
+struct Columns {
+    start: usize,
+    end: usize,
+    scale: usize,
+    cluster: usize,
+    probability: usize,
+    id: Option<usize>,
+    p: Vec<usize>,
+}
+
+impl Columns {
+    fn of(header: &csv::StringRecord) -> Result<Self, String> {
+        let position = |name: &str| header.iter().position(|column| column == name);
+        let need = |name: &str| {
+            position(name).ok_or_else(|| format!("there is no column `{name}`; the header begins with starttime,endtime,scale,cluster,probability"))
+        };
+        let mut p = Vec::new();
+        while let Some(column) = position(&format!("p{}", p.len())) {
+            p.push(column);
+            if p.len() > MAX_CLUSTERS {
+                return Err(format!("more than {MAX_CLUSTERS} clusters"));
+            }
+        }
+        Ok(Self {
+            start: need("starttime")?,
+            end: need("endtime")?,
+            scale: need("scale")?,
+            cluster: need("cluster")?,
+            probability: need("probability")?,
+            id: position("id"),
+            p,
+        })
+    }
+
+    fn parse(
+        &self,
+        record: &csv::StringRecord,
+        ids: &mut Vec<Arc<str>>,
+        p: &mut Vec<f32>,
+    ) -> Result<ClusterRow, String> {
+        let field = |i: usize| {
+            record
+                .get(i)
+                .map(str::trim)
+                .ok_or_else(|| "the row is too short".to_string())
+        };
+        let time = |i: usize| parse_utc(field(i)?).map_err(|e| e.to_string());
+        let before = p.len();
+        for (k, column) in self.p.iter().enumerate() {
+            p.push(number(field(*column)?, &format!("p{k}"))?);
+        }
+        let row = ClusterRow {
+            start_ns: time(self.start)?,
+            end_ns: time(self.end)?,
+            scale: number(field(self.scale)?, "scale")?,
+            cluster: number(field(self.cluster)?, "cluster")?,
+            probability: number(field(self.probability)?, "probability")?,
+            id: self
+                .id
+                .map(field)
+                .transpose()?
+                .filter(|id| !id.is_empty())
+                .map(|id| shared(ids, id)),
+        };
+        check_row(&row, p[before..].iter().copied())?;
+        Ok(row)
+    }
+}
+
+fn number<T: std::str::FromStr>(text: &str, name: &str) -> Result<T, String> {
+    text.parse().map_err(|_| format!("`{text}` is no {name}"))
+}
+
+/// One allocation for each different id; neighbouring rows share theirs.
+fn shared(ids: &mut Vec<Arc<str>>, id: &str) -> Arc<str> {
+    if let Some(known) = ids.iter().rev().take(64).find(|known| &***known == id) {
+        return Arc::clone(known);
+    }
+    ids.push(Arc::from(id));
+    ids[ids.len() - 1].clone()
+}
+
+/// Reads a table. Columns are found by name, in any order; others are ignored; the p-columns and `id` may be missing.
+///
+/// # Errors
+/// [`StoreError::Table`] with the line number and what is wrong there, [`StoreError::Io`].
+pub fn read_clusters(path: &Path) -> Result<ClusterTable, StoreError> {
+    let file = File::open(path).map_err(|e| StoreError::io(path, "reading", e))?;
+    let fail = |line: u64, reason: String| StoreError::Table {
+        path: path.to_path_buf(),
+        line,
+        reason,
+    };
+    let mut reader = csv::ReaderBuilder::new()
+        .trim(csv::Trim::Headers)
+        .from_reader(file);
+    let header = reader.headers().map_err(|e| fail(1, csv_reason(&e)))?;
+    let columns = Columns::of(header).map_err(|reason| fail(1, reason))?;
+    let (mut rows, mut p, mut ids) = (Vec::new(), Vec::new(), Vec::new());
+    let mut record = csv::StringRecord::new();
+    loop {
+        let line = reader.position().line();
+        match reader.read_record(&mut record) {
+            Ok(false) => break,
+            Ok(true) => {
+                let line = record.position().map_or(line, csv::Position::line);
+                rows.push(
+                    columns
+                        .parse(&record, &mut ids, &mut p)
+                        .map_err(|reason| fail(line, reason))?,
+                );
+            }
+            Err(e) => {
+                let line = e.position().map_or(line, csv::Position::line);
+                return Err(match e.into_kind() {
+                    csv::ErrorKind::Io(e) => StoreError::io(path, "reading", e),
+                    kind => fail(line, kind_reason(&kind)),
+                });
+            }
+        }
+    }
+    let shape = (rows.len(), columns.p.len());
+    let probabilities = Array2::from_shape_vec(shape, p).map_err(|e| fail(1, e.to_string()))?;
+    Ok(ClusterTable {
+        rows,
+        probabilities,
+    })
+}
+
+fn csv_reason(error: &csv::Error) -> String {
+    kind_reason(error.kind())
+}
+
+fn kind_reason(kind: &csv::ErrorKind) -> String {
+    match kind {
+        csv::ErrorKind::UnequalLengths {
+            expected_len, len, ..
+        } => format!("{len} fields instead of the header's {expected_len}"),
+        csv::ErrorKind::Utf8 { err, .. } => format!("the text is not UTF-8 ({err})"),
+        csv::ErrorKind::Io(e) => format!("reading failed ({e})"),
+        _ => "the line is no CSV".into(),
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::expect_used)]
+mod tests {
+    use super::*;
+
+    fn table(n: usize, k: usize) -> ClusterTable {
+        let probabilities = Array2::from_shape_fn((n, k), |(i, j)| {
+            ((i * 31 + j * 7 + 1) as f32).sin().abs() / 3.0
+        });
+        let rows = (0..n)
+            .map(|i| ClusterRow {
+                start_ns: 1_559_692_800_010_000_000 + i as i64 * 51_200_000_000,
+                end_ns: 1_559_692_800_010_000_000 + i as i64 * 51_200_000_000 + 51_150_000_001,
+                scale: 1024 << (i % 2),
+                cluster: i % k,
+                probability: probabilities[[i, i % k]],
+                id: Some(Arc::from(if i < n / 2 {
+                    "XB.ELYSE.02.BH"
+                } else {
+                    "XX.DEMO..BH"
+                })),
+            })
+            .collect();
+        ClusterTable {
+            rows,
+            probabilities,
+        }
+    }
+
+    fn read_text(text: &str) -> Result<ClusterTable, StoreError> {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("clusters.csv");
+        std::fs::write(&path, text).unwrap();
+        read_clusters(&path)
+    }
+
+    #[test]
+    fn round_trips_to_the_last_bit() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("clusters.csv");
+        let mut table = table(40, 9);
+        table.probabilities[[3, 0]] = f32::MIN_POSITIVE;
+        table.probabilities[[4, 0]] = 1e-45; // the smallest subnormal
+        table.probabilities[[5, 0]] = 1.0 - f32::EPSILON / 2.0;
+        write_clusters(&path, &table).unwrap();
+        assert_eq!(read_clusters(&path).unwrap(), table);
+        assert_eq!(table.scales(), [1024, 2048]);
+        assert_eq!(table.rows_of_scale(2048).count(), 20);
+        let text = std::fs::read_to_string(&path).unwrap();
+        assert!(text.starts_with("starttime,endtime,scale,cluster,probability,p0,p1,p2,p3,p4,p5,p6,p7,p8,id\n2019-06-05T00:00:00.010000000Z,"));
+        assert_eq!(
+            std::fs::read_dir(folder.path()).unwrap().count(),
+            1,
+            "a temporary file was left"
+        );
+    }
+
+    #[test]
+    fn an_empty_table_keeps_its_columns() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("clusters.csv");
+        let table = ClusterTable {
+            rows: vec![],
+            probabilities: Array2::zeros((0, 3)),
+        };
+        write_clusters(&path, &table).unwrap();
+        assert_eq!(read_clusters(&path).unwrap(), table);
+    }
+
+    #[test]
+    fn columns_go_by_name_and_optional_ones_may_be_missing() {
+        let table = read_text("note,scale,cluster,starttime,endtime,probability\r\nx,1024,7,2019-06-05T00:00:00Z,2019-06-05T00:00:51.15Z,0.5\r\n").unwrap();
+        assert_eq!(table.rows[0].cluster, 7);
+        assert_eq!(table.rows[0].id, None);
+        assert_eq!(table.probabilities.dim(), (1, 0));
+    }
+
+    #[test]
+    fn errors_name_the_line_and_the_cure() {
+        let head = "starttime,endtime,scale,cluster,probability,p0,p1\n";
+        let good = "2019-06-05T00:00:00Z,2019-06-05T00:00:51.15Z,1024,0,0.75,0.75,0.25\n";
+        for (row, expected) in [
+            (
+                "2019-06-05T00:00:00Z,2019-06-05T00:00:51.15Z,1024,2,0.75,0.75,0.25\n",
+                "line 3: cluster 2 has no column",
+            ),
+            (
+                "2019-06-05T00:00:00Z,2019-06-04T00:00:51.15Z,1024,0,0.75,0.75,0.25\n",
+                "line 3: endtime is before",
+            ),
+            (
+                "2019-06-05T00:00:00Z,2019-06-05T00:00:51.15Z,1024,0,0.75,NaN,0.25\n",
+                "line 3: p0 is NaN",
+            ),
+            (
+                "2019-06-05T00:00:00Z,2019-06-05T00:00:51.15Z,1024,0,0.75,0.75,1.25\n",
+                "line 3: p1 is 1.25",
+            ),
+            (
+                "2019-06-05T00:00:00Z,2019-06-05T00:00:51.15Z,1024,0,0.7,0.75,0.25\n",
+                "line 3: probability is 0.7 but p0 is 0.75",
+            ),
+            (
+                "2019-06-05T00:00:00Z,2019-06-05T00:00:51.15Z,-1,0,0.75,0.75,0.25\n",
+                "line 3: `-1` is no scale",
+            ),
+            (
+                "yesterday,2019-06-05T00:00:51.15Z,1024,0,0.75,0.75,0.25\n",
+                "line 3: `yesterday` is no time",
+            ),
+            (
+                "2019-06-05T00:00:00Z,1024,0\n",
+                "line 3: 3 fields instead of the header's 7",
+            ),
+        ] {
+            let error = read_text(&format!("{head}{good}{row}"))
+                .unwrap_err()
+                .to_string();
+            assert!(error.contains(expected), "{error}");
+        }
+        let error = read_text("start,end\n").unwrap_err().to_string();
+        assert!(
+            error.contains("line 1: there is no column `starttime`"),
+            "{error}"
+        );
+        assert!(read_text("").unwrap_err().to_string().contains("line 1"));
+    }
+
+    #[test]
+    fn contradictions_are_not_written() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("clusters.csv");
+        for spoil in [
+            (|t: &mut ClusterTable| t.probabilities[[2, 1]] = f32::NAN) as fn(&mut ClusterTable),
+            |t| t.rows[2].cluster = 9,
+            |t| t.rows[2].probability += 0.001,
+            |t| t.rows[2].id = Some(Arc::from("a,b")),
+            |t| t.rows.truncate(3),
+        ] {
+            let mut table = table(6, 3);
+            spoil(&mut table);
+            assert!(write_clusters(&path, &table).is_err());
+        }
+        assert_eq!(
+            std::fs::read_dir(folder.path()).unwrap().count(),
+            0,
+            "something was left behind"
+        );
+    }
+}
