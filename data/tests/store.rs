@@ -1,5 +1,5 @@
 //! FEATURES on disk: round trips, h5py's view, damage, sets.
-#![allow(clippy::unwrap_used, clippy::expect_used)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stderr)]
 
 use std::path::Path;
 use std::process::Command;
@@ -27,6 +27,9 @@ fn index(n: usize) -> Vec<CoefficientRow> {
         })
         .collect()
 }
+
+/// What a test does to a sound day.
+type Spoil = fn(&mut DayFeatures);
 
 /// A day with `blocks` blocks in each segment; the segments are 1000 s apart.
 fn day(day_start_ns: i64, blocks: &[usize], n_coefficients: usize) -> DayFeatures {
@@ -127,7 +130,7 @@ fn a_day_without_windows_or_blocks_is_a_file_that_says_so() {
 fn contradictions_are_not_written() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("x.h5");
-    let spoils: [(&str, fn(&mut DayFeatures)); 8] = [
+    let spoils: [(&str, Spoil); 8] = [
         ("shape", |d| d.time.truncate(39)),
         ("is NaN", |d| d.coefficients[[3, 1, 2, 0]] = f32::NAN),
         ("not on the file's day", |d| {
