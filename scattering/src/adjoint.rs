@@ -1,0 +1,144 @@
+//! Vector-Jacobian product of the scattering covariance, by the same FFTs.
+
+use num_complex::Complex;
+
+use crate::covariance::{ScatteringCovariance, Scratch};
+use crate::error::{Error, check_length};
+use crate::normalization::{Normalization, add_power_gradient, factor};
+use crate::path::{CoefficientKind, CoefficientSet, scattering_paths};
+use crate::real::Real;
+
+impl<F: Real> ScatteringCovariance<F> {
+    /// Gradient with respect to the signal of any real function L of the coefficients: `d_out` `(coefficient, block)`
+    /// holds its gradient g with dL = sum Re(conj(g) d phi) (twice the Wirtinger derivative with respect to conj(phi)),
+    /// `d_signal` `(window_samples,)` is overwritten. d|z| is 0 at z = 0.
+    ///
+    /// # Errors
+    /// As [`process`](Self::process).
+    pub fn adjoint(
+        &self,
+        signal: &[F],
+        d_out: &[Complex<F>],
+        d_signal: &mut [F],
+        scratch: &mut Scratch<F>,
+    ) -> Result<(), Error> {
+        self.check_signal(signal)?;
+        check_length("d_out", d_out.len(), self.output_len())?;
+        check_length("d_signal", d_signal.len(), self.window_samples())?;
+        self.analyze(signal, scratch);
+        scratch.d_layers.clear();
+        scratch.raw.copy_from_slice(d_out);
+        if self.normalization == Normalization::EachPowerSpectrum {
+            self.adjoint_normalization(d_out, scratch);
+        }
+        self.adjoint_measure(scratch);
+        let Scratch {
+            transform,
+            accumulator,
+            layers,
+            d_layers,
+            ..
+        } = scratch;
+        d_layers.backpropagate_second(&self.transform, false, accumulator, transform);
+        d_layers.backpropagate_modulus(layers);
+        d_signal.fill(F::zero());
+        d_layers.backpropagate_first(&self.transform, d_signal, accumulator, transform);
+        Ok(())
+    }
+
+    /// Turns `raw` from gradients of the normalised into gradients of the plain coefficients, and adds what reaches
+    /// the first layer through sigma.
+    fn adjoint_normalization(&self, d_out: &[Complex<F>], scratch: &mut Scratch<F>) {
+        let n_blocks = self.n_blocks();
+        self.fill_sigma(&scratch.layers, &mut scratch.sigma);
+        self.measure_blocks(&scratch.layers, &mut scratch.raw);
+        scratch.d_power.fill(F::zero());
+        for (k, path) in self.paths.iter().enumerate() {
+            let factor = factor(path, &scratch.sigma);
+            let blocks = k * n_blocks..(k + 1) * n_blocks;
+            for (raw, &d_out) in scratch.raw[blocks.clone()].iter_mut().zip(&d_out[blocks]) {
+                let normalized = *raw * factor;
+                add_power_gradient(
+                    path,
+                    &scratch.sigma,
+                    d_out,
+                    normalized,
+                    &mut scratch.d_power,
+                );
+                *raw = d_out * factor;
+            }
+        }
+        let two_over_n = F::of(2.0 / self.window_samples() as f64);
+        for (j, &d_power) in scratch.d_power.iter().enumerate() {
+            let g = d_power * two_over_n;
+            let (re, im) = scratch.layers.first(j);
+            let (to_re, to_im) = scratch.d_layers.first_mut(j);
+            for t in 0..re.len() {
+                to_re[t] += g * re[t];
+                to_im[t] += g * im[t];
+            }
+        }
+    }
+
+    /// Adjoint of `measure_blocks`: from `scratch.raw` into `scratch.d_layers`.
+    fn adjoint_measure(&self, scratch: &mut Scratch<F>) {
+        let (n_blocks, pool) = (self.n_blocks(), self.pool_samples);
+        let scale = F::one() / F::of(pool as f64);
+        let octaves = self.transform.octaves();
+        let Scratch {
+            layers,
+            d_layers,
+            raw,
+            ..
+        } = scratch;
+        for block in 0..n_blocks {
+            let range = block * pool..(block + 1) * pool;
+            let d_raw = &raw[block..];
+            for (k, path) in self
+                .paths
+                .iter()
+                .enumerate()
+                .take_while(|(_, path)| path.kind != CoefficientKind::PowerSpectrum)
+            {
+                let g = d_raw[k * n_blocks].re * scale;
+                match path.kind {
+                    CoefficientKind::Sparsity => {
+                        let row = layers.first_row(path.j1_left);
+                        d_layers.modulus[row][range.clone()]
+                            .iter_mut()
+                            .for_each(|to| *to += g);
+                    }
+                    CoefficientKind::Mean => {
+                        let (to, _) = d_layers.first_mut(octaves);
+                        to[range.clone()].iter_mut().for_each(|to| *to += g);
+                    }
+                    _ => {}
+                }
+            }
+            let products_start = if self.set == CoefficientSet::ScatCov {
+                for (pair, (j1, j2)) in scattering_paths(octaves).enumerate() {
+                    let g = d_raw[(octaves + 1 + pair) * n_blocks].re * scale;
+                    let row = layers.pair_row(j1, j2);
+                    for t in row.start + range.start..row.start + range.end {
+                        let (re, im) = (layers.second_re[t], layers.second_im[t]);
+                        let modulus = (re * re + im * im).sqrt();
+                        if modulus > F::zero() {
+                            d_layers.second_re[t] += g * re / modulus;
+                            d_layers.second_im[t] += g * im / modulus;
+                        }
+                    }
+                }
+                octaves + 1 + octaves * (octaves + 1) / 2
+            } else {
+                octaves + 1
+            };
+            self.correlations.adjoint_same(
+                layers,
+                range,
+                &d_raw[products_start * n_blocks..],
+                n_blocks,
+                d_layers,
+            );
+        }
+    }
+}

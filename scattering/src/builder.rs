@@ -1,0 +1,94 @@
+use std::marker::PhantomData;
+
+use crate::covariance::ScatteringCovariance;
+use crate::error::{Error, parameter};
+use crate::filter_bank::Wavelet;
+use crate::normalization::Normalization;
+use crate::path::CoefficientSet;
+use crate::real::Real;
+use crate::transform::WaveletTransform;
+
+/// Parameters of a [`ScatteringCovariance`]; only [`check`](Self::check)ed ones run.
+#[derive(Debug, Clone)]
+pub struct PlanBuilder<F> {
+    pub(crate) window_samples: usize,
+    pub(crate) octaves: usize,
+    pub(crate) wavelet: Wavelet,
+    pub(crate) coefficients: CoefficientSet,
+    pub(crate) normalization: Normalization,
+    pub(crate) pool_samples: Option<usize>,
+    real: PhantomData<F>,
+}
+
+impl<F: Real> PlanBuilder<F> {
+    pub(crate) fn new(window_samples: usize) -> Self {
+        Self {
+            window_samples,
+            octaves: 8,
+            wavelet: Wavelet::default(),
+            coefficients: CoefficientSet::default(),
+            normalization: Normalization::default(),
+            pool_samples: None,
+            real: PhantomData,
+        }
+    }
+
+    /// Number J of octaves (default 8).
+    #[must_use]
+    #[doc(alias = "J")]
+    pub fn octaves(mut self, octaves: usize) -> Self {
+        self.octaves = octaves;
+        self
+    }
+
+    /// Wavelet family (default Battle-Lemarie).
+    #[must_use]
+    pub fn wavelet(mut self, wavelet: Wavelet) -> Self {
+        self.wavelet = wavelet;
+        self
+    }
+
+    /// Which coefficients (default `scat+cov`).
+    #[must_use]
+    pub fn coefficients(mut self, set: CoefficientSet) -> Self {
+        self.coefficients = set;
+        self
+    }
+
+    /// Normalisation of the first layer (default none).
+    #[must_use]
+    pub fn normalization(mut self, normalization: Normalization) -> Self {
+        self.normalization = normalization;
+        self
+    }
+
+    /// Averages over consecutive blocks of `samples` instead of the whole window; must divide it.
+    #[must_use]
+    pub fn pool(mut self, samples: usize) -> Self {
+        self.pool_samples = Some(samples);
+        self
+    }
+
+    /// Builds the plan.
+    ///
+    /// # Errors
+    /// [`Error::Parameter`] if the window is shorter than 4 samples, the octaves do not fit it, or the pool does
+    /// not divide it.
+    pub fn check(self) -> Result<ScatteringCovariance<F>, Error> {
+        let transform = WaveletTransform::new(self.wavelet, self.octaves, self.window_samples)?;
+        let pool = self.pool_samples.unwrap_or(self.window_samples);
+        if pool == 0 || !self.window_samples.is_multiple_of(pool) {
+            let reason = format!(
+                "give a divisor of the window of {} samples",
+                self.window_samples
+            );
+            return Err(parameter("pool", pool, reason));
+        }
+        Ok(ScatteringCovariance::from_parts(
+            transform,
+            self.coefficients,
+            self.normalization,
+            pool,
+        ))
+    }
+}

@@ -1,0 +1,104 @@
+//! Shared by the tests: repeatable noise and the definition itself as an oracle.
+#![allow(dead_code)]
+
+use std::f64::consts::PI;
+
+use seismix_scattering::{CoefficientKind, Complex, FilterBank, ScatteringPath, Wavelet};
+
+/// Gaussian-like noise (sum of uniforms) from a small congruential generator.
+pub fn noise(n: usize, seed: u64) -> Vec<f64> {
+    let mut state = seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1;
+    let mut uniform = || {
+        state = state
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
+        (state >> 11) as f64 / (1u64 << 53) as f64
+    };
+    (0..n)
+        .map(|_| (0..6).map(|_| uniform()).sum::<f64>() - 3.0)
+        .collect()
+}
+
+/// `W_j x` by direct sums, O(N^2): reflect, transform, multiply, transform back, crop.
+pub fn naive_filter(x: &[f64], j: usize, octaves: usize) -> Vec<Complex<f64>> {
+    let t = x.len();
+    let n = 2 * t;
+    let padded: Vec<f64> = (0..n)
+        .map(|i| if i < t { x[i] } else { x[n - 1 - i] })
+        .collect();
+    let bank = FilterBank::<f64>::new(Wavelet::BattleLemarie, octaves, n).unwrap();
+    let unit = |index: usize| Complex::from_polar(1.0, 2.0 * PI * (index % n) as f64 / n as f64);
+    let filtered: Vec<Complex<f64>> = (0..n)
+        .map(|k| {
+            let weight = if j == octaves {
+                bank.low_pass[k.min(n - k)]
+            } else {
+                let band = &bank.band_pass[j];
+                k.checked_sub(band.first_bin)
+                    .and_then(|i| band.values.get(i))
+                    .copied()
+                    .unwrap_or(0.0)
+            };
+            if weight == 0.0 {
+                return Complex::new(0.0, 0.0);
+            }
+            let spectrum: Complex<f64> = padded
+                .iter()
+                .enumerate()
+                .map(|(i, &v)| unit(i * k).conj() * v)
+                .sum();
+            spectrum * weight
+        })
+        .collect();
+    (0..t)
+        .map(|i| {
+            filtered
+                .iter()
+                .enumerate()
+                .map(|(k, z)| z * unit(i * k))
+                .sum::<Complex<f64>>()
+                / n as f64
+        })
+        .collect()
+}
+
+/// One coefficient of a signal, straight from its definition, averaged over `block`.
+pub fn naive_coefficient(
+    x: &[f64],
+    path: &ScatteringPath,
+    octaves: usize,
+    block: std::ops::Range<usize>,
+) -> Complex<f64> {
+    let first = |j: usize| naive_filter(x, j, octaves);
+    let second = |j1: usize| {
+        let modulus: Vec<f64> = first(j1).iter().map(|z| z.norm()).collect();
+        naive_filter(&modulus, path.j2.unwrap(), octaves)
+    };
+    let real = |values: Vec<f64>| {
+        values
+            .into_iter()
+            .map(|v| Complex::new(v, 0.0))
+            .collect::<Vec<_>>()
+    };
+    let product = |a: Vec<Complex<f64>>, b: Vec<Complex<f64>>| {
+        a.iter()
+            .zip(&b)
+            .map(|(a, b)| a * b.conj())
+            .collect::<Vec<_>>()
+    };
+    let series = match path.kind {
+        CoefficientKind::Sparsity => real(first(path.j1_left).iter().map(|z| z.norm()).collect()),
+        CoefficientKind::Mean => first(octaves),
+        CoefficientKind::Scattering => {
+            real(second(path.j1_left).iter().map(|z| z.norm()).collect())
+        }
+        CoefficientKind::PowerSpectrum => product(first(path.j1_left), first(path.j1_left)),
+        CoefficientKind::PhaseEnvelope => {
+            product(first(path.j1_left), second(path.j1_right.unwrap()))
+        }
+        CoefficientKind::Envelope => product(second(path.j1_left), second(path.j1_right.unwrap())),
+        _ => unreachable!(),
+    };
+    let n = block.len() as f64;
+    series[block].iter().sum::<Complex<f64>>() / n
+}

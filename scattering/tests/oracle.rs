@@ -1,0 +1,197 @@
+//! The plans against the definition in direct sums, and properties that follow from the definition.
+#![allow(clippy::unwrap_used, clippy::expect_used, missing_docs)]
+
+mod common;
+
+use common::{naive_coefficient, noise};
+use seismix_scattering::{
+    BlockTransform, CoefficientKind, CoefficientSet, Complex, Error, Normalization,
+    ScatteringCovariance,
+};
+
+#[test]
+fn every_coefficient_of_short_windows() {
+    for (t, octaves) in [(40, 3), (37, 3), (64, 4)] {
+        let x = noise(t, t as u64);
+        let plan = ScatteringCovariance::<f64>::plan(t)
+            .octaves(octaves)
+            .check()
+            .unwrap();
+        let phi = plan.process_vec(&x).unwrap();
+        let largest = phi.iter().map(|z| z.norm()).fold(0.0, f64::max);
+        for (path, ours) in plan.paths().iter().zip(&phi) {
+            let oracle = naive_coefficient(&x, path, octaves, 0..t);
+            // Direct sums of N terms lose about N eps.
+            assert!(
+                (ours - oracle).norm() <= 1e-13 * largest,
+                "T {t} {path:?}: {ours} against {oracle}"
+            );
+        }
+    }
+}
+
+#[test]
+fn blocks_of_a_short_run_are_means_of_the_whole() {
+    let (t, octaves, block) = (96, 3, 16);
+    let run = noise(t, 11);
+    let blocks = BlockTransform::<f64>::plan(block)
+        .octaves(octaves)
+        .check::<f64>()
+        .unwrap();
+    let mut out = vec![Complex::new(f64::NAN, 0.0); 4 * blocks.paths().len()];
+    blocks.process(&run, 24, 4, &mut out).unwrap();
+    for (b, out) in out.chunks_exact(blocks.paths().len()).enumerate() {
+        for (path, ours) in blocks.paths().iter().zip(out) {
+            let start = 24 + b * block;
+            let oracle = naive_coefficient(&run, path, octaves, start..start + block);
+            assert!((ours - oracle).norm() <= 1e-12, "block {b} {path:?}");
+        }
+    }
+}
+
+/// Chunks see their true neighbours: block averages of a long run agree with one transform of all of it.
+#[test]
+fn chunks_agree_with_one_transform_of_the_whole() {
+    let n = 200_000;
+    let run = noise(n, 12);
+    let (octaves, block) = (8, 256);
+    let blocks = BlockTransform::<f64>::plan(block)
+        .octaves(octaves)
+        .check::<f64>()
+        .unwrap();
+    let n_blocks = n / block - 8;
+    let n_paths = blocks.paths().len();
+    let mut out = vec![Complex::new(0.0, 0.0); n_blocks * n_paths];
+    blocks.process(&run, 512, n_blocks, &mut out).unwrap();
+    let used = (n / block) * block;
+    // One plan over the whole run (its end reflected at `used`; the last blocks are left out of the comparison).
+    let whole = ScatteringCovariance::<f64>::plan(used)
+        .octaves(octaves)
+        .pool(block)
+        .check()
+        .unwrap();
+    let reference = whole.process_vec(&run[..used]).unwrap();
+    let mut worst = 0.0_f64;
+    for (k, path) in blocks.paths().iter().enumerate() {
+        let row = &reference[k * whole.n_blocks()..(k + 1) * whole.n_blocks()];
+        let largest = row.iter().map(|z| z.norm()).fold(0.0, f64::max);
+        let natural = if path.kind == CoefficientKind::PhaseEnvelope
+            || path.kind == CoefficientKind::Envelope
+        {
+            1e-3_f64.max(largest)
+        } else {
+            largest
+        };
+        for b in 0..n_blocks - 32 {
+            worst = worst.max((out[b * n_paths + k] - row[b + 2]).norm() / natural);
+        }
+    }
+    // Cut side lobes make the filters fall off slowly; 8192 samples of context leave 6e-6 (measured).
+    assert!(worst < 2e-5, "{worst:e}");
+}
+
+#[test]
+fn scaling_time_reversal_and_idempotence() {
+    let t = 512;
+    let x = noise(t, 20);
+    let plan = ScatteringCovariance::<f64>::plan(t)
+        .octaves(6)
+        .check()
+        .unwrap();
+    let phi = plan.process_vec(&x).unwrap();
+    let largest = phi.iter().map(|z| z.norm()).fold(0.0, f64::max);
+    let scaled = plan
+        .process_vec(&x.iter().map(|v| -3.0 * v).collect::<Vec<_>>())
+        .unwrap();
+    let reversed = plan
+        .process_vec(&x.iter().rev().copied().collect::<Vec<_>>())
+        .unwrap();
+    for ((path, phi), (scaled, reversed)) in plan
+        .paths()
+        .iter()
+        .zip(&phi)
+        .zip(scaled.iter().zip(&reversed))
+    {
+        let factor = match path.kind {
+            CoefficientKind::Sparsity | CoefficientKind::Scattering => 3.0,
+            CoefficientKind::Mean => -3.0,
+            CoefficientKind::PhaseEnvelope => -9.0,
+            _ => 9.0,
+        };
+        assert!(
+            (scaled - phi * factor).norm() <= 1e-12 * largest,
+            "{path:?}"
+        );
+        assert!(
+            (reversed - phi.conj()).norm() <= 1e-12 * largest,
+            "{path:?}"
+        );
+    }
+    let normalized = ScatteringCovariance::<f64>::plan(t)
+        .octaves(6)
+        .normalization(Normalization::EachPowerSpectrum)
+        .check()
+        .unwrap();
+    let a = normalized.process_vec(&x).unwrap();
+    for (path, z) in normalized.paths().iter().zip(&a) {
+        if path.kind == CoefficientKind::PowerSpectrum {
+            assert!((z.re - 1.0).abs() < 1e-13, "{path:?}: {z}");
+        }
+    }
+    let b = normalized
+        .process_vec(&x.iter().map(|v| 1e-6 * v).collect::<Vec<_>>())
+        .unwrap();
+    assert!(a.iter().zip(&b).all(|(a, b)| (a - b).norm() < 1e-12));
+}
+
+#[test]
+fn bad_calls_are_refused_with_a_cure() {
+    let plan = ScatteringCovariance::<f64>::plan(64)
+        .octaves(3)
+        .check()
+        .unwrap();
+    assert!(matches!(
+        plan.process_vec(&[0.0; 63]),
+        Err(Error::Length {
+            found: 63,
+            expected: 64,
+            ..
+        })
+    ));
+    let mut x = vec![0.0; 64];
+    x[10] = f64::NAN;
+    assert!(matches!(
+        plan.process_vec(&x),
+        Err(Error::NotFinite { index: 10, .. })
+    ));
+    assert!(ScatteringCovariance::<f64>::plan(3).check().is_err());
+    assert!(
+        ScatteringCovariance::<f64>::plan(64)
+            .octaves(0)
+            .check()
+            .is_err()
+    );
+    assert!(
+        ScatteringCovariance::<f64>::plan(64)
+            .octaves(30)
+            .check()
+            .is_err()
+    );
+    let error = ScatteringCovariance::<f64>::plan(64)
+        .octaves(3)
+        .pool(7)
+        .check()
+        .err()
+        .unwrap();
+    assert_eq!(
+        error.to_string(),
+        "`pool` is 7: give a divisor of the window of 64 samples"
+    );
+    assert!(
+        ScatteringCovariance::<f64>::plan(64)
+            .octaves(3)
+            .coefficients(CoefficientSet::Cov)
+            .check()
+            .is_ok()
+    );
+}
