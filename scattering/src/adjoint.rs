@@ -1,11 +1,15 @@
 //! Vector-Jacobian product of the scattering covariance, by the same FFTs.
 
+use std::ops::Range;
+
 use num_complex::Complex;
 
-use crate::covariance::{ScatteringCovariance, Scratch};
+use crate::correlation::Correlations;
+use crate::covariance::{ScatteringCovariance, Scratch, measure};
 use crate::error::{Error, check_length};
+use crate::layers::Layers;
 use crate::normalization::{Normalization, add_power_gradient, factor};
-use crate::path::{CoefficientKind, CoefficientSet, scattering_paths};
+use crate::path::{CoefficientSet, scattering_paths};
 use crate::real::Real;
 
 impl<F: Real> ScatteringCovariance<F> {
@@ -83,8 +87,6 @@ impl<F: Real> ScatteringCovariance<F> {
     /// Adjoint of `measure_blocks`: from `scratch.raw` into `scratch.d_layers`.
     fn adjoint_measure(&self, scratch: &mut Scratch<F>) {
         let (n_blocks, pool) = (self.n_blocks(), self.pool_samples);
-        let scale = F::one() / F::of(pool as f64);
-        let octaves = self.transform.octaves();
         let Scratch {
             layers,
             d_layers,
@@ -93,52 +95,113 @@ impl<F: Real> ScatteringCovariance<F> {
         } = scratch;
         for block in 0..n_blocks {
             let range = block * pool..(block + 1) * pool;
-            let d_raw = &raw[block..];
-            for (k, path) in self
-                .paths
-                .iter()
-                .enumerate()
-                .take_while(|(_, path)| path.kind != CoefficientKind::PowerSpectrum)
-            {
-                let g = d_raw[k * n_blocks].re * scale;
-                match path.kind {
-                    CoefficientKind::Sparsity => {
-                        let row = layers.first_row(path.j1_left);
-                        d_layers.modulus[row][range.clone()]
-                            .iter_mut()
-                            .for_each(|to| *to += g);
-                    }
-                    CoefficientKind::Mean => {
-                        let (to, _) = d_layers.first_mut(octaves);
-                        to[range.clone()].iter_mut().for_each(|to| *to += g);
-                    }
-                    _ => {}
-                }
-            }
-            let products_start = if self.set == CoefficientSet::ScatCov {
-                for (pair, (j1, j2)) in scattering_paths(octaves).enumerate() {
-                    let g = d_raw[(octaves + 1 + pair) * n_blocks].re * scale;
-                    let row = layers.pair_row(j1, j2);
-                    for t in row.start + range.start..row.start + range.end {
-                        let (re, im) = (layers.second_re[t], layers.second_im[t]);
-                        let modulus = (re * re + im * im).sqrt();
-                        if modulus > F::zero() {
-                            d_layers.second_re[t] += g * re / modulus;
-                            d_layers.second_im[t] += g * im / modulus;
-                        }
-                    }
-                }
-                octaves + 1 + octaves * (octaves + 1) / 2
-            } else {
-                octaves + 1
-            };
-            self.correlations.adjoint_same(
+            measure_adjoint(
                 layers,
+                self.set,
+                &self.correlations,
                 range,
-                &d_raw[products_start * n_blocks..],
+                &raw[block..],
                 n_blocks,
                 d_layers,
             );
         }
     }
+
+    /// Unnormalised coefficients of finished layers, averaged over the whole window, into `out` `(coefficient,)`;
+    /// for objectives that share layers between several sets of coefficients.
+    ///
+    /// # Errors
+    /// [`Error::Length`] if the layers or `out` differ from the plan.
+    pub fn measure_layers(&self, layers: &Layers<F>, out: &mut [Complex<F>]) -> Result<(), Error> {
+        self.check_layers(layers)?;
+        check_length("out", out.len(), self.paths.len())?;
+        measure(
+            layers,
+            self.set,
+            &self.correlations,
+            0..self.window_samples(),
+            out,
+            1,
+        );
+        Ok(())
+    }
+
+    /// Adjoint of [`measure_layers`](Self::measure_layers): adds to `d_layers`.
+    ///
+    /// # Errors
+    /// As `measure_layers`.
+    pub fn measure_layers_adjoint(
+        &self,
+        layers: &Layers<F>,
+        d_out: &[Complex<F>],
+        d_layers: &mut Layers<F>,
+    ) -> Result<(), Error> {
+        self.check_layers(layers)?;
+        self.check_layers(d_layers)?;
+        check_length("d_out", d_out.len(), self.paths.len())?;
+        measure_adjoint(
+            layers,
+            self.set,
+            &self.correlations,
+            0..self.window_samples(),
+            d_out,
+            1,
+            d_layers,
+        );
+        Ok(())
+    }
+
+    fn check_layers(&self, layers: &Layers<F>) -> Result<(), Error> {
+        check_length("layers", layers.n_samples, self.window_samples())?;
+        check_length(
+            "octaves of layers",
+            layers.octaves,
+            self.transform.octaves(),
+        )
+    }
+}
+
+/// Adjoint of `measure`: adds to the gradients of the layers.
+fn measure_adjoint<F: Real>(
+    layers: &Layers<F>,
+    set: CoefficientSet,
+    correlations: &Correlations,
+    range: Range<usize>,
+    d_out: &[Complex<F>],
+    stride: usize,
+    d_layers: &mut Layers<F>,
+) {
+    let octaves = layers.octaves;
+    let scale = F::one() / F::of(range.len() as f64);
+    let mut k = 0;
+    for j in 0..octaves {
+        let g = d_out[k * stride].re * scale;
+        let row = layers.first_row(j);
+        for to in &mut d_layers.modulus[row][range.clone()] {
+            *to += g;
+        }
+        k += 1;
+    }
+    let g = d_out[k * stride].re * scale;
+    let (low_pass, _) = d_layers.first_mut(octaves);
+    for to in &mut low_pass[range.clone()] {
+        *to += g;
+    }
+    k += 1;
+    if set == CoefficientSet::ScatCov {
+        for (j1, j2) in scattering_paths(octaves) {
+            let g = d_out[k * stride].re * scale;
+            let row = layers.pair_row(j1, j2);
+            for t in row.start + range.start..row.start + range.end {
+                let (re, im) = (layers.second_re[t], layers.second_im[t]);
+                let modulus = (re * re + im * im).sqrt();
+                if modulus > F::zero() {
+                    d_layers.second_re[t] += g * re / modulus;
+                    d_layers.second_im[t] += g * im / modulus;
+                }
+            }
+            k += 1;
+        }
+    }
+    correlations.adjoint_same(layers, range, &d_out[k * stride..], stride, d_layers);
 }

@@ -181,3 +181,55 @@ impl<F: Real> Layers<F> {
         scattering_paths(self.octaves)
     }
 }
+
+/// Arithmetic between layers of the same shape, for objectives that share them.
+impl<F: Real> Layers<F> {
+    /// Sets the first layer to the sum of two; moduli and second layer are left as they were.
+    ///
+    /// # Panics
+    /// If the shapes differ.
+    pub fn set_first_to_sum(&mut self, a: &Self, b: &Self) {
+        assert!(
+            a.same_shape(self) && b.same_shape(self),
+            "layers of different shapes"
+        );
+        for (to, (a, b)) in self
+            .first_re
+            .iter_mut()
+            .zip(a.first_re.iter().zip(&b.first_re))
+        {
+            *to = *a + *b;
+        }
+        for (to, (a, b)) in self
+            .first_im
+            .iter_mut()
+            .zip(a.first_im.iter().zip(&b.first_im))
+        {
+            *to = *a + *b;
+        }
+    }
+
+    /// Adds the first layer of `other`.
+    pub fn add_first(&mut self, other: &Self) {
+        add(&mut self.first_re, &other.first_re);
+        add(&mut self.first_im, &other.first_im);
+    }
+
+    /// Adds everything of `other`.
+    pub fn add(&mut self, other: &Self) {
+        self.add_first(other);
+        add(&mut self.modulus, &other.modulus);
+        add(&mut self.second_re, &other.second_re);
+        add(&mut self.second_im, &other.second_im);
+    }
+
+    fn same_shape(&self, other: &Self) -> bool {
+        self.octaves == other.octaves && self.n_samples == other.n_samples
+    }
+}
+
+fn add<F: Real>(to: &mut [F], from: &[F]) {
+    for (to, from) in to.iter_mut().zip(from) {
+        *to += *from;
+    }
+}

@@ -1,0 +1,42 @@
+use thiserror::Error as ThisError;
+
+/// What a separation can refuse; each text says what to change.
+#[derive(Debug, Clone, PartialEq, ThisError)]
+#[non_exhaustive]
+pub enum Error {
+    /// Fewer than two snippets: their spread, which weighs every term, cannot be had.
+    #[error(
+        "{found} background snippet(s) given, at least 2 are needed to know their spread; give more background"
+    )]
+    TooFewSnippets {
+        /// How many were given.
+        found: usize,
+    },
+    /// A snippet is not as long as the mixture.
+    #[error("snippet {index} has {found} samples, the mixture {expected}; cut all to one length")]
+    SnippetLength {
+        /// Which snippet.
+        index: usize,
+        /// Its length.
+        found: usize,
+        /// The mixture's.
+        expected: usize,
+    },
+    /// A NaN or an infinity in the input.
+    #[error("sample {index} of {what} is not finite; cut the window at such samples")]
+    NotFinite {
+        /// `the mixture` or `snippet 3`.
+        what: String,
+        /// Index of the first such sample.
+        index: usize,
+    },
+    /// All snippets are zero, or constant: nothing can be weighed by them.
+    #[error("the background snippets hold no signal; choose background windows with some")]
+    NoBackground,
+    /// The transform refused its parameters.
+    #[error(transparent)]
+    Scattering(#[from] seismix_scattering::Error),
+    /// The optimiser broke off with an error of its own.
+    #[error("the optimiser failed: {0}")]
+    Optimizer(String),
+}
