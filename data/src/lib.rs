@@ -2,6 +2,7 @@
 
 pub mod error;
 pub mod id;
+pub mod mseed;
 pub mod segment;
 pub mod store;
 pub mod time;

@@ -1,0 +1,23 @@
+//! Reading and writing miniSEED 2 and 3.
+//!
+//! [`read_file`] decodes a whole file, [`read_headers`] walks the headers only, [`write_mseed`] writes miniSEED 2.
+//! What is damaged is skipped and named as a [`Fault`] with its byte offset; what is good comes out.
+
+mod blockette;
+mod decode;
+mod gain_ranged;
+mod header;
+mod header2;
+mod header3;
+mod join;
+mod read;
+mod records;
+mod steim;
+
+pub use header::{RecordError, RecordHeader};
+pub use join::{Piece, join_pieces};
+pub use read::{
+    ChannelSpan, FileContent, FileHeaders, TextRecord, read_bytes, read_file, read_file_selected,
+    read_headers,
+};
+pub use records::{Fault, Item, RecordReader};
