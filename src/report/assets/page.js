@@ -1,0 +1,218 @@
+(function () {
+  "use strict";
+  var root = document.documentElement;
+  root.classList.add("scripted");
+  var all = function (selector, within) { return Array.prototype.slice.call((within || document).querySelectorAll(selector)); };
+  var svgNS = "http" + "://www.w3.org/2000/svg";
+
+  // Scale tabs: one scale at a time.
+  var tabs = all(".tabs button");
+  function showScale(scale) {
+    tabs.forEach(function (b) { b.setAttribute("aria-pressed", String(b.dataset.scale === scale)); });
+    all(".scale").forEach(function (s) { s.classList.toggle("shown", s.dataset.scale === scale); });
+  }
+  tabs.forEach(function (b) { b.addEventListener("click", function () { showScale(b.dataset.scale); }); });
+  if (tabs.length) showScale(tabs[0].dataset.scale);
+
+  // One range or own ranges in the separations.
+  var own = document.getElementById("own-scale");
+  if (own) own.addEventListener("change", function () {
+    document.getElementById("separations").classList.toggle("own-scale", own.checked);
+  });
+  function openTarget() {
+    var target = location.hash.length > 1 && document.getElementById(location.hash.slice(1));
+    if (target && target.tagName === "DETAILS") { target.open = true; target.scrollIntoView(); }
+  }
+  window.addEventListener("hashchange", openTarget);
+  openTarget();
+
+  // The record.
+  var holder = document.getElementById("record-data");
+  if (!holder) return;
+  var panels = JSON.parse(holder.textContent);
+  var marked = null, tip = document.getElementById("tip");
+
+  function decode(text) {
+    var raw = atob(text), bytes = new Uint8Array(raw.length);
+    for (var i = 0; i < raw.length; i++) bytes[i] = raw.charCodeAt(i);
+    var view = new DataView(bytes.buffer), out = new Int16Array(raw.length / 2);
+    for (i = 0; i < out.length; i++) out[i] = view.getInt16(2 * i, true);
+    return out;
+  }
+  function bins(channel) {
+    if (!channel.values) { channel.values = decode(channel.bins); channel.bins = null; }
+    return channel.values;
+  }
+  function two(n) { return (n < 10 ? "0" : "") + n; }
+  function stamp(ms, step) {
+    var t = new Date(ms), text = two(t.getUTCHours()) + ":" + two(t.getUTCMinutes());
+    return step < 60000 ? text + ":" + two(t.getUTCSeconds()) : text;
+  }
+  function full(ms) { return new Date(ms).toISOString().slice(0, 19).replace("T", " "); }
+  function plain(v) {
+    var a = Math.abs(v), text = a >= 1e6 || (a > 0 && a < 1e-3) ? a.toExponential(2) : a >= 100 ? a.toFixed(0) : String(+a.toPrecision(3));
+    if (text.indexOf("e") < 0) text = text.replace(/\B(?=(\d{3})+(?!\d))/g, text.split(".")[0].length > 4 ? "\u202f" : "");
+    return (v < 0 ? "\u2212" : "") + text;
+  }
+  function niceStep(span, about) {
+    var raw = span / about, power = Math.pow(10, Math.floor(Math.log10(raw)));
+    return [1, 2, 5, 10].map(function (m) { return m * power; }).filter(function (s) { return s >= raw * 0.75; })[0];
+  }
+  function timeStep(span, most) {
+    var steps = [1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 10800, 21600, 43200, 86400];
+    for (var i = 0; i < steps.length; i++) if (span / (steps[i] * 1000) < most) return steps[i] * 1000;
+    return 86400000 * Math.ceil(span / 86400000 / most);
+  }
+  function el(name, attributes, text) {
+    var e = document.createElementNS(svgNS, name);
+    for (var key in attributes) e.setAttribute(key, attributes[key]);
+    if (text !== undefined) e.textContent = text;
+    return e;
+  }
+  function box(x, y, w, h) { return "M" + x.toFixed(0) + " " + (y * 10) + "h" + Math.max(1, w).toFixed(0) + "v" + (h * 10) + "h-" + Math.max(1, w).toFixed(0) + "z"; }
+
+  function setUp(figure) {
+    var p = panels[+figure.dataset.panel], svg = figure.querySelector("svg");
+    var from = 0, to = p.span, whole = {};
+    all(".yaxis,.xaxis", svg).forEach(function (g) { whole[g.getAttribute("class") + (g.dataset.i || "")] = g.innerHTML; });
+    all(".wave,.gaps,.strip path", svg).forEach(function (e) { e.whole = e.getAttribute("d"); });
+    function x(ms) { return p.left + p.plot * Math.min(1, Math.max(0, (ms - from) / (to - from))); }
+    function rects(list, y, h) {
+      return list.filter(function (r) { return r[1] > from && r[0] < to; }).map(function (r) {
+        return box(10 * x(r[0]), y, 10 * (x(r[1]) - x(r[0])), h);
+      }).join("");
+    }
+    function wave(c, i) {
+      var v = bins(c), n = v.length / 2, step = p.span / n;
+      var a = Math.max(0, Math.floor(from / step)), b = Math.min(n, Math.ceil(to / step)), count = Math.min(1100, b - a);
+      var columns = [], low = Infinity, high = -Infinity;
+      for (var k = 0; k < count; k++) {
+        var s = a + Math.floor(k * (b - a) / count), e = a + Math.floor((k + 1) * (b - a) / count), lo = Infinity, hi = -Infinity;
+        for (var j = s; j < e; j++) if (v[2 * j] !== -32768) { lo = Math.min(lo, v[2 * j]); hi = Math.max(hi, v[2 * j + 1]); }
+        columns.push([(s + e) / 2 * step, lo, hi]);
+        low = Math.min(low, lo); high = Math.max(high, hi);
+      }
+      if (!(low <= high)) { low = -1; high = 1; }
+      var pad = Math.max(1, (high - low) * 0.08); low -= pad; high += pad;
+      var y = function (value) { return Math.round(10 * (c.y + c.h * (high - value) / (high - low))); };
+      var d = "", open = false;
+      columns.forEach(function (q) {
+        if (q[1] > q[2]) { open = false; return; }
+        var at = (10 * x(q[0])).toFixed(0) + " ";
+        d += (open ? "L" : "M") + at + y(q[1]) + "L" + at + y(q[2]); open = true;
+      });
+      svg.querySelector('.wave[data-i="' + i + '"]').setAttribute("d", d);
+      var g = svg.querySelector('.yaxis[data-i="' + i + '"]'), l = c.centre + low * c.unit, h = c.centre + high * c.unit, t = niceStep(h - l, 3);
+      g.textContent = "";
+      for (var m = Math.ceil(l / t); t > 0 && m * t <= h && m - Math.ceil(l / t) < 9; m++) {
+        var at = c.y + c.h * (h - m * t) / (h - l);
+        g.appendChild(el("line", { "class": "grid", x1: p.left, x2: p.left + p.plot, y1: at, y2: at }));
+        g.appendChild(el("text", { "class": "label", x: p.left - 8, y: at + 3.5, "text-anchor": "end" }, plain(m * t)));
+      }
+    }
+    function mark() {
+      var where = svg.querySelector(".where"), list = [];
+      if (marked) p.strips.forEach(function (s) {
+        if (String(s.scale) === marked[0]) list = list.concat(s.runs.filter(function (r) { return String(r[2]) === marked[1]; }));
+      });
+      var last = p.channels[p.channels.length - 1];
+      where.setAttribute("d", last ? rects(list, p.channels[0].y, last.y + last.h - p.channels[0].y) : "");
+    }
+    function draw() {
+      var zoomed = to - from < p.span;
+      figure.querySelector(".reset").hidden = !zoomed;
+      figure.querySelector(".zoom-state").textContent = zoomed ? full(p.t0 + from) + " to " + full(p.t0 + to) + " UTC" : "";
+      if (!zoomed) {
+        all(".yaxis,.xaxis", svg).forEach(function (g) { g.innerHTML = whole[g.getAttribute("class") + (g.dataset.i || "")]; });
+        all(".wave,.gaps,.strip path", svg).forEach(function (e) { e.setAttribute("d", e.whole); });
+      } else {
+        p.channels.forEach(function (c, i) {
+          wave(c, i);
+          svg.querySelector('.gaps[data-i="' + i + '"]').setAttribute("d", rects(c.gaps, c.y, c.h));
+        });
+        p.strips.forEach(function (s, i) {
+          all('.strip[data-i="' + i + '"] path', svg).forEach(function (path) {
+            path.setAttribute("d", rects(s.runs.filter(function (r) { return String(r[2]) === path.dataset.cluster; }), s.y, s.h));
+          });
+        });
+        var axis = svg.querySelector(".xaxis"), step = timeStep(to - from, 13);
+        axis.textContent = "";
+        for (var t = Math.ceil((p.t0 + from) / step) * step; t <= p.t0 + to; t += step) {
+          var at = x(t - p.t0);
+          axis.appendChild(el("line", { "class": "tick", x1: at, x2: at, y1: p.bottom, y2: p.bottom + 4 }));
+          axis.appendChild(el("text", { "class": "label", x: at, y: p.bottom + 15, "text-anchor": "middle" }, stamp(t, step)));
+        }
+      }
+      mark();
+    }
+    function ms(event) {
+      var r = svg.getBoundingClientRect(), u = (event.clientX - r.left) / r.width * 1200;
+      return from + (to - from) * Math.min(1, Math.max(0, (u - p.left) / p.plot));
+    }
+    var start = null, brush = svg.querySelector(".brush"), cursor = svg.querySelector(".cursor");
+    svg.addEventListener("pointerdown", function (e) { if (e.button === 0 && e.pointerType !== "touch") { start = ms(e); svg.setPointerCapture(e.pointerId); } });
+    svg.addEventListener("pointermove", function (e) {
+      var t = ms(e);
+      cursor.setAttribute("x1", x(t)); cursor.setAttribute("x2", x(t));
+      if (start !== null) {
+        brush.setAttribute("x", x(Math.min(start, t))); brush.setAttribute("width", x(Math.max(start, t)) - x(Math.min(start, t)));
+      }
+      hint(e, t);
+    });
+    svg.addEventListener("pointerup", function (e) {
+      if (start === null) return;
+      var a = Math.min(start, ms(e)), b = Math.max(start, ms(e));
+      start = null; brush.setAttribute("width", 0);
+      if (x(b) - x(a) > 6) { b = Math.min(p.span, Math.max(b, a + 20000)); a = Math.max(0, Math.min(a, b - 20000)); from = a; to = b; draw(); return; }
+      var hit = e.target.dataset && e.target.dataset.cluster !== undefined && e.target;
+      var under = document.elementFromPoint(e.clientX, e.clientY);
+      if (!hit && under && under.dataset && under.dataset.cluster !== undefined) hit = under;
+      if (hit) choose(hit.dataset.scale, hit.dataset.cluster);
+    });
+    svg.addEventListener("pointercancel", function () { start = null; brush.setAttribute("width", 0); });
+    svg.addEventListener("pointerleave", function () { tip.hidden = true; cursor.setAttribute("x1", -9); cursor.setAttribute("x2", -9); });
+    function reset() { from = 0; to = p.span; draw(); }
+    svg.addEventListener("dblclick", reset);
+    figure.querySelector(".reset").addEventListener("click", reset);
+    function hint(e, t) {
+      tip.textContent = "";
+      var line = function (text, colour, quiet) {
+        var row = document.createElement("div");
+        if (colour !== null) { var i = document.createElement("i"); i.style.background = colour; row.appendChild(i); }
+        if (quiet) row.className = "m";
+        row.appendChild(document.createTextNode(text)); tip.appendChild(row);
+      };
+      line(full(p.t0 + t) + " UTC", null, false);
+      p.channels.forEach(function (c) {
+        var v = bins(c), n = v.length / 2, j = Math.min(n - 1, Math.floor(t / p.span * n));
+        line(c.code + "  " + (v[2 * j] === -32768 ? "gap" : plain(c.centre + v[2 * j] * c.unit) + " to " + plain(c.centre + v[2 * j + 1] * c.unit)), null, true);
+      });
+      p.strips.forEach(function (s) {
+        var r = s.runs.filter(function (r) { return r[0] <= t && t < r[1]; })[0];
+        if (r) line(s.scale + ":" + r[2] + (r[3] >= 0 ? "  p = " + (r[3] / 100).toFixed(2) : ""), "var(--c" + r[2] % 27 + ")", false);
+      });
+      tip.hidden = false;
+      var w = tip.offsetWidth, h = tip.offsetHeight;
+      tip.style.left = Math.max(4, Math.min(e.clientX + 16, window.innerWidth - w - 8)) + "px";
+      tip.style.top = Math.max(4, Math.min(e.clientY + 16, window.innerHeight - h - 8)) + "px";
+    }
+    return mark;
+  }
+  var marks = all("figure.day").map(setUp);
+
+  function choose(scale, cluster) {
+    var same = marked && marked[0] === String(scale) && marked[1] === String(cluster);
+    marked = same ? null : [String(scale), String(cluster)];
+    document.getElementById("record").classList.toggle("marked", !!marked);
+    all("#record [data-cluster]").forEach(function (e) {
+      e.classList.toggle("hit", !!marked && e.dataset.scale === marked[0] && e.dataset.cluster === marked[1]);
+    });
+    marks.forEach(function (m) { m(); });
+  }
+  all(".chip").forEach(function (chip) {
+    chip.addEventListener("click", function () {
+      choose(chip.dataset.scale, chip.dataset.cluster);
+      if (!chip.closest("#record") && marked) document.getElementById("record").scrollIntoView();
+    });
+  });
+})();
