@@ -4,6 +4,7 @@
 //! This crate is the facade: it re-exports the parts and strings them together in [`pipeline`].
 
 pub mod pipeline;
+pub mod report;
 
 pub use seismix_data as data;
 pub use seismix_scattering as scattering;

@@ -150,7 +150,7 @@
       return from + (to - from) * Math.min(1, Math.max(0, (u - p.left) / p.plot));
     }
     var start = null, brush = svg.querySelector(".brush"), cursor = svg.querySelector(".cursor");
-    svg.addEventListener("pointerdown", function (e) { if (e.button === 0 && e.pointerType !== "touch") { start = ms(e); svg.setPointerCapture(e.pointerId); } });
+    svg.addEventListener("pointerdown", function (e) { if (e.button === 0 && e.pointerType !== "touch") { start = ms(e); try { svg.setPointerCapture(e.pointerId); } catch (_) { } } });
     svg.addEventListener("pointermove", function (e) {
       var t = ms(e);
       cursor.setAttribute("x1", x(t)); cursor.setAttribute("x2", x(t));
