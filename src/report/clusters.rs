@@ -69,14 +69,14 @@ fn one_scale(out: &mut String, data: &ReportData, scale: &ScaleReport, unit: &st
         .max()
         .unwrap_or(0);
     out.push_str(
-        "<table class=\"clusters\"><thead><tr><th>Cluster</th><th class=\"n\">windows</th>\
+        "<div class=\"wide\"><table class=\"clusters\"><thead><tr><th>Cluster</th><th class=\"n\">windows</th>\
          <th colspan=\"2\">share</th><th class=\"n\">mean probability</th><th class=\"n\">transient score</th>\
          <th></th></tr></thead><tbody>",
     );
     for cluster in &scale.clusters {
         table_row(out, scale, cluster, total, largest);
     }
-    out.push_str("</tbody></table><div class=\"cards\">");
+    out.push_str("</tbody></table></div><div class=\"cards\">");
     let hours = hours_total(scale);
     let alive = scale
         .clusters

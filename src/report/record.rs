@@ -19,7 +19,6 @@ const WIDTH: f64 = 1200.0;
 pub(crate) const LEFT: f64 = 104.0;
 pub(crate) const PLOT: f64 = WIDTH - LEFT - 6.0;
 const TOP: f64 = 4.0;
-pub(crate) const CHANNEL_HEIGHT: f64 = 58.0;
 const CHANNEL_GAP: f64 = 6.0;
 pub(crate) const STRIP_HEIGHT: f64 = 13.0;
 const STRIP_GAP: f64 = 3.0;
@@ -190,12 +189,21 @@ pub(crate) fn gaps(channel: &ChannelRecord) -> Vec<(i64, i64)> {
         .collect()
 }
 
-pub(crate) fn channel_top(i: usize) -> f64 {
-    TOP + i as f64 * (CHANNEL_HEIGHT + CHANNEL_GAP)
+/// Height of each of `n` channels: one alone has the room of two.
+pub(crate) fn channel_height(n: usize) -> f64 {
+    match n {
+        1 => 122.0,
+        2 => 84.0,
+        _ => 58.0,
+    }
+}
+
+pub(crate) fn channel_top(n: usize, i: usize) -> f64 {
+    TOP + i as f64 * (channel_height(n) + CHANNEL_GAP)
 }
 
 pub(crate) fn strip_top(n_channels: usize, i: usize) -> f64 {
-    channel_top(n_channels) + 1.0 + i as f64 * (STRIP_HEIGHT + STRIP_GAP)
+    channel_top(n_channels, n_channels) + 1.0 + i as f64 * (STRIP_HEIGHT + STRIP_GAP)
 }
 
 /// The last part of an id, such as `BHU`.
@@ -249,17 +257,18 @@ fn draw_panel(
     for (i, channel) in station.channels.iter().enumerate() {
         let frame = Frame {
             x: LEFT,
-            y: channel_top(i),
+            y: channel_top(n_channels, i),
             w: PLOT,
-            h: CHANNEL_HEIGHT,
+            h: channel_height(n_channels),
         };
         let limits = scale.get(i).copied().unwrap_or((-1.0, 1.0));
         put!(
             out,
-            "<rect class=\"plot\" x=\"{LEFT}\" y=\"{}\" width=\"{PLOT}\" height=\"{CHANNEL_HEIGHT}\"/>\
+            "<rect class=\"plot\" x=\"{LEFT}\" y=\"{}\" width=\"{PLOT}\" height=\"{}\"/>\
              <text class=\"name\" x=\"0\" y=\"{}\">{}<title>{}</title></text><g class=\"yaxis\" data-i=\"{i}\">",
             frame.y,
-            frame.y + CHANNEL_HEIGHT / 2.0 + 4.0,
+            frame.h,
+            frame.y + frame.h / 2.0 + 4.0,
             escape(channel_code(&channel.id)),
             escape(&channel.id)
         );

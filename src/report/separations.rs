@@ -10,6 +10,8 @@ use super::trace::{Trace, columns};
 
 /// Stretches opened on the page as it comes.
 const OPEN: usize = 3;
+/// Stretches with waveforms on the page; more would make it too large to open.
+const DRAWN: usize = 80;
 /// Columns of one waveform at most, over the whole width of the page.
 const COLUMNS: f64 = 1300.0;
 const WIDTH: f64 = 1200.0;
@@ -51,8 +53,15 @@ pub(crate) fn section(out: &mut String, data: &ReportData, unit: &str) {
     out.push_str(
         "<p class=\"js same\"><label><input type=\"checkbox\" id=\"own-scale\"> each waveform in its own scale</label></p>",
     );
-    for (i, separation) in data.separations.iter().enumerate() {
+    for (i, separation) in data.separations.iter().enumerate().take(DRAWN) {
         one(out, separation, i, unit);
+    }
+    if data.separations.len() > DRAWN {
+        put!(
+            out,
+            "<p class=\"note\">Waveforms of the first {DRAWN} are drawn; all are in the table and in the separated \
+             records.</p>"
+        );
     }
     out.push_str("</section>");
 }
@@ -89,9 +98,13 @@ fn table(out: &mut String, separations: &[Separation]) {
     for (i, s) in separations.iter().enumerate() {
         put!(
             out,
-            "<tr><td class=\"n\"><a href=\"#separation-{0}\">{0}</a></td><td>{1}</td><td>{2}</td><td class=\"n\">{3}</td>\
+            "<tr><td class=\"n\">{0}</td><td>{1}</td><td>{2}</td><td class=\"n\">{3}</td>\
              <td class=\"n\">{4}</td><td>{5}</td><td class=\"n\">{6}</td>",
-            i + 1,
+            if i < DRAWN {
+                format!("<a href=\"#separation-{0}\">{0}</a>", i + 1)
+            } else {
+                (i + 1).to_string()
+            },
             stamp(s.start_ns),
             escape(&s.target),
             duration(length_s(s)),
@@ -214,7 +227,7 @@ fn facts(out: &mut String, s: &Separation) {
     out.push_str("</div>");
 }
 
-/// Three waveforms under each other; each in two scales, of which the style sheet shows one.
+/// Three waveforms under each other, drawn in their own ranges; the style sheet brings them to the shared one.
 fn one_channel(out: &mut String, s: &Separation, channel: &SeparatedChannel, x: f64, w: f64) {
     let start_ns = channel.mixture.start_ns;
     let end_ns = channel.mixture.end_ns();
@@ -240,9 +253,9 @@ fn one_channel(out: &mut String, s: &Separation, channel: &SeparatedChannel, x: 
         let d = reduce(deviation);
         rows[2].iter().zip(&d).map(widen).collect::<Vec<_>>()
     });
-    let own = rows
-        .each_ref()
-        .map(|columns| limits(columns.iter().copied(), 1.0));
+    let mut drawn = rows.each_ref().map(|columns| vec![columns]);
+    drawn[2].extend(truth.iter().chain(&band));
+    let own = drawn.map(|all| limits(all.into_iter().flatten().copied(), 1.0));
     // One range for all three, around each one's own middle: an offset of the record does not flatten the source.
     let middles = rows.each_ref().map(|c| {
         median(
@@ -274,21 +287,22 @@ fn one_channel(out: &mut String, s: &Separation, channel: &SeparatedChannel, x: 
         for (scale, limits) in [("shared", shared[i]), ("own", own[i])] {
             put!(out, "<g class=\"{scale}\">");
             y_ticks(out, frame, limits);
-            if let Some(band) = band.as_ref().filter(|_| i == 2) {
-                path(out, "band", band, frame, limits);
-            }
-            path(
-                out,
-                &format!("wave {}", classes[i]),
-                &rows[i],
-                frame,
-                limits,
-            );
-            if let Some(truth) = truth.as_ref().filter(|_| i == 2) {
-                path(out, "truth", truth, frame, limits);
-            }
             out.push_str("</g>");
         }
+        let (factor, offset) = to_shared(frame, own[i], shared[i]);
+        put!(
+            out,
+            "<g class=\"fit\" style=\"--a:{factor:.5};--b:{offset:.2}\">"
+        );
+        if let Some(band) = band.as_ref().filter(|_| i == 2) {
+            path(out, "band", band, frame, own[i]);
+        }
+        let class = format!("wave {}", classes[i]);
+        path(out, &class, &rows[i], frame, own[i]);
+        if let Some(truth) = truth.as_ref().filter(|_| i == 2) {
+            path(out, "truth", truth, frame, own[i]);
+        }
+        out.push_str("</g>");
     }
     let bottom = row_top(3) - ROW_GAP;
     let (times, step) = time_ticks(start_ns, end_ns, (w / 62.0).max(2.0) as usize);
@@ -305,10 +319,43 @@ fn one_channel(out: &mut String, s: &Separation, channel: &SeparatedChannel, x: 
     }
 }
 
+/// Factor and offset that bring heights drawn in a row's own range to those of the shared range.
+fn to_shared(frame: Frame, own: (f64, f64), shared: (f64, f64)) -> (f64, f64) {
+    let factor = (own.1 - own.0) / (shared.1 - shared.0);
+    let offset = frame.y + frame.h * (shared.1 - own.1) / (shared.1 - shared.0) - factor * frame.y;
+    if factor.is_finite() && offset.is_finite() {
+        (factor, offset)
+    } else {
+        (1.0, 0.0)
+    }
+}
+
 fn path(out: &mut String, class: &str, columns: &[(f32, f32)], frame: Frame, limits: (f64, f64)) {
     put!(
         out,
         "<path class=\"{class}\" transform=\"scale(.1)\" d=\"{}\"/>",
         waveform(columns, frame, limits)
     );
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_height_in_the_own_range_becomes_that_in_the_shared_one() {
+        let frame = Frame {
+            x: 0.0,
+            y: 112.0,
+            w: 1.0,
+            h: ROW,
+        };
+        let (own, shared) = ((-1.0, 2.0), (-4.0, 7.0));
+        let (factor, offset) = to_shared(frame, own, shared);
+        for value in [-1.0, 0.3, 2.0] {
+            let moved = factor * frame.y_of(value, own) + offset;
+            assert!((moved - frame.y_of(value, shared)).abs() < 1e-9);
+        }
+        assert_eq!(to_shared(frame, own, (1.0, 1.0)), (1.0, 0.0));
+    }
 }

@@ -4,7 +4,7 @@ use super::data::{ReportData, StationRecord};
 use super::encode::base64;
 use super::format::put;
 use super::record::{
-    CHANNEL_HEIGHT, LEFT, MAX_PANELS, PLOT, Panel, STRIP_HEIGHT, channel_code, channel_top, gaps,
+    LEFT, MAX_PANELS, PLOT, Panel, STRIP_HEIGHT, channel_code, channel_height, channel_top, gaps,
     panels, strip_top,
 };
 use super::strip::Run;
@@ -99,11 +99,12 @@ pub(crate) fn panel_payload(
             .collect();
         put!(
             out,
-            "{}{{\"code\":{:?},\"y\":{},\"h\":{CHANNEL_HEIGHT},\"centre\":{centre:e},\"unit\":{unit:e},\
+            "{}{{\"code\":{:?},\"y\":{},\"h\":{},\"centre\":{centre:e},\"unit\":{unit:e},\
              \"gaps\":[{}],\"bins\":\"{}\"}}",
             if i > 0 { "," } else { "" },
             json_safe(channel_code(&channel.id)),
-            channel_top(i),
+            channel_top(station.channels.len(), i),
+            channel_height(station.channels.len()),
             gaps.join(","),
             base64(&bytes)
         );
