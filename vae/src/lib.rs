@@ -2,7 +2,29 @@
 //!
 //! [`inputs`] turns pooled scattering covariances into the numbers that are clustered, [`start`] finds first
 //! clusters in them (k-means, mixture, hidden Markov model), and [`agreement`] compares partitions.
+//!
+//! [`model`] holds the network's equations, [`objective`] what is minimised, [`train`](mod@train) how; [`file`] keeps
+//! models, [`split`] holds out blocks of time, [`noise`] draws repeatable random numbers, [`Preset`] names two recipes.
 
 pub mod agreement;
+pub mod error;
+pub mod file;
 pub mod inputs;
+pub mod model;
+pub mod noise;
+pub mod objective;
+mod presets;
+pub mod split;
 pub mod start;
+pub mod train;
+
+pub use error::{Error, Result};
+pub use file::{ExtraArray, ModelFile};
+pub use model::{Fvae, FvaeConfig};
+pub use objective::{ObjectiveWeights, ScaleTerms, Terms};
+pub use presets::Preset;
+pub use split::Split;
+pub use train::{
+    ClusterWarning, EpochRecord, History, StopReason, TrainObserver, TrainOptions, TrainingData,
+    train,
+};

@@ -1,0 +1,18 @@
+//! The factorial Gaussian-mixture VAE: sizes, equations, and what a trained model answers.
+
+mod config;
+mod fvae;
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::expect_used)]
+mod golden_tests;
+mod network;
+mod parameters;
+mod plan;
+
+pub use config::FvaeConfig;
+pub use fvae::Fvae;
+pub use plan::{TensorKind, TensorSpec};
+
+pub(crate) use network::{Batch, Mode, Pass, ScaleOutput};
+pub(crate) use parameters::{Parameters, Place, Precision, numbers, wide_numbers};
+pub(crate) use plan::Plan;

@@ -1,0 +1,165 @@
+//! The tensors of a model, in the order of its plan.
+
+use burn::tensor::{DType, Device, Tensor, TensorData};
+
+use crate::error::{Error, Result};
+use crate::model::plan::{Initial, Plan, TensorKind, TensorSpec};
+use crate::noise::{NoiseKey, Purpose};
+
+/// Number format of a model. Training and inference use [`Single`](Precision::Single); double precision is there to
+/// check the equations against the golden numbers at 1e-12.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub(crate) enum Precision {
+    #[default]
+    Single,
+    #[cfg_attr(not(test), expect(dead_code, reason = "only the golden tests need it"))]
+    Double,
+}
+
+impl Precision {
+    fn dtype(self) -> DType {
+        match self {
+            Self::Single => DType::F32,
+            Self::Double => DType::F64,
+        }
+    }
+}
+
+/// Where tensors live and in which format.
+#[derive(Clone, Debug)]
+pub(crate) struct Place {
+    device: Device,
+    precision: Precision,
+}
+
+impl Place {
+    /// The CPU.
+    pub fn cpu(precision: Precision) -> Self {
+        Self {
+            device: Device::flex(),
+            precision,
+        }
+    }
+
+    /// A tensor from numbers in C order; `values.len()` must be the product of `shape`.
+    pub fn tensor<const D: usize>(&self, values: Vec<f32>, shape: [usize; D]) -> Tensor<D> {
+        self.tensor_of(TensorData::new(values, shape))
+    }
+
+    /// A tensor from data of any float type.
+    pub fn tensor_of<const D: usize>(&self, data: TensorData) -> Tensor<D> {
+        Tensor::from_data(data, (&self.device, self.precision.dtype()))
+    }
+}
+
+/// Tensors of a model. Vectors are held as one row.
+#[derive(Clone, Debug)]
+pub(crate) struct Parameters {
+    pub place: Place,
+    pub values: Vec<Tensor<2>>,
+}
+
+impl Parameters {
+    /// Start values: Glorot-normal matrices, zero biases, unit scales.
+    pub fn initial(plan: &Plan, place: Place, seed: u64) -> Self {
+        let values = plan
+            .specs()
+            .iter()
+            .enumerate()
+            .map(|(index, spec)| place.tensor(initial_values(spec, index, seed), spec.matrix_shape()))
+            .collect();
+        Self { place, values }
+    }
+
+    /// From one array per tensor of the plan, in order, each as long as its shape says.
+    pub fn from_arrays(plan: &Plan, place: Place, arrays: Vec<TensorData>) -> Result<Self> {
+        if arrays.len() != plan.specs().len() {
+            return Err(Error::shape("tensors", plan.specs().len(), arrays.len()));
+        }
+        let values = plan
+            .specs()
+            .iter()
+            .zip(arrays)
+            .map(|(spec, data)| {
+                let [rows, columns] = spec.matrix_shape();
+                if data.num_elements() != rows * columns {
+                    let found: &[usize] = data.shape();
+                    return Err(Error::shape(spec.name.clone(), &spec.shape, found));
+                }
+                let (bytes, _, dtype) = data.into_parts();
+                Ok(place.tensor_of(TensorData::from_bytes(bytes, [rows, columns], dtype)))
+            })
+            .collect::<Result<_>>()?;
+        Ok(Self { place, values })
+    }
+
+    /// The values of each tensor, C order.
+    pub fn to_vecs(&self) -> Vec<Vec<f32>> {
+        self.values
+            .iter()
+            .map(|tensor| numbers(tensor.clone()))
+            .collect()
+    }
+
+    /// The same tensors with gradients recorded for the trainable ones.
+    pub fn into_tracked(self, plan: &Plan) -> Self {
+        let values = plan
+            .specs()
+            .iter()
+            .zip(self.values)
+            .map(|(spec, tensor)| match spec.kind {
+                TensorKind::Parameter => tensor.autodiff().require_grad(),
+                TensorKind::Statistic => tensor,
+            })
+            .collect();
+        Self {
+            place: self.place,
+            values,
+        }
+    }
+}
+
+/// The numbers of a tensor as f32, C order.
+pub(crate) fn numbers<const D: usize>(tensor: Tensor<D>) -> Vec<f32> {
+    let data = tensor.into_data();
+    match data.as_slice::<f32>() {
+        Ok(values) => values.to_vec(),
+        Err(_) => doubles(&data).into_iter().map(|v| v as f32).collect(),
+    }
+}
+
+/// The numbers of a tensor as f64, C order.
+pub(crate) fn wide_numbers<const D: usize>(tensor: Tensor<D>) -> Vec<f64> {
+    doubles(&tensor.into_data())
+}
+
+fn doubles(data: &TensorData) -> Vec<f64> {
+    if let Ok(values) = data.as_slice::<f64>() {
+        values.to_vec()
+    } else if let Ok(values) = data.as_slice::<f32>() {
+        values.iter().map(|&v| f64::from(v)).collect()
+    } else {
+        Vec::new()
+    }
+}
+
+fn initial_values(spec: &TensorSpec, index: usize, seed: u64) -> Vec<f32> {
+    let [rows, columns] = spec.matrix_shape();
+    match spec.initial {
+        Initial::Zero => vec![0.0; rows * columns],
+        Initial::One => vec![1.0; rows * columns],
+        Initial::Glorot => {
+            let scale = (2.0 / (rows + columns) as f64).sqrt() as f32;
+            let key = NoiseKey {
+                seed,
+                epoch: 0,
+                step: index,
+                purpose: Purpose::Weights,
+                scale: 0,
+            };
+            let mut values = key.normal(rows * columns);
+            values.iter_mut().for_each(|v| *v *= scale);
+            values
+        }
+    }
+}

@@ -1,0 +1,174 @@
+//! The state of a training on disk.
+//!
+//! One safetensors file: `weights/NAME`, `first/NAME` and `second/NAME` (Adam's moments), `history` (MessagePack), and
+//! a manifest with what it belongs to. Everything is under one sha256. Random numbers need no state: they are keyed by
+//! seed, epoch and step.
+
+use std::path::Path;
+
+use burn::tensor::TensorData;
+use sha2::{Digest, Sha256};
+
+use crate::error::{Error, Result};
+use crate::file::container::{Array, Container, hex};
+use crate::model::{FvaeConfig, Parameters, Place, Plan, TensorKind};
+use crate::split::Split;
+use crate::train::adam::{Adam, Moments};
+use crate::train::data::TrainingData;
+use crate::train::history::History;
+use crate::train::options::TrainOptions;
+use crate::train::trainer::Trainer;
+
+const KIND: &str = "seismix checkpoint";
+const VERSION: &str = "1";
+
+/// What a training depends on, as hashes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Fingerprint {
+    settings: String,
+    data: String,
+}
+
+impl Fingerprint {
+    /// Of a training's arguments.
+    pub fn new(
+        config: &FvaeConfig,
+        data: &TrainingData,
+        split: &Split,
+        options: &TrainOptions,
+    ) -> Self {
+        let mut settings = Sha256::new();
+        settings.update(format!("{config:?}"));
+        // How often the state is saved does not change the training.
+        let normal = TrainOptions {
+            checkpoint_every: 1,
+            ..options.clone()
+        };
+        settings.update(format!("{normal:?}"));
+        settings.update(format!("{:?} {:?}", split.training, split.validation));
+        let mut hash = Sha256::new();
+        for scale in &data.scales {
+            hash.update(format!("{:?}", scale.dim()));
+            for value in scale {
+                hash.update(value.to_le_bytes());
+            }
+        }
+        Self {
+            settings: hex(&settings.finalize()),
+            data: hex(&hash.finalize()),
+        }
+    }
+}
+
+/// A training between two epochs.
+pub(crate) struct Checkpoint {
+    pub trainer: Trainer,
+    pub history: History,
+}
+
+impl Checkpoint {
+    /// Writes the state in place of an older one; a crash leaves the older one.
+    pub fn write(
+        path: &Path,
+        trainer: &Trainer,
+        history: &History,
+        fingerprint: &Fingerprint,
+    ) -> Result<()> {
+        let mut container = Container::default();
+        let specs = trainer.plan.specs();
+        for (spec, values) in specs.iter().zip(trainer.parameters.to_vecs()) {
+            let array = Array::f32(spec.shape.clone(), values);
+            container.insert(format!("weights/{}", spec.name), array);
+        }
+        let Moments { first, second } = &trainer.adam.moments;
+        for (name, moments) in [("first", first), ("second", second)] {
+            for (spec, values) in specs.iter().zip(moments) {
+                if spec.kind == TensorKind::Parameter {
+                    let array = Array::f32(spec.shape.clone(), values.clone());
+                    container.insert(format!("{name}/{}", spec.name), array);
+                }
+            }
+        }
+        let packed = rmp_serde::to_vec(history)
+            .map_err(|error| Error::file(path, format!("cannot pack the history: {error}")))?;
+        container.insert("history", Array::bytes(packed));
+        let steps = trainer.adam.steps.to_string();
+        for (key, value) in [
+            ("kind", KIND),
+            ("version", VERSION),
+            ("steps", &steps),
+            ("settings", &fingerprint.settings),
+            ("data", &fingerprint.data),
+        ] {
+            container.metadata.insert(key.into(), value.into());
+        }
+        container.write(path)
+    }
+
+    /// Reads a state that belongs to the same training.
+    pub fn read(
+        path: &Path,
+        plan: &Plan,
+        place: &Place,
+        fingerprint: &Fingerprint,
+    ) -> Result<Self> {
+        let mut container = Container::read(path).map_err(|error| match error {
+            Error::File { path, reason } => Error::File {
+                path,
+                reason: format!("{reason}; delete this checkpoint to start afresh"),
+            },
+            other => other,
+        })?;
+        container.expect(path, "kind", KIND)?;
+        container.expect(path, "version", VERSION)?;
+        let other = |what| Error::OtherTraining {
+            path: path.to_owned(),
+            what,
+        };
+        if container.metadata.get("data") != Some(&fingerprint.data) {
+            return Err(other("data"));
+        }
+        if container.metadata.get("settings") != Some(&fingerprint.settings) {
+            return Err(other("settings"));
+        }
+        let steps = container
+            .metadata
+            .get("steps")
+            .and_then(|steps| steps.parse().ok())
+            .ok_or_else(|| Error::file(path, "the number of steps is missing"))?;
+        let mut take = |prefix: &str, only_parameters: bool| -> Result<Vec<Vec<f32>>> {
+            plan.specs()
+                .iter()
+                .map(|spec| {
+                    if only_parameters && spec.kind == TensorKind::Statistic {
+                        return Ok(Vec::new());
+                    }
+                    container.take_f32(path, &format!("{prefix}/{}", spec.name), &spec.shape)
+                })
+                .collect()
+        };
+        let weights = take("weights", false)?;
+        let moments = Moments {
+            first: take("first", true)?,
+            second: take("second", true)?,
+        };
+        let history = container.take_bytes(path, "history")?;
+        let history: History = rmp_serde::from_slice(&history)
+            .map_err(|error| Error::file(path, format!("the history is unreadable: {error}")))?;
+        let arrays = weights
+            .into_iter()
+            .map(|values| {
+                let n = values.len();
+                TensorData::new(values, [n])
+            })
+            .collect();
+        Ok(Self {
+            trainer: Trainer {
+                plan: plan.clone(),
+                parameters: Parameters::from_arrays(plan, place.clone(), arrays)?,
+                adam: Adam { steps, moments },
+            },
+            history,
+        })
+    }
+}

@@ -1,0 +1,179 @@
+//! What happened in training, epoch by epoch.
+
+use serde::{Deserialize, Serialize};
+
+use crate::objective::Terms;
+
+/// Something in an epoch that a user should know.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum ClusterWarning {
+    /// No training window is in the cluster.
+    Dead {
+        /// Index of the scale.
+        scale: usize,
+        /// Index of the cluster.
+        cluster: usize,
+    },
+    /// Nearly all training windows are in one cluster.
+    Collapsed {
+        /// Index of the scale.
+        scale: usize,
+        /// That cluster.
+        cluster: usize,
+    },
+    /// All clusters are about equally probable for a window: the scale's clusters mean nothing.
+    Undecided {
+        /// Index of the scale.
+        scale: usize,
+    },
+}
+
+/// Share of the windows above which a cluster counts as having swallowed its scale.
+const COLLAPSED_SHARE: f64 = 0.95;
+/// Entropy of q(y|x), as a share of ln K, above which a scale counts as undecided.
+const UNDECIDED_ENTROPY: f64 = 0.95;
+
+/// One epoch.
+///
+/// Loss terms are single precision: that is what they mean, and it makes their JSON exact.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct EpochRecord {
+    /// Epoch, counted from 0.
+    pub epoch: usize,
+    /// Temperature of the Gumbel-softmax.
+    pub temperature: f32,
+    /// Learning rate of the first step.
+    pub learning_rate: f32,
+    /// Terms over the training windows, while the weights were changing.
+    pub train: Terms,
+    /// Terms over the validation windows after the epoch, with the same noise every time; the total is without the
+    /// start labels.
+    pub validation: Option<Terms>,
+    /// Number of training windows in each cluster (scale, cluster), by the most probable cluster.
+    pub cluster_sizes: Vec<Vec<usize>>,
+    /// Mean entropy of q(y|x) in nats, per scale; ln K if undecided.
+    pub entropy: Vec<f32>,
+    /// Dead, collapsed or undecided clusters.
+    pub warnings: Vec<ClusterWarning>,
+}
+
+impl EpochRecord {
+    /// Fills `entropy` and `warnings` from the rest.
+    pub(crate) fn judge(mut self) -> Self {
+        self.entropy = self
+            .train
+            .scales
+            .iter()
+            .zip(&self.cluster_sizes)
+            .map(|(terms, sizes)| ((sizes.len() as f64).ln() - f64::from(terms.kl_cluster)) as f32)
+            .collect();
+        self.warnings = self
+            .cluster_sizes
+            .iter()
+            .zip(&self.entropy)
+            .enumerate()
+            .flat_map(|(scale, (sizes, &entropy))| warnings(scale, sizes, entropy))
+            .collect();
+        self
+    }
+}
+
+fn warnings(scale: usize, sizes: &[usize], entropy: f32) -> Vec<ClusterWarning> {
+    let total: usize = sizes.iter().sum();
+    let mut found = Vec::new();
+    for (cluster, &size) in sizes.iter().enumerate() {
+        if size == 0 {
+            found.push(ClusterWarning::Dead { scale, cluster });
+        } else if size as f64 > COLLAPSED_SHARE * total as f64 {
+            found.push(ClusterWarning::Collapsed { scale, cluster });
+        }
+    }
+    if f64::from(entropy) > UNDECIDED_ENTROPY * (sizes.len() as f64).ln() {
+        found.push(ClusterWarning::Undecided { scale });
+    }
+    found
+}
+
+/// Why training ended.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum StopReason {
+    /// All epochs were done.
+    #[default]
+    Finished,
+    /// The validation loss stopped falling.
+    Patience,
+    /// The observer asked to stop; the same call goes on from the checkpoint.
+    Interrupted,
+}
+
+/// A whole training.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct History {
+    /// Every epoch done.
+    pub epochs: Vec<EpochRecord>,
+    /// Why it ended.
+    pub stop: StopReason,
+}
+
+impl History {
+    /// Epochs since the lowest validation loss, counted from epoch `first`.
+    pub(crate) fn epochs_without_progress(&self, first: usize) -> usize {
+        let losses: Vec<f32> = self
+            .epochs
+            .iter()
+            .skip(first)
+            .filter_map(|record| record.validation.as_ref())
+            .map(|terms| terms.total)
+            .collect();
+        let best = losses
+            .iter()
+            .enumerate()
+            .min_by(|a, b| a.1.total_cmp(b.1))
+            .map_or(0, |(index, _)| index);
+        losses.len().saturating_sub(best + 1)
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::expect_used)]
+mod tests {
+    use super::*;
+    use crate::objective::ScaleTerms;
+
+    #[test]
+    fn dead_collapsed_and_undecided_clusters_are_named() {
+        let terms = |kl_cluster: f32| ScaleTerms {
+            kl_cluster,
+            ..ScaleTerms::default()
+        };
+        let record = EpochRecord {
+            epoch: 0,
+            temperature: 1.0,
+            learning_rate: 1e-3,
+            train: Terms {
+                total: 0.0,
+                scales: vec![terms(1.0), terms(0.01)],
+            },
+            validation: None,
+            cluster_sizes: vec![vec![97, 0, 3], vec![30, 40, 30]],
+            entropy: vec![],
+            warnings: vec![],
+        }
+        .judge();
+        assert_eq!(
+            record.warnings,
+            [
+                ClusterWarning::Collapsed {
+                    scale: 0,
+                    cluster: 0
+                },
+                ClusterWarning::Dead {
+                    scale: 0,
+                    cluster: 1
+                },
+                ClusterWarning::Undecided { scale: 1 },
+            ]
+        );
+        assert!((record.entropy[0] - (3.0_f32.ln() - 1.0)).abs() < 1e-6);
+    }
+}

@@ -1,0 +1,280 @@
+//! How to train.
+
+use serde::{Deserialize, Serialize};
+
+use crate::error::{Result, setting};
+use crate::objective::ObjectiveWeights;
+
+/// Learning rate over the training.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub enum LearningRateSchedule {
+    /// The same throughout.
+    #[default]
+    Constant,
+    /// Half a cosine, from the full rate at the first step to this fraction of it at the last.
+    Cosine {
+        /// Fraction that is left at the end, 0 to 1.
+        end: f64,
+    },
+}
+
+impl LearningRateSchedule {
+    /// Factor of the learning rate at `progress` (0: first step, 1: end of the last).
+    pub fn factor(&self, progress: f64) -> f64 {
+        match *self {
+            Self::Constant => 1.0,
+            Self::Cosine { end } => {
+                end + (1.0 - end) * 0.5 * (1.0 + (std::f64::consts::PI * progress).cos())
+            }
+        }
+    }
+}
+
+/// Temperature of the Gumbel-softmax over the training.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub enum Temperature {
+    /// `max(floor, exp(-rate * epoch))`.
+    Exponential {
+        /// Decay per epoch.
+        rate: f64,
+        /// Lowest temperature.
+        floor: f64,
+    },
+    /// In a straight line from `start` to `end` over the first `fraction` of the epochs, then constant.
+    Linear {
+        /// Temperature of the first epoch.
+        start: f64,
+        /// Temperature after the descent.
+        end: f64,
+        /// Share of the epochs that the descent takes.
+        fraction: f64,
+    },
+}
+
+impl Default for Temperature {
+    /// The published schedule: halved in 50 epochs, then 0.5.
+    fn default() -> Self {
+        Self::Exponential {
+            rate: 0.013_862_944,
+            floor: 0.5,
+        }
+    }
+}
+
+impl Temperature {
+    /// Temperature in epoch `epoch` (counted from 0) of `epochs`.
+    pub fn at(&self, epoch: usize, epochs: usize) -> f64 {
+        match *self {
+            Self::Exponential { rate, floor } => (-rate * epoch as f64).exp().max(floor),
+            Self::Linear {
+                start,
+                end,
+                fraction,
+            } => {
+                let length = (fraction * epochs as f64).max(1.0);
+                start + (end - start) * (epoch as f64 / length).min(1.0)
+            }
+        }
+    }
+
+    fn check(&self) -> Result<()> {
+        let positive = |name, value: f64| {
+            setting(
+                value > 0.0 && value.is_finite(),
+                name,
+                value,
+                "above 0 and finite",
+            )
+        };
+        match *self {
+            Self::Exponential { rate, floor } => {
+                setting(
+                    rate >= 0.0 && rate.is_finite(),
+                    "temperature rate",
+                    rate,
+                    "0 or more",
+                )?;
+                positive("temperature floor", floor)
+            }
+            Self::Linear {
+                start,
+                end,
+                fraction,
+            } => {
+                positive("temperature start", start)?;
+                positive("temperature end", end)?;
+                setting(
+                    (0.0..=1.0).contains(&fraction),
+                    "temperature fraction",
+                    fraction,
+                    "from 0 to 1",
+                )
+            }
+        }
+    }
+}
+
+/// How to train. [`Default`] is the published recipe.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct TrainOptions {
+    /// Number of passes through the training windows.
+    pub epochs: usize,
+    /// Largest number of windows in a step; an epoch's steps are as equal in size as can be.
+    pub batch: usize,
+    /// Adam's learning rate.
+    pub learning_rate: f64,
+    /// Its course.
+    pub schedule: LearningRateSchedule,
+    /// Temperature of the Gumbel-softmax.
+    pub temperature: Temperature,
+    /// Weights of the objective's terms.
+    pub weights: ObjectiveWeights,
+    /// Each entry of a gradient is cut to plus or minus this.
+    pub gradient_limit: f64,
+    /// Seed of weights, order and noise.
+    pub seed: u64,
+    /// Cluster to start from: per scale, one entry a window (of all windows, not only training ones); `None` where
+    /// unknown.
+    #[serde(skip)]
+    pub start_labels: Option<Vec<Vec<Option<usize>>>>,
+    /// Number of epochs in which the start labels count.
+    pub start_epochs: usize,
+    /// Weight of the cross-entropy to the start labels.
+    pub start_weight: f64,
+    /// Stop after so many epochs without a lower validation loss (counted from the end of the start epochs); never if
+    /// `None`. The weights of the last epoch are kept.
+    pub patience: Option<usize>,
+    /// Write the checkpoint every so many epochs, and after the last.
+    pub checkpoint_every: usize,
+}
+
+impl Default for TrainOptions {
+    fn default() -> Self {
+        Self {
+            epochs: 1000,
+            batch: 16_384,
+            learning_rate: 1e-3,
+            schedule: LearningRateSchedule::Constant,
+            temperature: Temperature::default(),
+            weights: ObjectiveWeights::default(),
+            gradient_limit: 20.0,
+            seed: 0,
+            start_labels: None,
+            start_epochs: 0,
+            start_weight: 0.0,
+            patience: None,
+            checkpoint_every: 1,
+        }
+    }
+}
+
+impl TrainOptions {
+    /// Checks every setting but the start labels, which need the data.
+    ///
+    /// # Errors
+    /// [`Error::Setting`](crate::Error::Setting) with the allowed range.
+    pub fn check(&self) -> Result<()> {
+        setting(self.epochs >= 1, "epochs", self.epochs, "1 or more")?;
+        setting(self.batch >= 2, "batch", self.batch, "2 or more")?;
+        setting(
+            self.checkpoint_every >= 1,
+            "checkpoint_every",
+            self.checkpoint_every,
+            "1 or more",
+        )?;
+        setting(
+            self.learning_rate > 0.0 && self.learning_rate.is_finite(),
+            "learning_rate",
+            self.learning_rate,
+            "above 0 and finite",
+        )?;
+        if let LearningRateSchedule::Cosine { end } = self.schedule {
+            setting(
+                (0.0..=1.0).contains(&end),
+                "end of the cosine",
+                end,
+                "from 0 to 1",
+            )?;
+        }
+        setting(
+            self.gradient_limit > 0.0,
+            "gradient_limit",
+            self.gradient_limit,
+            "above 0",
+        )?;
+        setting(
+            self.start_weight >= 0.0 && self.start_weight.is_finite(),
+            "start_weight",
+            self.start_weight,
+            "0 or more",
+        )?;
+        setting(
+            self.patience != Some(0),
+            "patience",
+            0,
+            "1 or more, or none",
+        )?;
+        self.temperature.check()?;
+        self.weights.check()
+    }
+
+    /// Weight of the start labels in an epoch.
+    pub(crate) fn start_weight_at(&self, epoch: usize) -> f64 {
+        if self.start_labels.is_some() && epoch < self.start_epochs {
+            self.start_weight
+        } else {
+            0.0
+        }
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::expect_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_published_temperature_halves_in_fifty_epochs() {
+        let schedule = Temperature::default();
+        assert_eq!(schedule.at(0, 1000), 1.0);
+        assert!((schedule.at(50, 1000) - 0.5).abs() < 1e-7);
+        assert_eq!(schedule.at(60, 1000), 0.5);
+        let line = Temperature::Linear {
+            start: 1.0,
+            end: 0.5,
+            fraction: 0.5,
+        };
+        assert_eq!(
+            [0, 6, 12, 20].map(|e| line.at(e, 24)),
+            [1.0, 0.75, 0.5, 0.5]
+        );
+    }
+
+    #[test]
+    fn the_cosine_ends_where_it_should() {
+        let cosine = LearningRateSchedule::Cosine { end: 0.02 };
+        assert_eq!(cosine.factor(0.0), 1.0);
+        assert!((cosine.factor(0.5) - 0.51).abs() < 1e-12);
+        assert!((cosine.factor(1.0) - 0.02).abs() < 1e-12);
+    }
+
+    #[test]
+    fn settings_are_checked() {
+        assert!(TrainOptions::default().check().is_ok());
+        let broken: [fn(&mut TrainOptions); 8] = [
+            |o| o.epochs = 0,
+            |o| o.batch = 1,
+            |o| o.learning_rate = f64::NAN,
+            |o| o.schedule = LearningRateSchedule::Cosine { end: 1.5 },
+            |o| o.gradient_limit = f64::NAN,
+            |o| o.start_weight = -1.0,
+            |o| o.patience = Some(0),
+            |o| o.weights.kl_latent = f64::INFINITY,
+        ];
+        for (index, breaks) in broken.into_iter().enumerate() {
+            let mut options = TrainOptions::default();
+            breaks(&mut options);
+            assert!(options.check().is_err(), "{index}");
+        }
+    }
+}

@@ -1,0 +1,258 @@
+//! The training loop.
+
+use std::ops::ControlFlow;
+use std::path::Path;
+
+use crate::error::{Error, Result};
+use crate::model::{Fvae, FvaeConfig, Parameters, Place, Plan, Precision};
+use crate::noise::{NoiseKey, Purpose};
+use crate::objective::{TermSums, Terms};
+use crate::split::Split;
+use crate::train::checkpoint::{Checkpoint, Fingerprint};
+use crate::train::data::{BatchNoise, TrainingData, batches, check_labels, start_batch};
+use crate::train::history::{EpochRecord, History, StopReason};
+use crate::train::options::TrainOptions;
+use crate::train::trainer::{StepSettings, Trainer};
+
+/// Watches a training.
+pub trait TrainObserver {
+    /// Called once, with the number of epochs that a checkpoint had already done.
+    fn begin(&mut self, done: usize, epochs: usize) {
+        let _ = (done, epochs);
+    }
+
+    /// Called after each epoch, when its checkpoint is written. [`ControlFlow::Break`] stops; the same call of
+    /// [`train`] then goes on from there.
+    fn epoch(&mut self, record: &EpochRecord) -> ControlFlow<()> {
+        let _ = record;
+        ControlFlow::Continue(())
+    }
+}
+
+/// Watches nothing.
+impl TrainObserver for () {}
+
+/// Trains a model.
+///
+/// `data`: standardised inputs of all windows; `split` says which of them train and validate. The objective is that
+/// of arXiv 2305.16189: weighted reconstruction, latent and cluster terms, mean over scales and windows, minimised by
+/// Adam; with `options.start_labels` the cross-entropy to those labels joins in the first epochs.
+///
+/// With `checkpoint`, the state is written there after every `options.checkpoint_every` epochs, and a call that finds
+/// one goes on from it; weights, statistics and history end bit for bit as those of an undisturbed run. The result
+/// depends on the arguments alone, not on the number of threads.
+///
+/// # Errors
+/// [`Error::Setting`], [`Error::Shape`], [`Error::NonFinite`] or [`Error::Data`] for arguments that do not fit;
+/// [`Error::Diverged`] if the loss becomes NaN or infinite; [`Error::Io`], [`Error::File`] (damaged) or
+/// [`Error::OtherTraining`] for the checkpoint: delete it to start afresh.
+pub fn train(
+    config: &FvaeConfig,
+    data: &TrainingData,
+    split: &Split,
+    options: &TrainOptions,
+    checkpoint: Option<&Path>,
+    observer: &mut dyn TrainObserver,
+) -> Result<(Fvae, History)> {
+    check(config, data, split, options)?;
+    let plan = Plan::new(config);
+    let place = Place::cpu(Precision::Single);
+    let fingerprint = Fingerprint::new(config, data, split, options);
+    let resumed = match checkpoint {
+        Some(path) if path.exists() => Some(Checkpoint::read(path, &plan, &place, &fingerprint)?),
+        _ => None,
+    };
+    let (trainer, mut history) = match resumed {
+        Some(Checkpoint { trainer, history }) => (trainer, history),
+        None => {
+            let parameters = Parameters::initial(&plan, place.clone(), options.seed);
+            (Trainer::new(plan, parameters), History::default())
+        }
+    };
+    let done = history.epochs.len();
+    observer.begin(done, options.epochs);
+    let mut run = Run {
+        config,
+        data,
+        split,
+        options,
+        trainer,
+    };
+    history.stop = StopReason::Finished;
+    for epoch in done..options.epochs {
+        // Looked at before an epoch, so that a resumed run stops where the undisturbed one did.
+        if run.out_of_patience(&history) {
+            history.stop = StopReason::Patience;
+            break;
+        }
+        let record = run.epoch(epoch)?;
+        history.epochs.push(record.clone());
+        let last = epoch + 1 == options.epochs || run.out_of_patience(&history);
+        let due = last || (epoch + 1) % options.checkpoint_every == 0;
+        if let (Some(path), true) = (checkpoint, due) {
+            Checkpoint::write(path, &run.trainer, &history, &fingerprint)?;
+        }
+        if observer.epoch(&record).is_break() && !last {
+            history.stop = StopReason::Interrupted;
+            if let (Some(path), false) = (checkpoint, due) {
+                Checkpoint::write(path, &run.trainer, &history, &fingerprint)?;
+            }
+            break;
+        }
+    }
+    let Trainer {
+        plan, parameters, ..
+    } = run.trainer;
+    Ok((Fvae::from_parts(config.clone(), plan, parameters), history))
+}
+
+fn check(
+    config: &FvaeConfig,
+    data: &TrainingData,
+    split: &Split,
+    options: &TrainOptions,
+) -> Result<()> {
+    config.check()?;
+    options.check()?;
+    data.check(config)?;
+    let n_windows = data.n_windows();
+    split.check(n_windows)?;
+    if split.training.len() < 2 {
+        return Err(Error::Data(format!(
+            "{} training windows: at least 2 are needed, and some hundreds for a useful model",
+            split.training.len()
+        )));
+    }
+    match &options.start_labels {
+        Some(labels) => check_labels(labels, config, n_windows),
+        None => Ok(()),
+    }
+}
+
+struct Run<'a> {
+    config: &'a FvaeConfig,
+    data: &'a TrainingData,
+    split: &'a Split,
+    options: &'a TrainOptions,
+    trainer: Trainer,
+}
+
+impl Run<'_> {
+    fn out_of_patience(&self, history: &History) -> bool {
+        let first = match self.options.start_labels {
+            Some(_) => self.options.start_epochs,
+            None => 0,
+        };
+        self.options
+            .patience
+            .is_some_and(|patience| history.epochs_without_progress(first) >= patience)
+    }
+
+    fn epoch(&mut self, epoch: usize) -> Result<EpochRecord> {
+        let options = self.options;
+        let place = self.trainer.parameters.place.clone();
+        let order = NoiseKey {
+            seed: options.seed,
+            epoch,
+            step: 0,
+            purpose: Purpose::Order,
+            scale: 0,
+        }
+        .shuffled(&self.split.training);
+        let parts: Vec<&[usize]> = batches(&order, options.batch).collect();
+        let total_steps = (parts.len() * options.epochs).max(2) - 1;
+        let temperature = options.temperature.at(epoch, options.epochs);
+        let rate = |step: usize| {
+            let progress = (epoch * parts.len() + step) as f64 / total_steps as f64;
+            options.learning_rate * options.schedule.factor(progress)
+        };
+        let start_weight = options.start_weight_at(epoch);
+        let mut sums = TermSums::default();
+        let mut sizes = vec![vec![0; self.config.n_clusters]; self.config.n_scales()];
+        for (step, windows) in parts.iter().enumerate() {
+            let noise = BatchNoise {
+                seed: options.seed,
+                epoch,
+                step,
+                gumbel: Purpose::Gumbel,
+                latent: Purpose::Latent,
+            };
+            let batch = noise.batch(self.data, self.config, &place, windows);
+            let labels = options
+                .start_labels
+                .as_ref()
+                .filter(|_| start_weight > 0.0)
+                .map(|labels| {
+                    start_batch(labels, start_weight, self.config.n_clusters, &place, windows)
+                });
+            let settings = StepSettings {
+                temperature,
+                learning_rate: rate(step),
+                gradient_limit: options.gradient_limit,
+                weights: options.weights,
+            };
+            let outcome = self.trainer.step(&batch, labels.as_ref(), &settings);
+            check_loss(&outcome.values, epoch, step)?;
+            sums.add(&outcome.values, windows.len());
+            for (sizes, rows) in sizes.iter_mut().zip(&outcome.log_probability) {
+                count_clusters(sizes, rows);
+            }
+        }
+        let record = EpochRecord {
+            epoch,
+            temperature: temperature as f32,
+            learning_rate: rate(0) as f32,
+            train: sums.terms(),
+            validation: self.validate(temperature, epoch)?,
+            cluster_sizes: sizes,
+            entropy: Vec::new(),
+            warnings: Vec::new(),
+        };
+        Ok(record.judge())
+    }
+
+    fn validate(&mut self, temperature: f64, epoch: usize) -> Result<Option<Terms>> {
+        if self.split.validation.is_empty() {
+            return Ok(None);
+        }
+        let place = self.trainer.parameters.place.clone();
+        let mut sums = TermSums::default();
+        let parts = batches(&self.split.validation, self.options.batch.max(1024));
+        for (step, windows) in parts.enumerate() {
+            let noise = BatchNoise {
+                seed: self.options.seed,
+                epoch: 0,
+                step,
+                gumbel: Purpose::ValidationGumbel,
+                latent: Purpose::ValidationLatent,
+            };
+            let batch = noise.batch(self.data, self.config, &place, windows);
+            let values = self
+                .trainer
+                .evaluate(&batch, temperature, &self.options.weights);
+            check_loss(&values, epoch, step)?;
+            sums.add(&values, windows.len());
+        }
+        Ok(Some(sums.terms()))
+    }
+}
+
+fn check_loss(values: &[f64], epoch: usize, step: usize) -> Result<()> {
+    match values.iter().find(|value| !value.is_finite()) {
+        None => Ok(()),
+        Some(&loss) => Err(Error::Diverged { epoch, step, loss }),
+    }
+}
+
+/// Adds each row's most probable cluster, the first of equals.
+fn count_clusters(sizes: &mut [usize], rows: &[f32]) {
+    for row in rows.chunks_exact(sizes.len()) {
+        let mut best = 0;
+        for (cluster, value) in row.iter().enumerate() {
+            if *value > row[best] {
+                best = cluster;
+            }
+        }
+        sizes[best] += 1;
+    }
+}
