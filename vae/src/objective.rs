@@ -123,17 +123,19 @@ impl Objective {
             })
             .collect();
         let start_weight = start.map_or(0.0, |start| start.weight);
-        let n_scales = terms.len().max(1) as f64;
-        let weighted = terms.iter().map(|[reconstruction, latent, cluster, start]| {
-            let mut sum = reconstruction.clone() * weights.reconstruction
-                + latent.clone() * weights.kl_latent
-                + cluster.clone() * weights.kl_cluster;
-            if start_weight > 0.0 {
-                sum = sum + start.clone() * start_weight;
-            }
-            sum
-        });
-        let total = Tensor::cat(weighted.collect(), 0).sum() / n_scales;
+        let per_scale = 1.0 / terms.len().max(1) as f64;
+        let weighted = terms
+            .iter()
+            .map(|[reconstruction, latent, cluster, start]| {
+                let mut sum = reconstruction.clone() * weights.reconstruction
+                    + latent.clone() * weights.kl_latent
+                    + cluster.clone() * weights.kl_cluster;
+                if start_weight > 0.0 {
+                    sum = sum + start.clone() * start_weight;
+                }
+                sum
+            });
+        let total = Tensor::cat(weighted.collect(), 0).sum() * per_scale;
         Self { total, terms }
     }
 
@@ -154,7 +156,11 @@ fn scale_terms(
     let per_window = 1.0 / b as f64;
     let difference = input.clone() - output.reconstruction.clone();
     // Three sums, one after the other, keep each short in single precision.
-    let reconstruction = (difference.clone() * difference).sum_dim(2).sum_dim(1).sum() * per_window;
+    let reconstruction = (difference.clone() * difference)
+        .sum_dim(2)
+        .sum_dim(1)
+        .sum()
+        * per_window;
     let posterior = log_density(&output.latent, &output.mean, &output.variance);
     let prior = log_density(&output.latent, &output.prior_mean, &output.prior_variance);
     let kl_latent = (posterior - prior).sum_dim(1).sum() * per_window;

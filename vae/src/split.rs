@@ -54,22 +54,17 @@ impl Split {
 /// Holds out blocks of time.
 ///
 /// `end_times_ns`: end of each window in ns (windows at all scales end together), in any order. Time is cut into
-/// blocks of `block_ns` from the earliest end, and every n-th block, `n = round(1 / fraction)`, validates, starting
-/// with block `n / 2`. Training windows that end less than `guard_ns` from the end of a validation window are left
-/// out; with `guard_ns` = the largest window's length no sample is shared. Where the record has fewer than `n`
-/// blocks, blocks shrink to an n-th of it.
+/// blocks of `block_ns` from the earliest end; of the blocks that hold windows every n-th, `n = round(1 / fraction)`,
+/// validates, starting with number `n / 2`. Training windows that end less than `guard_ns` from the end of a
+/// validation window are left out; with `guard_ns` = the largest window's length no sample is shared. Blocks are
+/// halved until at least `n` of them hold windows.
 ///
 /// `fraction = 0` holds nothing out.
 ///
 /// # Errors
 /// [`Error::Setting`] unless 0 <= `fraction` <= 0.5, `block_ns` > 0 and `guard_ns` >= 0.
 /// [`Error::Data`] if fewer than two training windows remain: use a smaller fraction, or longer records.
-pub fn blocked(
-    end_times_ns: &[i64],
-    fraction: f64,
-    block_ns: i64,
-    guard_ns: i64,
-) -> Result<Split> {
+pub fn blocked(end_times_ns: &[i64], fraction: f64, block_ns: i64, guard_ns: i64) -> Result<Split> {
     setting(
         (0.0..=0.5).contains(&fraction),
         "validation fraction",
@@ -84,13 +79,17 @@ pub fn blocked(
     if fraction < 1e-6 {
         return Ok(Split::all(end_times_ns.len()));
     }
-    let period = (1.0 / fraction).round() as i128;
-    // i128: times may span the whole range of i64.
-    let span = i128::from(last) - i128::from(first) + 1;
-    let block = i128::from(block_ns).min((span / period).max(1));
+    let period = (1.0 / fraction).round() as usize;
+    let mut block = i128::from(block_ns).min(i128::from(last) - i128::from(first) + 1);
+    let mut blocks = occupied_blocks(end_times_ns, first, block);
+    while blocks.len() < period && block > 1 {
+        block = (block / 2).max(1);
+        blocks = occupied_blocks(end_times_ns, first, block);
+    }
     let validates = |time: i64| {
-        let index = (i128::from(time) - i128::from(first)) / block;
-        index % period == period / 2
+        let index = block_index(time, first, block);
+        let rank = blocks.partition_point(|&other| other < index);
+        rank % period == period / 2
     };
     let mut held_out: Vec<i64> = end_times_ns
         .iter()
@@ -119,6 +118,22 @@ pub fn blocked(
         )));
     }
     Ok(split)
+}
+
+/// Block of a time; i128, since times may span the whole range of i64.
+fn block_index(time: i64, first: i64, block: i128) -> i128 {
+    (i128::from(time) - i128::from(first)) / block
+}
+
+/// Blocks that hold a window, ascending.
+fn occupied_blocks(times: &[i64], first: i64, block: i128) -> Vec<i128> {
+    let mut blocks: Vec<i128> = times
+        .iter()
+        .map(|&time| block_index(time, first, block))
+        .collect();
+    blocks.sort_unstable();
+    blocks.dedup();
+    blocks
 }
 
 /// Distance of `time` to the nearest of `sorted`; the largest number if there is none.
@@ -164,8 +179,10 @@ mod tests {
     fn a_short_record_gets_shorter_blocks() {
         let times: Vec<i64> = (0..100).collect();
         let split = blocked(&times, 0.2, 1_000_000, 1).unwrap();
-        assert_eq!(split.validation, (40..60).collect::<Vec<_>>());
-        assert_eq!(split.training.len(), 80);
+        // 100 is halved to 12: nine blocks, of which the third and the eighth validate.
+        let expected: Vec<usize> = (24..36).chain(84..96).collect();
+        assert_eq!(split.validation, expected);
+        assert_eq!(split.training.len(), 76);
     }
 
     #[test]

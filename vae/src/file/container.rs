@@ -124,7 +124,10 @@ impl Container {
     pub fn read(path: &Path) -> Result<Self> {
         let mut container = Self::read_unchecked(path)?;
         let found = container.metadata.remove(CHECKSUM).ok_or_else(|| {
-            Error::file(path, "this safetensors file was not written by seismix (it has no checksum)")
+            Error::file(
+                path,
+                "this safetensors file was not written by seismix (it has no checksum)",
+            )
         })?;
         if found != container.checksum() {
             let reason = "the file is damaged: its content does not match its checksum";
@@ -268,7 +271,10 @@ mod tests {
             std::fs::write(&path, &bad).unwrap();
             // Padding after the header's JSON does not count as content.
             let padding = good[position] == b' ';
-            assert!(Container::read(&path).is_err() || padding, "byte {position}");
+            assert!(
+                Container::read(&path).is_err() || padding,
+                "byte {position}"
+            );
             std::fs::write(&path, &good[..position]).unwrap();
             assert!(Container::read(&path).is_err(), "cut at {position}");
         }

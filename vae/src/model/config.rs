@@ -97,12 +97,7 @@ impl FvaeConfig {
             setting(in_range(n), "features_per_scale", n, allowed)?;
         }
         let total: usize = self.features_per_scale.iter().sum();
-        setting(
-            in_range(total),
-            "sum of features_per_scale",
-            total,
-            allowed,
-        )?;
+        setting(in_range(total), "sum of features_per_scale", total, allowed)?;
         setting(
             (2..=4096).contains(&self.n_clusters),
             "n_clusters",
@@ -173,7 +168,11 @@ mod tests {
         let trunk = |d: usize| d * h + 2 * c + c * h * h + 2 * h + (h * h + 2 * h);
         let ch = c * h;
         let per_scale = |f: usize| {
-            trunk(f) + (h * k + k) + trunk(f + k) + 2 * h * z + 2 * (k * z + z)
+            trunk(f)
+                + (h * k + k)
+                + trunk(f + k)
+                + 2 * h * z
+                + 2 * (k * z + z)
                 + (z * h + 2 * h + h * ch + 2 * ch + (ch * ch + 2 * ch) + h * f + f)
         };
         let expected = common + per_scale(10) + per_scale(7);

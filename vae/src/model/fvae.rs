@@ -88,13 +88,7 @@ impl Fvae {
     ///
     /// # Errors
     /// [`Error::Setting`] if there is no such scale or cluster.
-    pub fn sample(
-        &self,
-        scale: usize,
-        cluster: usize,
-        n: usize,
-        seed: u64,
-    ) -> Result<Array3<f32>> {
+    pub fn sample(&self, scale: usize, cluster: usize, n: usize, seed: u64) -> Result<Array3<f32>> {
         let plan = self.scale_plan(scale)?;
         let k = self.config.n_clusters;
         setting(

@@ -204,12 +204,18 @@ impl Case {
                 let found = values[1 + 4 * s + term];
                 // cat is a small difference of two numbers near ln K, gauss one of two densities.
                 let error = (found - expected).abs() / expected.abs().max(1.0);
-                assert!(error <= 2.0 * self.loss, "scale {s}, term {term}: {error:e}");
+                assert!(
+                    error <= 2.0 * self.loss,
+                    "scale {s}, term {term}: {error:e}"
+                );
             }
         }
         for term in 0..3 {
             let mean = (0..4).map(|s| values[1 + 4 * s + term]).sum::<f64>() / 4.0;
-            assert!(relative(mean, loss[[term + 1]]) <= 4.0 * self.loss, "{term}");
+            assert!(
+                relative(mean, loss[[term + 1]]) <= 4.0 * self.loss,
+                "{term}"
+            );
         }
     }
 
@@ -218,7 +224,8 @@ impl Case {
         for (spec, tensor) in trainer.plan.specs().iter().zip(&trainer.parameters.values) {
             if spec.kind == TensorKind::Statistic {
                 let found = wide_numbers(tensor.clone());
-                let error = relative_error(&found, &expected[&format!("after_{}", key(&spec.name))]);
+                let error =
+                    relative_error(&found, &expected[&format!("after_{}", key(&spec.name))]);
                 assert!(error <= self.outputs, "{}: {error:e}", spec.name);
                 checked += 1;
             }
@@ -233,7 +240,10 @@ impl Case {
         for step in 0..5 {
             let outcome = trainer.step(&batch, None, &self.settings(temperature));
             let error = relative(outcome.values[0], expected["loss"][[step, 0]]);
-            assert!(error <= self.adam_loss, "loss before step {step}: {error:e}");
+            assert!(
+                error <= self.adam_loss,
+                "loss before step {step}: {error:e}"
+            );
         }
         for (spec, tensor) in trainer.plan.specs().iter().zip(&trainer.parameters.values) {
             if spec.kind == TensorKind::Parameter {

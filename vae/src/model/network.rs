@@ -74,7 +74,13 @@ impl Pass<'_> {
             .zip(&plan.scales)
             .enumerate()
             .map(|(s, (common, scale))| {
-                self.scale(scale, common, &batch.gumbel[s], &batch.normal[s], temperature)
+                self.scale(
+                    scale,
+                    common,
+                    &batch.gumbel[s],
+                    &batch.normal[s],
+                    temperature,
+                )
             })
             .collect()
     }
@@ -101,7 +107,8 @@ impl Pass<'_> {
         let logits = self.logits(plan, common.clone());
         let [_, k] = logits.dims();
         let log_probability = log_softmax(logits.clone(), 1);
-        let cluster = softmax((logits.clone() + gumbel.clone()) / temperature, 1);
+        // Not a division: burn takes the derivative of one by a number in single precision.
+        let cluster = softmax((logits.clone() + gumbel.clone()) * (1.0 / temperature), 1);
         let on_channels = cluster.clone().reshape([b, 1, k]).expand([b, c, k]);
         let joined = Tensor::cat(vec![common.clone(), on_channels], 2);
         let hidden = self.trunk(&plan.latent_trunk, joined);

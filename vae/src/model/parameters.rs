@@ -66,7 +66,9 @@ impl Parameters {
             .specs()
             .iter()
             .enumerate()
-            .map(|(index, spec)| place.tensor(initial_values(spec, index, seed), spec.matrix_shape()))
+            .map(|(index, spec)| {
+                place.tensor(initial_values(spec, index, seed), spec.matrix_shape())
+            })
             .collect();
         Self { place, values }
     }

@@ -139,9 +139,7 @@ impl Plan {
             .map(|(s, &f)| table.trunk(&format!("inference.inference_qyx.{s}"), f, config))
             .collect();
         let logits: Vec<Linear> = scales()
-            .map(|(s, _)| {
-                table.linear_bias(&format!("inference.gumbel_softmax.{s}.logits"), h, k)
-            })
+            .map(|(s, _)| table.linear_bias(&format!("inference.gumbel_softmax.{s}.logits"), h, k))
             .collect();
         let latent_trunks: Vec<Trunk> = scales()
             .map(|(s, &f)| table.trunk(&format!("inference.inference_qzyx.{s}"), f + k, config))
@@ -149,7 +147,10 @@ impl Plan {
         let gaussians: Vec<(Linear, Linear)> = scales()
             .map(|(s, _)| {
                 let at = |n: &str| format!("inference.gaussian.{s}.{n}");
-                (table.linear(&at("mu"), h, z), table.linear(&at("var"), h, z))
+                (
+                    table.linear(&at("mu"), h, z),
+                    table.linear(&at("var"), h, z),
+                )
             })
             .collect();
         let prior_means: Vec<Linear> = scales()

@@ -74,7 +74,8 @@ impl<T: Float + burn::tensor::Element> Adam<T> {
                     return tensor;
                 };
                 let mut data = tensor.into_data();
-                if let (Ok(values), Ok(gradient)) = (data.as_mut_slice::<T>(), gradient.as_slice::<T>())
+                if let (Ok(values), Ok(gradient)) =
+                    (data.as_mut_slice::<T>(), gradient.as_slice::<T>())
                 {
                     step.apply(
                         values,

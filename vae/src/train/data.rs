@@ -105,10 +105,10 @@ impl BatchNoise {
             scale,
         };
         let (k, z) = (config.n_clusters, config.latent);
-        let gumbel = (0..config.n_scales())
-            .map(|s| place.tensor(key(self.gumbel, s).gumbel(n * k), [n, k]));
-        let normal = (0..config.n_scales())
-            .map(|s| place.tensor(key(self.latent, s).normal(n * z), [n, z]));
+        let gumbel =
+            (0..config.n_scales()).map(|s| place.tensor(key(self.gumbel, s).gumbel(n * k), [n, k]));
+        let normal =
+            (0..config.n_scales()).map(|s| place.tensor(key(self.latent, s).normal(n * z), [n, z]));
         Batch {
             inputs: data.inputs(place, windows),
             gumbel: gumbel.collect(),
@@ -188,10 +188,7 @@ mod tests {
     fn batches_are_even_and_complete() {
         let windows: Vec<usize> = (0..129).collect();
         let parts: Vec<&[usize]> = batches(&windows, 128).collect();
-        assert_eq!(
-            parts.iter().map(|p| p.len()).collect::<Vec<_>>(),
-            [64, 65]
-        );
+        assert_eq!(parts.iter().map(|p| p.len()).collect::<Vec<_>>(), [64, 65]);
         assert_eq!(parts.concat(), windows);
         assert_eq!(batches(&[], 4).count(), 0);
         assert_eq!(batches(&windows, 1000).count(), 1);

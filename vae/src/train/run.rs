@@ -183,7 +183,13 @@ impl Run<'_> {
                 .as_ref()
                 .filter(|_| start_weight > 0.0)
                 .map(|labels| {
-                    start_batch(labels, start_weight, self.config.n_clusters, &place, windows)
+                    start_batch(
+                        labels,
+                        start_weight,
+                        self.config.n_clusters,
+                        &place,
+                        windows,
+                    )
                 });
             let settings = StepSettings {
                 temperature,
