@@ -42,7 +42,7 @@ struct Print;
 
 impl TrainObserver for Print {
     fn epoch(&mut self, record: &EpochRecord) -> ControlFlow<()> {
-        if record.epoch % 4 == 3 {
+        if record.epoch % 10 == 9 {
             println!(
                 "epoch {:2}: loss {:7.3}, cluster sizes {:?}",
                 record.epoch + 1,
@@ -58,6 +58,10 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let data = blobs();
     let mut preset = Preset::compact(&["short", "long"], &[FEATURES, FEATURES]);
     preset.config.n_clusters = 3;
+    // Few windows make few steps an epoch. A low weight of the reconstruction makes samples lean on their cluster.
+    preset.options.epochs = 60;
+    preset.options.start_epochs = 20;
+    preset.options.weights.reconstruction = 0.5;
     // A rough start, right for two windows of three, as k-means might give.
     let rough = |scale: usize| {
         (0..N)
@@ -80,10 +84,11 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     for (scale, rows) in found.iter().enumerate() {
         println!("  scale {scale}: {:.3}", rows.row(4));
     }
-    let sample = model.sample(0, 1, 1, 7)?;
-    println!(
-        "a sample of cluster 1: {:.2}",
-        sample.index_axis(Axis(0), 0)
-    );
+    for cluster in 0..3 {
+        let samples = model.sample(0, cluster, 200, 7)?;
+        if let Some(mean) = samples.mean_axis(Axis(0)) {
+            println!("mean of 200 samples of cluster {cluster}: {mean:.2}");
+        }
+    }
     Ok(())
 }

@@ -3,8 +3,8 @@
 //! [`inputs`] turns pooled scattering covariances into the numbers that are clustered, [`start`] finds first
 //! clusters in them (k-means, mixture, hidden Markov model), and [`agreement`] compares partitions.
 //!
-//! [`model`] holds the network's equations, [`objective`] what is minimised, [`train`](mod@train) how; [`file`] keeps
-//! models, [`split`] holds out blocks of time, [`noise`] draws repeatable random numbers, [`Preset`] names two recipes.
+//! [`model`] holds the network's equations, [`objective`] what is minimised, [`train`](mod@train) how;
+//! [`file`](mod@file) keeps models, [`split`] holds out blocks of time, [`noise`] draws repeatable random numbers, [`Preset`] names two recipes.
 
 pub mod agreement;
 pub mod error;
