@@ -1,2 +1,7 @@
-//! The seismix command.
-fn main() {}
+//! The `seismix` command.
+
+mod cli;
+
+fn main() -> std::process::ExitCode {
+    cli::main()
+}

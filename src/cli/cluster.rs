@@ -1,0 +1,32 @@
+//! `seismix cluster`: the cluster of every window at every scale.
+
+use std::path::PathBuf;
+
+use clap::Args;
+
+use super::Context;
+use super::failure::{Failure, Result};
+
+/// Write the cluster of every window at every scale
+///
+/// The table has one row a window and scale: starttime,endtime,scale,cluster,probability,p0..pK.
+#[derive(Debug, Args)]
+pub struct Cluster {
+    /// Folder of feature files, or some of its files
+    #[arg(required = true, value_name = "FEATURES")]
+    features: Vec<PathBuf>,
+    /// The model that `seismix train` wrote
+    #[arg(long, short, value_name = "MODEL")]
+    model: PathBuf,
+    /// File for the table
+    #[arg(long, short, value_name = "CLUSTERS.csv")]
+    output: PathBuf,
+}
+
+impl Cluster {
+    /// Runs the command.
+    pub fn run(&self, context: &mut Context) -> Result<()> {
+        let _ = (&self.features, &self.model, &self.output, &context.common);
+        Err(Failure::new("`cluster` is not built yet"))
+    }
+}

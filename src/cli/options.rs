@@ -1,0 +1,325 @@
+//! Groups of options that several commands share.
+
+use std::path::PathBuf;
+
+use clap::Args;
+use seismix::data::time;
+use seismix::pipeline::config::{
+    Boundary, ConfigError, Device, Layers, Length, Memory, Objective, Precision, Preset,
+    RunControl, SelectionConfig, SeparateConfig, Shard, Target, TrainConfig, TransformConfig,
+    Wavelet,
+};
+
+use super::failure::{Failure, Result};
+
+/// Options that every command has.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Everywhere")]
+pub struct Common {
+    /// Threads to use [default: one a core]; results do not depend on it
+    #[arg(long, global = true, value_name = "N", value_parser = positive)]
+    pub threads: Option<usize>,
+    /// Print results as JSON lines
+    #[arg(long, global = true)]
+    pub json: bool,
+    /// No progress bars, no logs but errors
+    #[arg(long, short, global = true, conflicts_with = "verbose")]
+    pub quiet: bool,
+    /// More logs on stderr; twice for still more
+    #[arg(long, short, global = true, action = clap::ArgAction::Count)]
+    pub verbose: u8,
+    /// TOML file with settings; its keys are the names of the options
+    #[arg(long, global = true, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+}
+
+/// Which records are used.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Selection (as in FDSN web services)")]
+pub struct Selection {
+    /// Network codes, with commas and the wildcards * and ? [default: all]
+    #[arg(long, value_name = "CODES")]
+    network: Option<String>,
+    /// Station codes, likewise [default: all]
+    #[arg(long, value_name = "CODES")]
+    station: Option<String>,
+    /// Location codes, likewise; -- is the empty one [default: all]
+    #[arg(long, value_name = "CODES", allow_hyphen_values = true)]
+    location: Option<String>,
+    /// Channel codes, likewise [default: all]
+    #[arg(long, value_name = "CODES")]
+    channel: Option<String>,
+    /// First instant, included; UTC, such as 2019-06-05T12:00:00Z [default: the first there is]
+    #[arg(long, value_name = "TIME", value_parser = instant)]
+    starttime: Option<i64>,
+    /// Last instant, excluded; UTC [default: the last there is]
+    #[arg(long, value_name = "TIME", value_parser = instant)]
+    endtime: Option<i64>,
+}
+
+impl Selection {
+    /// The configuration for the pipeline.
+    pub fn config(&self) -> Result<SelectionConfig> {
+        if let (Some(start), Some(end)) = (self.starttime, self.endtime)
+            && start >= end
+        {
+            return Err(Failure::usage(format!(
+                "--endtime {} is not after --starttime {}",
+                time::format_utc(end),
+                time::format_utc(start)
+            )));
+        }
+        Ok(SelectionConfig {
+            network: self.network.clone(),
+            station: self.station.clone(),
+            location: self.location.clone(),
+            channel: self.channel.clone(),
+            starttime_ns: self.starttime,
+            endtime_ns: self.endtime,
+        })
+    }
+}
+
+/// The transform and its windows.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Transform (lengths in samples, or in seconds as 51.2s)")]
+pub struct Transform {
+    /// Octaves J of the first and of the second layer
+    #[arg(long, value_name = "J[,J]", default_value = "8")]
+    octaves: Layers,
+    /// Wavelets per octave Q of the first and of the second layer
+    #[arg(long, value_name = "Q[,Q]", default_value = "1")]
+    quality: Layers,
+    /// Wavelet family
+    #[arg(long, value_name = "NAME", default_value = "battle-lemarie")]
+    wavelet: Wavelet,
+    /// Window lengths, increasing; windows of all scales end together [default: 1024,4096,16384,65536]
+    #[arg(long, value_name = "LENGTHS", value_delimiter = ',', num_args = 1)]
+    scales: Option<Vec<Length>>,
+    /// The longest window, where --scales is not given: the scales are its 64th, 16th and 4th part and itself [default: 65536]
+    #[arg(long, value_name = "LENGTH", conflicts_with = "scales")]
+    window: Option<Length>,
+    /// Step from window to window [default: the shortest scale]
+    #[arg(long, value_name = "LENGTH")]
+    stride: Option<Length>,
+    /// Length of the pooled blocks that are stored [default: a quarter of the shortest scale]
+    #[arg(long, value_name = "LENGTH")]
+    block: Option<Length>,
+    /// What windows see beyond their edges: their true neighbours, or their own reflection
+    #[arg(long, value_name = "NAME", default_value = "continuous")]
+    boundary: Boundary,
+    /// Floating-point type
+    #[arg(long, value_name = "TYPE", default_value = "f64")]
+    precision: Precision,
+}
+
+impl Transform {
+    /// The configuration for the pipeline.
+    pub fn config(&self) -> Result<TransformConfig> {
+        let scales = match (&self.scales, self.window) {
+            (Some(scales), _) => scales.clone(),
+            (None, Some(window)) => quarters(window)?,
+            (None, None) => TransformConfig::default().scales,
+        };
+        Ok(TransformConfig {
+            octaves: self.octaves,
+            quality: self.quality,
+            wavelet: self.wavelet,
+            scales,
+            stride: self.stride,
+            block: self.block,
+            boundary: self.boundary,
+            precision: self.precision,
+        })
+    }
+}
+
+/// A window with its 64th, 16th and 4th part, shortest first.
+fn quarters(window: Length) -> Result<Vec<Length>> {
+    let parts = [64, 16, 4, 1];
+    match window {
+        Length::Samples(n) if n % 64 == 0 => Ok(parts.map(|p| Length::Samples(n / p)).to_vec()),
+        Length::Samples(n) => Err(Failure::usage(format!(
+            "--window {n} is not a multiple of 64 samples"
+        ))
+        .with_help("give the windows one by one with --scales")),
+        Length::Seconds(s) => Ok(parts.map(|p| Length::Seconds(s / p as f64)).to_vec()),
+    }
+}
+
+/// The model and its training.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Training")]
+pub struct Training {
+    /// Sizes, features and start: compact trains in minutes on two cores, paper is arXiv 2305.16189
+    #[arg(long, value_name = "NAME", default_value = "compact")]
+    preset: Preset,
+    /// Clusters a scale [default: 9]
+    #[arg(long, value_name = "K", value_parser = positive)]
+    clusters: Option<usize>,
+    /// Latent dimensions a scale [default: 8; paper: 32]
+    #[arg(long, value_name = "N", value_parser = positive)]
+    latent: Option<usize>,
+    /// Width of the hidden layers [default: 64; paper: 1024]
+    #[arg(long, value_name = "N", value_parser = positive)]
+    hidden: Option<usize>,
+    /// Hidden layers [default: 2; paper: 4]
+    #[arg(long, value_name = "N", value_parser = positive)]
+    layers: Option<usize>,
+    /// Passes over the training windows [default: 24; paper: 1000]
+    #[arg(long, value_name = "N", value_parser = positive)]
+    epochs: Option<usize>,
+    /// Windows a step [default: 128; paper: 16384]
+    #[arg(long, value_name = "N", value_parser = positive)]
+    batch: Option<usize>,
+    /// Adam's step size at the start [default: 0.005; paper: 0.001]
+    #[arg(long, value_name = "X", value_parser = positive_real)]
+    learning_rate: Option<f64>,
+    /// Where to train; this build has the cpu only
+    #[arg(long, value_name = "NAME", default_value = "cpu")]
+    device: Device,
+}
+
+impl Training {
+    /// The configuration for the pipeline: the preset, changed by what is given.
+    pub fn config(&self) -> Result<TrainConfig> {
+        if self.device != Device::Cpu {
+            return Err(Failure::usage(format!(
+                "this build has no device `{}`; it has: cpu",
+                self.device
+            ))
+            .with_help("leave --device out, or write --device cpu"));
+        }
+        let preset = TrainConfig::preset(self.preset);
+        Ok(TrainConfig {
+            preset: self.preset,
+            clusters: self.clusters.unwrap_or(preset.clusters),
+            latent: self.latent.unwrap_or(preset.latent),
+            hidden: self.hidden.unwrap_or(preset.hidden),
+            layers: self.layers.unwrap_or(preset.layers),
+            epochs: self.epochs.unwrap_or(preset.epochs),
+            batch: self.batch.unwrap_or(preset.batch),
+            learning_rate: self.learning_rate.unwrap_or(preset.learning_rate),
+            device: self.device,
+        })
+    }
+}
+
+/// What is separated, and how.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Separation")]
+pub struct Separation {
+    /// Clusters to take out, at one scale, such as 65536:3 or 51.2s:0,5 [default for run: chosen, and said]
+    #[arg(long, value_name = "SCALE:CLUSTER[,CLUSTER..]")]
+    pub target: Option<Target>,
+    /// Clusters whose windows are the background [default: the other clusters of the target's scale]
+    #[arg(long, value_name = "SCALE:CLUSTER[,CLUSTER..]")]
+    background: Option<Target>,
+    /// At most so many stretches, the most confident first
+    #[arg(long, value_name = "N", default_value = "50", value_parser = positive)]
+    max_targets: usize,
+    /// Background snippets for each stretch
+    #[arg(long, value_name = "R", default_value = "10", value_parser = at_least_two)]
+    snippets: usize,
+    /// At most so many iterations for each
+    #[arg(long, value_name = "N", default_value = "500", value_parser = positive)]
+    max_iter: usize,
+    /// What is minimised: the three losses of arXiv 2305.16189
+    #[arg(long, value_name = "NAME", default_value = "paper")]
+    objective: Objective,
+}
+
+impl Separation {
+    /// The configuration for the pipeline; `octaves` are those of the coefficients compared.
+    pub fn config(&self, octaves: usize) -> SeparateConfig {
+        SeparateConfig {
+            target: self.target.clone(),
+            background: self.background.clone(),
+            octaves,
+            max_targets: self.max_targets,
+            snippets: self.snippets,
+            max_iter: self.max_iter,
+            objective: self.objective,
+        }
+    }
+}
+
+/// The seed, for the commands that draw.
+#[derive(Debug, Args)]
+pub struct Seed {
+    /// Seed of everything random; the same seed gives the same bytes
+    #[arg(long, value_name = "N", default_value = "0")]
+    pub seed: u64,
+}
+
+/// How the long commands run.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Running")]
+pub struct Running {
+    /// Peak memory to plan for, such as 512MiB
+    #[arg(long, value_name = "SIZE", default_value = "2GiB")]
+    memory: Memory,
+    /// Say what would be done and how much memory it takes, and do nothing
+    #[arg(long)]
+    dry_run: bool,
+    /// Keep what is finished and go on from there; this is the default
+    #[arg(long, conflicts_with = "fresh")]
+    resume: bool,
+    /// Do everything anew
+    #[arg(long)]
+    fresh: bool,
+}
+
+/// Part of the days, for the commands whose work falls into days.
+#[derive(Debug, Args)]
+pub struct Sharding {
+    /// Do the i-th of n parts of the days; the parts need not be joined [default: all]
+    #[arg(long, value_name = "i/n", help_heading = "Running")]
+    shard: Option<Shard>,
+}
+
+impl Running {
+    /// The configuration for the pipeline.
+    pub fn config(
+        &self,
+        common: &Common,
+        seed: Option<&Seed>,
+        sharding: Option<&Sharding>,
+    ) -> RunControl {
+        RunControl {
+            seed: seed.map_or(0, |seed| seed.seed),
+            threads: common.threads,
+            memory: self.memory,
+            dry_run: self.dry_run,
+            shard: sharding.and_then(|sharding| sharding.shard),
+            fresh: self.fresh,
+        }
+    }
+}
+
+/// A whole number of at least 1.
+pub fn positive(text: &str) -> std::result::Result<usize, ConfigError> {
+    match text.parse() {
+        Ok(n) if n > 0 => Ok(n),
+        _ => Err(ConfigError::new("write a whole number of at least 1")),
+    }
+}
+
+/// A whole number of at least 2: a standard deviation needs two.
+pub fn at_least_two(text: &str) -> std::result::Result<usize, ConfigError> {
+    match text.parse() {
+        Ok(n) if n > 1 => Ok(n),
+        _ => Err(ConfigError::new("write a whole number of at least 2")),
+    }
+}
+
+fn positive_real(text: &str) -> std::result::Result<f64, ConfigError> {
+    match text.parse::<f64>() {
+        Ok(x) if x > 0.0 && x.is_finite() => Ok(x),
+        _ => Err(ConfigError::new("write a positive number")),
+    }
+}
+
+fn instant(text: &str) -> std::result::Result<i64, ConfigError> {
+    time::parse_utc(text).map_err(|error| ConfigError::new(error.to_string()))
+}

@@ -1,0 +1,190 @@
+//! Progress bars and logs, on stderr.
+
+use std::io::{self, IsTerminal, Write};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Instant;
+
+use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
+use seismix::pipeline::Observer;
+use tracing_subscriber::EnvFilter;
+use tracing_subscriber::fmt::MakeWriter;
+use tracing_subscriber::fmt::time::uptime;
+
+use super::failure::Failure;
+use super::interrupt;
+
+/// The observer of the command line: bars on a terminal, a line a stage elsewhere, and the failed inputs counted.
+#[derive(Debug)]
+pub struct Terminal {
+    bars: MultiProgress,
+    stage: Mutex<Option<Stage>>,
+    problems: AtomicUsize,
+}
+
+#[derive(Debug)]
+struct Stage {
+    name: String,
+    total: u64,
+    unit: String,
+    bar: ProgressBar,
+    began: Instant,
+}
+
+impl Terminal {
+    /// Sets logging up (once) and returns the observer. `verbose` counts `-v`.
+    pub fn start(quiet: bool, verbose: u8) -> Self {
+        let target = if quiet || !io::stderr().is_terminal() {
+            ProgressDrawTarget::hidden()
+        } else {
+            ProgressDrawTarget::stderr()
+        };
+        let bars = MultiProgress::with_draw_target(target);
+        let level = match (quiet, verbose) {
+            (true, _) => "error",
+            (false, 0) => "warn,seismix=info",
+            (false, 1) => "warn,seismix=debug",
+            (false, _) => "info,seismix=trace",
+        };
+        let color = io::stderr().is_terminal()
+            && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
+        let started = tracing_subscriber::fmt()
+            .with_env_filter(EnvFilter::new(level))
+            .with_target(false)
+            .with_timer(uptime())
+            .with_ansi(color)
+            .with_writer(AboveBars(bars.clone()))
+            .try_init();
+        drop(started);
+        Self {
+            bars,
+            stage: Mutex::new(None),
+            problems: AtomicUsize::new(0),
+        }
+    }
+
+    /// `Ok` unless inputs failed or the user asked to stop.
+    pub fn verdict(&self) -> Result<(), Failure> {
+        if interrupt::asked() {
+            return Err(Failure::Interrupted);
+        }
+        match self.problems.load(Ordering::SeqCst) {
+            0 => Ok(()),
+            n => Err(Failure::Partial(n)),
+        }
+    }
+
+    fn with_stage(&self, act: impl FnOnce(&mut Option<Stage>)) {
+        // A panic of another thread must not hide the progress of this one.
+        let mut stage = self
+            .stage
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner);
+        act(&mut stage);
+    }
+}
+
+impl Observer for Terminal {
+    fn begin(&self, stage: &str, total: u64, unit: &str) {
+        self.end();
+        let bar = if total > 0 {
+            let template =
+                "{prefix:12} {bar:30} {pos}/{len} {unit}  {per_sec}  ETA {eta}  {wide_msg}"
+                    .replace("{unit}", unit);
+            let style = ProgressStyle::with_template(&template);
+            ProgressBar::new(total)
+                .with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
+        } else {
+            let template = "{prefix:12} {spinner} {pos} {unit}  {wide_msg}".replace("{unit}", unit);
+            let style = ProgressStyle::with_template(&template);
+            ProgressBar::new_spinner()
+                .with_style(style.unwrap_or_else(|_| ProgressStyle::default_spinner()))
+        };
+        let bar = self.bars.add(bar.with_prefix(stage.to_owned()));
+        if self.bars.is_hidden() {
+            if total > 0 {
+                tracing::info!("{stage}: {total} {unit}");
+            } else {
+                tracing::info!("{stage}");
+            }
+        }
+        self.with_stage(|current| {
+            *current = Some(Stage {
+                name: stage.to_owned(),
+                total,
+                unit: unit.to_owned(),
+                bar,
+                began: Instant::now(),
+            });
+        });
+    }
+
+    fn advance(&self, steps: u64) {
+        self.with_stage(|stage| {
+            if let Some(stage) = stage {
+                stage.bar.inc(steps);
+            }
+        });
+    }
+
+    fn remark(&self, text: &str) {
+        self.with_stage(|stage| match stage {
+            Some(stage) if !stage.bar.is_hidden() => stage.bar.set_message(text.to_owned()),
+            _ => tracing::debug!("{text}"),
+        });
+    }
+
+    fn end(&self) {
+        self.with_stage(|stage| {
+            if let Some(stage) = stage.take() {
+                let done = stage.bar.position();
+                stage.bar.finish_and_clear();
+                self.bars.remove(&stage.bar);
+                let seconds = stage.began.elapsed().as_secs_f64();
+                let of = if stage.total > 0 && done != stage.total {
+                    format!(" of {}", stage.total)
+                } else {
+                    String::new()
+                };
+                tracing::info!(
+                    "{}: {done}{of} {} in {seconds:.1} s",
+                    stage.name,
+                    stage.unit
+                );
+            }
+        });
+    }
+
+    fn problem(&self, subject: &str, reason: &str) {
+        self.problems.fetch_add(1, Ordering::SeqCst);
+        tracing::error!("{subject}: {reason}");
+    }
+
+    fn cancelled(&self) -> bool {
+        interrupt::asked()
+    }
+}
+
+/// Writes log lines above the bars.
+#[derive(Debug, Clone)]
+struct AboveBars(MultiProgress);
+
+impl Write for AboveBars {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0
+            .suspend(|| io::stderr().write_all(bytes))
+            .map(|()| bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        io::stderr().flush()
+    }
+}
+
+impl<'a> MakeWriter<'a> for AboveBars {
+    type Writer = Self;
+
+    fn make_writer(&'a self) -> Self {
+        self.clone()
+    }
+}
