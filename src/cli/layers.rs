@@ -96,7 +96,7 @@ pub fn join(
 }
 
 /// The options of a command by their long names; `--help` and `--version` are none.
-fn options(command: &Command) -> impl Iterator<Item = (&str, &Arg)> {
+pub fn options(command: &Command) -> impl Iterator<Item = (&str, &Arg)> {
     command
         .get_arguments()
         .filter(|arg| !matches!(arg.get_id().as_str(), "help" | "version"))
@@ -289,20 +289,22 @@ fn as_text(value: &toml::Value) -> Option<String> {
 
 /// The error for an unknown name, with the nearest known one.
 fn unknown(what: &str, name: &str, known: &[String], show: impl Fn(&str) -> String) -> Failure {
-    let nearest = known
-        .iter()
-        .map(|key| (strsim::damerau_levenshtein(key, name), key))
-        .min();
     let failure = Failure::usage(what);
-    match nearest {
-        Some((distance, key)) if distance <= 1 + name.len() / 2 => {
-            failure.with_help(format!("the nearest is `{}`", show(key)))
-        }
-        _ => {
+    match nearest(name, known.iter().map(String::as_str)) {
+        Some(key) => failure.with_help(format!("the nearest is `{}`", show(key))),
+        None => {
             let known: Vec<_> = known.iter().map(|key| show(key)).collect();
             failure.with_help(format!("known are {}", known.join(", ")))
         }
     }
+}
+
+/// The known name that is nearest to `name`, unless they have little in common.
+pub fn nearest<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+    let (distance, key) = known
+        .map(|key| (strsim::damerau_levenshtein(key, name), key))
+        .min()?;
+    (distance <= 1 + name.len() / 2).then_some(key)
 }
 
 /// The long name of the flag that a clap error is about, such as `octaves` of `--octaves <J>`.

@@ -1,7 +1,9 @@
 //! The command line: one file a subcommand, and what they share.
 
+mod arrays;
 mod cluster;
 mod demo;
+mod explain;
 mod failure;
 mod features;
 mod info;
@@ -21,7 +23,6 @@ use std::ffi::OsString;
 use std::io::Write;
 use std::process::ExitCode;
 
-use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use failure::{Failure, Result};
@@ -88,7 +89,7 @@ fn start(argv: Vec<OsString>) -> Result<()> {
         .and_then(|matches| Cli::from_arg_matches(&matches))
     {
         Ok(cli) => cli,
-        Err(error) => return explain(&error, &layers),
+        Err(error) => return explain::explain(&error, &Cli::command(), &layers),
     };
     interrupt::listen();
     if let Some(threads) = cli.common.threads {
@@ -119,46 +120,4 @@ fn start(argv: Vec<OsString>) -> Result<()> {
     outcome?;
     flushed?;
     context.observer.verdict()
-}
-
-/// Help and version go to stdout; a wrong command line becomes a usage failure of one line and its help.
-fn explain(error: &clap::Error, layers: &layers::Layers) -> Result<()> {
-    match error.kind() {
-        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => {
-            error.print()?;
-            return Ok(());
-        }
-        ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
-            error.print()?;
-            return Err(Failure::usage("no command given")
-                .with_help("begin with `seismix demo -o RUN`, or `seismix --help`"));
-        }
-        _ => {}
-    }
-    let rendered = error.render().to_string();
-    let mut message = String::new();
-    let mut help = Vec::new();
-    for line in rendered.lines() {
-        let line = line.trim();
-        if line.starts_with("Usage:") || line.starts_with("For more information") {
-            break;
-        }
-        if let Some(tip) = line.strip_prefix("tip: ") {
-            help.push(tip.to_owned());
-        } else if let Some(first) = line.strip_prefix("error: ") {
-            message.push_str(first);
-        } else if !line.is_empty() {
-            message.push_str(if message.ends_with(':') { " " } else { "; " });
-            message.push_str(line);
-        }
-    }
-    if let Some(ContextValue::String(arg)) = error.get(ContextKind::InvalidArg)
-        && let Some(origin) = layers::flag_name(arg).and_then(|name| layers.origin(name))
-    {
-        message.push_str(&format!(" (from {origin})"));
-    }
-    if help.is_empty() {
-        help.push("`seismix COMMAND --help` lists what a command takes".into());
-    }
-    Err(Failure::usage(message).with_help(help.join("; ")))
 }

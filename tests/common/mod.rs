@@ -1,0 +1,51 @@
+//! What the tests of the binary share.
+#![allow(dead_code, clippy::expect_used, clippy::print_stdout)]
+
+use std::path::PathBuf;
+
+use assert_cmd::Command;
+
+/// The binary, without any `SEISMIX_*` variable of the caller.
+pub fn seismix() -> Command {
+    let mut command = Command::cargo_bin("seismix").expect("the binary is built");
+    for (name, _) in std::env::vars_os() {
+        if name.to_string_lossy().starts_with("SEISMIX_") {
+            command.env_remove(name);
+        }
+    }
+    command
+}
+
+/// How a command ended.
+pub struct Outcome {
+    pub code: Option<i32>,
+    pub stdout: String,
+    pub stderr: String,
+}
+
+/// Runs the binary with these arguments.
+pub fn run(args: &[&str]) -> Outcome {
+    finish(seismix().args(args))
+}
+
+/// Runs a prepared command.
+pub fn finish(command: &mut Command) -> Outcome {
+    let output = command.output().expect("the binary starts");
+    let stderr = String::from_utf8(output.stderr).expect("stderr is text");
+    assert!(!stderr.contains("panicked"), "{stderr}");
+    Outcome {
+        code: output.status.code(),
+        stdout: String::from_utf8(output.stdout).expect("stdout is text"),
+        stderr,
+    }
+}
+
+/// The real records beside the repository, or `None` (and a line that says so).
+pub fn real_records() -> Option<PathBuf> {
+    let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../shared/data");
+    if folder.is_dir() {
+        return Some(folder);
+    }
+    println!("skipped: ../shared/data is absent");
+    None
+}
