@@ -1,0 +1,170 @@
+//! `seismix unmix`: golden loss and gradient through the binary, separation, and arrays that do not fit.
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+mod common;
+
+use std::fs::File;
+use std::path::Path;
+
+use common::{Outcome, finish, seismix};
+use ndarray::{Array1, Array2, ArrayD, Axis, concatenate, stack};
+use ndarray_npy::{NpzReader, write_npy};
+
+fn golden(file: &str, array: &str) -> ArrayD<f64> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("tests/golden")
+        .join(file);
+    NpzReader::new(File::open(path).unwrap())
+        .unwrap()
+        .by_name(array)
+        .unwrap()
+}
+
+fn unmix(
+    folder: &Path,
+    mixture: &ArrayD<f64>,
+    snippets: &ArrayD<f64>,
+    options: &[&str],
+) -> Outcome {
+    write_npy(folder.join("x.npy"), mixture).unwrap();
+    write_npy(folder.join("nk.npy"), snippets).unwrap();
+    let mut command = seismix();
+    command.current_dir(folder).args([
+        "unmix",
+        "--mixture",
+        "x.npy",
+        "--background",
+        "nk.npy",
+        "-o",
+        "out.npz",
+    ]);
+    finish(command.args(options))
+}
+
+fn array(folder: &Path, name: &str) -> ArrayD<f64> {
+    NpzReader::new(File::open(folder.join("out.npz")).unwrap())
+        .unwrap()
+        .by_name(name)
+        .unwrap()
+}
+
+fn worst(found: &ArrayD<f64>, expected: &ArrayD<f64>) -> f64 {
+    let largest = expected.iter().fold(0.0_f64, |m, x| m.max(x.abs()));
+    (found - expected)
+        .iter()
+        .fold(0.0_f64, |m, x| m.max(x.abs()))
+        / largest
+}
+
+#[test]
+fn loss_and_gradient_are_golden() {
+    let folder = tempfile::tempdir().unwrap();
+    for octaves in ["5", "8"] {
+        let file = format!("loss_R5_T1024_J{octaves}.npz");
+        let (x, nks) = (golden(&file, "x"), golden(&file, "nks"));
+        let point = golden(&file, "points").index_axis(Axis(0), 2).to_owned();
+        write_npy(folder.path().join("n.npy"), &point).unwrap();
+        let outcome = unmix(
+            folder.path(),
+            &x,
+            &nks,
+            &["--octaves", octaves, "--evaluate", "n.npy"],
+        );
+        assert_eq!(outcome.code, Some(0), "{}", outcome.stderr);
+        let loss = array(folder.path(), "loss");
+        assert_eq!(loss.shape(), [1, 3]);
+        let terms = golden(&file, "terms_y64").index_axis(Axis(0), 2).to_owned();
+        // The tolerances that the golden numbers state.
+        assert!(worst(&loss.index_axis(Axis(0), 0).to_owned(), &terms) < 1e-11);
+        let gradient = golden(&file, "grad_y64").index_axis(Axis(0), 2).to_owned();
+        assert!(worst(&array(folder.path(), "gradient"), &gradient) < 1e-9);
+    }
+}
+
+#[test]
+fn two_equal_channels_have_the_loss_of_one_and_half_its_gradient_each() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = "loss_R5_T1024_J5.npz";
+    let (x, nks) = (golden(file, "x"), golden(file, "nks"));
+    let point = golden(file, "points").index_axis(Axis(0), 1).to_owned();
+    let options = ["--octaves", "5", "--evaluate", "n.npy"];
+    write_npy(folder.path().join("n.npy"), &point).unwrap();
+    unmix(folder.path(), &x, &nks, &options);
+    let (loss, gradient) = (
+        array(folder.path(), "loss"),
+        array(folder.path(), "gradient"),
+    );
+
+    let twice = |a: &ArrayD<f64>, axis| stack(Axis(axis), &[a.view(), a.view()]).unwrap();
+    write_npy(folder.path().join("n.npy"), &twice(&point, 0)).unwrap();
+    let outcome = unmix(folder.path(), &twice(&x, 0), &twice(&nks, 1), &options);
+    assert_eq!(outcome.code, Some(0), "{}", outcome.stderr);
+    assert_eq!(array(folder.path(), "loss"), loss);
+    let both = array(folder.path(), "gradient");
+    assert_eq!(both.shape(), [2, 1024]);
+    assert_eq!(both.index_axis(Axis(0), 1).to_owned(), gradient / 2.0);
+}
+
+#[test]
+fn background_and_source_add_up_to_the_mixture_and_the_loss_falls() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = "loss_R5_T1024_J5.npz";
+    let (x, nks) = (golden(file, "x"), golden(file, "nks"));
+    for objective in ["paper", "seismix"] {
+        let options = [
+            "--octaves",
+            "5",
+            "--max-iter",
+            "5",
+            "--objective",
+            objective,
+        ];
+        let outcome = unmix(folder.path(), &x, &nks, &options);
+        assert_eq!(outcome.code, Some(0), "{}", outcome.stderr);
+        let sum = array(folder.path(), "background") + array(folder.path(), "source");
+        // One rounding of the difference, one of the sum.
+        assert!(worst(&sum, &x) < 4.0 * f64::EPSILON);
+        let loss = array(folder.path(), "loss");
+        let start = array(folder.path(), "loss_at_start").sum();
+        assert!(loss.len_of(Axis(0)) <= 5 && loss.len_of(Axis(1)) == 3);
+        let last = loss.index_axis(Axis(0), loss.len_of(Axis(0)) - 1).sum();
+        assert!(last < start, "{objective}: {last} against {start}");
+    }
+}
+
+fn assert_failed(outcome: &Outcome, code: i32, says: &[&str]) {
+    assert_eq!(outcome.code, Some(code), "{}", outcome.stderr);
+    for text in says {
+        assert!(
+            outcome.stderr.contains(text),
+            "must say {text}: {}",
+            outcome.stderr
+        );
+    }
+}
+
+#[test]
+fn arrays_that_do_not_fit_are_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let dir = folder.path();
+    let noise = |i: usize| ((i * 7919) % 1009) as f64 / 1009.0 - 0.5;
+    let x = Array1::from_shape_fn(256, noise).into_dyn();
+    let nks = Array2::from_shape_fn((3, 256), |(r, t)| noise(r * 256 + t + 999)).into_dyn();
+    let j = ["--octaves", "5"];
+    let short = nks.select(Axis(0), &[0]);
+    assert_failed(&unmix(dir, &x, &short, &j), 1, &["at least 2"]);
+    assert_failed(&unmix(dir, &x, &x, &j), 1, &["nk.npy", "(R,T)", "help: "]);
+    let longer = concatenate![Axis(0), x, x];
+    assert_failed(&unmix(dir, &longer, &nks, &j), 1, &["nk.npy", "[3, 256]"]);
+    assert_failed(&unmix(dir, &x, &nks, &["--octaves", "20"]), 2, &["octaves"]);
+    assert_failed(
+        &unmix(dir, &x, &nks, &["--octaves", "5", "--snippets", "4"]),
+        2,
+        &["nk.npy holds 3"],
+    );
+    let mut broken = nks.clone();
+    broken[[1, 5]] = f64::NAN;
+    assert_failed(&unmix(dir, &x, &broken, &j), 1, &["snippet 1", "sample 5"]);
+    let flat = Array2::<f64>::ones((3, 256)).into_dyn();
+    assert_failed(&unmix(dir, &x, &flat, &j), 1, &["hold no signal"]);
+}
