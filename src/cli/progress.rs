@@ -3,7 +3,7 @@
 use std::io::{self, IsTerminal, Write};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use seismix::pipeline::Observer;
@@ -29,6 +29,23 @@ struct Stage {
     unit: String,
     bar: ProgressBar,
     began: Instant,
+    told: Instant,
+}
+
+/// How often a stage tells how far it is where there is no bar.
+const HEARTBEAT: Duration = Duration::from_secs(30);
+
+impl Stage {
+    /// `12 of 288 windows`.
+    fn position(&self) -> String {
+        let done = self.bar.position();
+        let of = if self.total > 0 && done != self.total {
+            format!(" of {}", self.total)
+        } else {
+            String::new()
+        };
+        format!("{done}{of} {}", self.unit)
+    }
 }
 
 impl Terminal {
@@ -102,11 +119,7 @@ impl Observer for Terminal {
         };
         let bar = self.bars.add(bar.with_prefix(stage.to_owned()));
         if self.bars.is_hidden() {
-            if total > 0 {
-                tracing::info!("{stage}: {total} {unit}");
-            } else {
-                tracing::info!("{stage}");
-            }
+            tracing::debug!("{stage}: {total} {unit}");
         }
         self.with_stage(|current| {
             *current = Some(Stage {
@@ -115,6 +128,7 @@ impl Observer for Terminal {
                 unit: unit.to_owned(),
                 bar,
                 began: Instant::now(),
+                told: Instant::now(),
             });
         });
     }
@@ -123,6 +137,11 @@ impl Observer for Terminal {
         self.with_stage(|stage| {
             if let Some(stage) = stage {
                 stage.bar.inc(steps);
+                if self.bars.is_hidden() && stage.told.elapsed() > HEARTBEAT {
+                    stage.told = Instant::now();
+                    let left = stage.bar.eta().as_secs();
+                    tracing::info!("{}: {}, ETA {left} s", stage.name, stage.position());
+                }
             }
         });
     }
@@ -137,20 +156,16 @@ impl Observer for Terminal {
     fn end(&self) {
         self.with_stage(|stage| {
             if let Some(stage) = stage.take() {
-                let done = stage.bar.position();
+                let position = stage.position();
                 stage.bar.finish_and_clear();
                 self.bars.remove(&stage.bar);
                 let seconds = stage.began.elapsed().as_secs_f64();
-                let of = if stage.total > 0 && done != stage.total {
-                    format!(" of {}", stage.total)
+                let name = &stage.name;
+                if seconds < 1.0 {
+                    tracing::debug!("{name}: {position} in {seconds:.1} s");
                 } else {
-                    String::new()
-                };
-                tracing::info!(
-                    "{}: {done}{of} {} in {seconds:.1} s",
-                    stage.name,
-                    stage.unit
-                );
+                    tracing::info!("{name}: {position} in {seconds:.1} s");
+                }
             }
         });
     }
