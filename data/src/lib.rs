@@ -1,10 +1,13 @@
 #![doc = include_str!("../README.md")]
 
+pub mod archive;
+pub mod atomic;
 pub mod error;
 pub mod id;
 pub mod mseed;
 pub mod segment;
 pub mod store;
+pub mod summary;
 pub mod time;
 
 pub use error::{Error, Result};

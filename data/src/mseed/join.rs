@@ -12,17 +12,20 @@ const RATE_TOLERANCE: f64 = 1e-4;
 pub struct Piece {
     /// Time of the first sample, ns UTC.
     pub start_ns: i64,
+    /// When the sample after the last is due, ns UTC.
+    pub due_ns: i64,
     /// Rate in Hz, positive.
     pub sampling_rate: f64,
-    /// Number of samples.
-    pub npts: usize,
 }
 
 impl Piece {
-    /// Where the next sample is due.
-    fn next_ns(&self) -> i64 {
-        self.start_ns
-            .saturating_add(steps_ns(self.npts, self.sampling_rate))
+    /// A record of `npts` samples from `start_ns` on.
+    pub fn new(start_ns: i64, sampling_rate: f64, npts: usize) -> Self {
+        Self {
+            start_ns,
+            due_ns: start_ns.saturating_add(steps_ns(npts, sampling_rate)),
+            sampling_rate,
+        }
     }
 
     fn half_step_ns(&self) -> u64 {
@@ -35,7 +38,7 @@ impl Piece {
     /// plus its number of samples: clocks drift against their nominal rate (arbitrarily far in the end).
     pub fn continued_by(&self, next: &Self) -> Option<u64> {
         let same_rate = same_rate(self.sampling_rate, next.sampling_rate);
-        let distance = next.start_ns.abs_diff(self.next_ns());
+        let distance = next.start_ns.abs_diff(self.due_ns);
         (same_rate && distance <= self.half_step_ns()).then_some(distance)
     }
 }
@@ -67,7 +70,7 @@ pub fn join_pieces(pieces: &[Piece]) -> Vec<Vec<usize>> {
             }
             None => {
                 open.retain(|(_, last)| {
-                    let due = last.next_ns().saturating_add_unsigned(last.half_step_ns());
+                    let due = last.due_ns.saturating_add_unsigned(last.half_step_ns());
                     due >= piece.start_ns
                 });
                 if open.len() == MAX_OPEN {
@@ -88,11 +91,7 @@ mod tests {
     const MS: i64 = 1_000_000;
 
     fn piece(start_ms: i64, npts: usize) -> Piece {
-        Piece {
-            start_ns: start_ms * MS,
-            sampling_rate: 20.0,
-            npts,
-        }
+        Piece::new(start_ms * MS, 20.0, npts)
     }
 
     #[test]

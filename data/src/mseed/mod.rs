@@ -13,11 +13,17 @@ mod join;
 mod read;
 mod records;
 mod steim;
+mod steim_encode;
+mod write;
+mod write_record;
 
 pub use header::{RecordError, RecordHeader};
+pub(crate) use join::same_rate;
 pub use join::{Piece, join_pieces};
 pub use read::{
     ChannelSpan, FileContent, FileHeaders, TextRecord, read_bytes, read_file, read_file_selected,
     read_headers,
 };
+pub(crate) use read::{append, join_segments, piece_of_segment};
 pub use records::{Fault, Item, RecordReader};
+pub use write::{WriteOptions, WriteSummary, write_mseed, write_mseed_file};

@@ -12,6 +12,7 @@ use super::records::{Fault, Item, RecordReader};
 use crate::error::{Error, Result};
 use crate::id::StreamId;
 use crate::segment::{Anchor, Encoding, Samples, Segment};
+use crate::time::steps_ns;
 
 /// What a file holds.
 #[derive(Debug, Clone, Default)]
@@ -100,7 +101,7 @@ pub fn read_bytes(bytes: &[u8]) -> FileContent {
 /// As [`read_file`].
 pub fn read_headers(path: &Path) -> Result<FileHeaders> {
     let mut reader = RecordReader::new(open(path)?);
-    let mut pieces: BTreeMap<StreamId, Vec<Piece>> = BTreeMap::new();
+    let mut pieces: BTreeMap<StreamId, Vec<(Piece, usize)>> = BTreeMap::new();
     let mut faults = Vec::new();
     let mut n_records = 0;
     while let Some(item) = reader.next_item() {
@@ -110,7 +111,7 @@ pub fn read_headers(path: &Path) -> Result<FileHeaders> {
                 n_records += 1;
                 faults.extend(remark(offset, &header));
                 if header.has_series() && is_rate(header.sampling_rate) {
-                    let piece = piece_of(&header);
+                    let piece = (piece_of(&header), header.npts);
                     match pieces.get_mut(&header.id) {
                         Some(list) => list.push(piece),
                         None => drop(pieces.insert(header.id, vec![piece])),
@@ -122,10 +123,11 @@ pub fn read_headers(path: &Path) -> Result<FileHeaders> {
     at_least_one(path, n_records, &faults)?;
     let spans = pieces
         .iter()
-        .flat_map(|(id, pieces)| {
-            join_pieces(pieces)
+        .flat_map(|(id, records)| {
+            let pieces: Vec<Piece> = records.iter().map(|record| record.0).collect();
+            join_pieces(&pieces)
                 .into_iter()
-                .filter_map(|group| span_of(id, pieces, &group))
+                .filter_map(|group| span_of(id, records, &group))
         })
         .collect();
     Ok(FileHeaders {
@@ -170,31 +172,24 @@ fn is_rate(rate: f64) -> bool {
 }
 
 fn piece_of(header: &RecordHeader) -> Piece {
-    Piece {
-        start_ns: header.start_ns,
-        sampling_rate: header.sampling_rate,
-        npts: header.npts,
-    }
+    Piece::new(header.start_ns, header.sampling_rate, header.npts)
 }
 
-fn span_of(id: &StreamId, pieces: &[Piece], group: &[usize]) -> Option<ChannelSpan> {
-    let (first, last) = (pieces[*group.first()?], pieces[*group.last()?]);
+fn span_of(id: &StreamId, records: &[(Piece, usize)], group: &[usize]) -> Option<ChannelSpan> {
+    let (first, last) = (records[*group.first()?].0, records[*group.last()?]);
+    let last_steps = last.1.saturating_sub(1);
     Some(ChannelSpan {
         id: id.clone(),
         start_ns: first.start_ns,
-        end_ns: last.start_ns.saturating_add(crate::time::steps_ns(
-            last.npts.saturating_sub(1),
-            last.sampling_rate,
-        )),
+        end_ns: last
+            .0
+            .start_ns
+            .saturating_add(steps_ns(last_steps, last.0.sampling_rate)),
         sampling_rate: first.sampling_rate,
-        npts: group.iter().map(|&index| pieces[index].npts).sum(),
+        npts: group
+            .iter()
+            .fold(0, |sum, &index| records[index].1.saturating_add(sum)),
     })
-}
-
-/// A decoded record.
-struct Decoded {
-    piece: Piece,
-    segment: Segment,
 }
 
 /// Returns the content, and the number of good records seen, kept or not.
@@ -204,7 +199,7 @@ fn read_selected(
 ) -> (FileContent, usize) {
     let mut reader = RecordReader::new(reader);
     let mut content = FileContent::default();
-    let mut streams: BTreeMap<StreamId, Vec<Decoded>> = BTreeMap::new();
+    let mut streams: BTreeMap<StreamId, Vec<Segment>> = BTreeMap::new();
     loop {
         let rejected = match reader.next_item() {
             None => break,
@@ -224,11 +219,9 @@ fn read_selected(
                 match decode_one(offset, *header, bytes, &mut content.texts) {
                     Ok(None) => None,
                     Ok(Some(decoded)) => {
-                        match streams.get_mut(&decoded.segment.id) {
+                        match streams.get_mut(&decoded.id) {
                             Some(list) => list.push(decoded),
-                            None => {
-                                drop(streams.insert(decoded.segment.id.clone(), vec![decoded]));
-                            }
+                            None => drop(streams.insert(decoded.id.clone(), vec![decoded])),
                         }
                         None
                     }
@@ -242,7 +235,7 @@ fn read_selected(
         }
     }
     let seen = reader.n_records();
-    content.segments = streams.into_values().flat_map(join_decoded).collect();
+    content.segments = streams.into_values().flat_map(join_segments).collect();
     (content, seen)
 }
 
@@ -251,7 +244,7 @@ fn decode_one(
     header: RecordHeader,
     bytes: &[u8],
     texts: &mut Vec<TextRecord>,
-) -> Result<Option<Decoded>, RecordError> {
+) -> Result<Option<Segment>, RecordError> {
     if header.npts == 0 {
         return Ok(None);
     }
@@ -274,8 +267,7 @@ fn decode_one(
         });
     }
     let samples = decode::samples(&header, bytes)?;
-    let piece = piece_of(&header);
-    let segment = Segment {
+    Ok(Some(Segment {
         id: header.id,
         sampling_rate: header.sampling_rate,
         samples,
@@ -286,17 +278,13 @@ fn decode_one(
         }],
         quality: header.quality,
         timing_quality: header.timing_quality,
-    };
-    Ok(Some(Decoded { piece, segment }))
+    }))
 }
 
-/// Joins the records of one stream to gap-free segments.
-fn join_decoded(records: Vec<Decoded>) -> Vec<Segment> {
-    let pieces: Vec<Piece> = records.iter().map(|record| record.piece).collect();
-    let mut segments: Vec<Option<Segment>> = records
-        .into_iter()
-        .map(|record| Some(record.segment))
-        .collect();
+/// Joins records or segments of one stream to gap-free segments, sorted by start.
+pub(crate) fn join_segments(segments: Vec<Segment>) -> Vec<Segment> {
+    let pieces: Vec<Piece> = segments.iter().map(piece_of_segment).collect();
+    let mut segments: Vec<Option<Segment>> = segments.into_iter().map(Some).collect();
     join_pieces(&pieces)
         .into_iter()
         .filter_map(|group| {
@@ -308,6 +296,14 @@ fn join_decoded(records: Vec<Decoded>) -> Vec<Segment> {
             Some(joined)
         })
         .collect()
+}
+
+pub(crate) fn piece_of_segment(segment: &Segment) -> Piece {
+    Piece {
+        start_ns: segment.start_ns(),
+        due_ns: segment.time_of(segment.npts()),
+        sampling_rate: segment.sampling_rate,
+    }
 }
 
 /// Appends a segment that continues this one, with its anchors.

@@ -1,0 +1,19 @@
+//! Archives: many files of many streams, offered by station and time.
+//!
+//! [`Archive::open`] indexes headers; [`Archive::load`] reads the records of one station and span, joins them across files,
+//! leaves out what is not data, and cuts the channels to common sample times. Memory is that of the span asked for.
+
+mod align;
+mod index;
+mod load;
+mod overlap;
+mod paths;
+mod selection;
+
+pub use align::AlignedSegment;
+pub(crate) use index::hex;
+pub use index::{Archive, ArchiveFile, FileFault, StationDay, StreamSummary};
+pub use load::{RawData, StationData};
+pub use overlap::Overlap;
+pub use paths::{FileList, expand_paths};
+pub use selection::{Selection, Wildcards};
