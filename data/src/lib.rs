@@ -8,6 +8,7 @@ pub mod mseed;
 pub mod segment;
 pub mod store;
 pub mod summary;
+pub mod synthetic;
 pub mod time;
 
 pub use error::{Error, Result};

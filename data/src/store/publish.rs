@@ -5,12 +5,14 @@ use std::path::{Path, PathBuf};
 
 use super::StoreError;
 
-/// Runs `write` on a temporary name in the folder of `path`, syncs the file, renames it to `path`, syncs the folder.
+/// Runs `write` on a temporary name in the folder of `path` (which is made if need be), syncs the file, renames it to `path`, syncs the folder.
 /// Whatever was at `path` stays until the rename; a failed write leaves no temporary file.
 pub(super) fn publish(
     path: &Path,
     write: impl FnOnce(&Path) -> Result<(), StoreError>,
 ) -> Result<(), StoreError> {
+    let folder = folder_of(path);
+    std::fs::create_dir_all(folder).map_err(|e| StoreError::io(folder, "creating", e))?;
     let temporary = temporary_name(path)?;
     let done = write(&temporary).and_then(|()| install(&temporary, path));
     if done.is_err() {
@@ -43,13 +45,16 @@ fn install(temporary: &Path, path: &Path) -> Result<(), StoreError> {
         .and_then(|file| file.sync_all())
         .map_err(written)?;
     std::fs::rename(temporary, path).map_err(|e| StoreError::io(path, "renaming", e))?;
-    let folder = match path.parent() {
-        Some(parent) if !parent.as_os_str().is_empty() => parent,
-        _ => Path::new("."),
-    };
     // Not every system lets a folder be opened; the file itself is safe by now.
-    if let Ok(folder) = File::open(folder) {
+    if let Ok(folder) = File::open(folder_of(path)) {
         let _ = folder.sync_all();
     }
     Ok(())
+}
+
+fn folder_of(path: &Path) -> &Path {
+    match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        _ => Path::new("."),
+    }
 }
