@@ -9,6 +9,8 @@ use std::path::Path;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use common::{Outcome, finish, real_records, run, seismix};
+use seismix::data::mseed::{WriteOptions, write_mseed_file};
+use seismix::data::{Samples, Segment, time};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
@@ -66,6 +68,174 @@ fn an_empty_file_and_a_text_file_are_errors() {
         assert_eq!(quiet.code, Some(1));
         assert_eq!(quiet.stdout, "");
     }
+}
+
+fn segment(channel: &str, start: &str, samples: Samples) -> Segment {
+    let id = format!("XX.TEST.00.{channel}").parse().unwrap();
+    Segment::new(id, 20.0, time::parse_utc(start).unwrap(), samples)
+}
+
+fn write(path: &Path, segments: &[Segment]) {
+    write_mseed_file(path, segments, &WriteOptions::default()).unwrap();
+}
+
+fn counts(n: usize) -> Samples {
+    Samples::I32((0..n).map(|t| (t * t % 101) as i32 - 50).collect())
+}
+
+#[test]
+fn one_bad_file_among_good_ones_is_named_and_the_rest_goes_on() {
+    let folder = tempfile::tempdir().unwrap();
+    write(
+        &folder.path().join("a.mseed"),
+        &[segment("BHU", "2019-06-05T00:00:00Z", counts(2000))],
+    );
+    std::fs::write(folder.path().join("b.mseed"), "no record at all").unwrap();
+    write(
+        &folder.path().join("c.mseed"),
+        &[segment("BHV", "2019-06-05T00:00:00Z", counts(2000))],
+    );
+    let outcome = json(folder.path(), &[]);
+    assert_eq!(outcome.code, Some(1), "{}", outcome.stderr);
+    let told = lines(&outcome);
+    let ids: Vec<_> = told.iter().filter_map(|line| line["id"].as_str()).collect();
+    assert_eq!(ids, ["XX.TEST.00.BHU", "XX.TEST.00.BHV"]);
+    let bad: Vec<_> = told
+        .iter()
+        .filter(|line| line.get("error").is_some())
+        .collect();
+    assert_eq!(bad.len(), 1);
+    assert!(bad[0]["file"].as_str().unwrap().ends_with("b.mseed"));
+    assert!(outcome.stderr.contains("b.mseed"), "{}", outcome.stderr);
+    assert!(
+        outcome.stderr.contains("error: 1 input could not be used"),
+        "{}",
+        outcome.stderr
+    );
+
+    let human = finish(seismix().arg("info").arg(folder.path()));
+    assert_eq!(human.code, Some(1));
+    assert!(human.stdout.contains("XX.TEST.00.BHU"), "{}", human.stdout);
+    assert!(human.stdout.contains("XX.TEST.00.BHV"), "{}", human.stdout);
+}
+
+#[test]
+fn a_truncated_record_leaves_the_good_ones() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("cut.mseed");
+    write(
+        &path,
+        &[segment("BHU", "2019-06-05T00:00:00Z", counts(5000))],
+    );
+    let whole = std::fs::read(&path).unwrap();
+    assert!(whole.len() > 3 * 512, "several records");
+    std::fs::write(&path, &whole[..whole.len() - 100]).unwrap();
+    let outcome = json(&path, &[]);
+    assert_eq!(outcome.code, Some(1));
+    let told = lines(&outcome);
+    let npts = told[0]["npts"].as_u64().unwrap();
+    assert!(npts > 0 && npts < 5000, "{npts}");
+    assert_eq!(told[1]["offset"], whole.len() - 512, "{:?}", told[1]);
+
+    std::fs::write(&path, &whole[..100]).unwrap();
+    let outcome = json(&path, &[]);
+    assert_eq!(outcome.code, Some(1));
+    let told = lines(&outcome);
+    assert!(told.iter().all(|line| line.get("id").is_none()), "{told:?}");
+    assert!(!told.is_empty());
+}
+
+#[test]
+fn nan_floats_keep_their_bits_and_are_counted_apart() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("nan.mseed");
+    let samples = Samples::F32(vec![1.0, f32::NAN, 3.0, f32::INFINITY, -2.5]);
+    let bytes: Vec<u8> = samples
+        .to_f64()
+        .iter()
+        .flat_map(|x| x.to_le_bytes())
+        .collect();
+    write(&path, &[segment("BHU", "2019-06-05T00:00:00Z", samples)]);
+    let outcome = json(&path, &["--checksum", "--samples"]);
+    assert_eq!(outcome.code, Some(0), "{}", outcome.stderr);
+    let told = lines(&outcome);
+    assert_eq!(told[0]["npts"], 5);
+    assert_eq!(told[0]["encoding"], "FLOAT32");
+    assert_eq!(told[0]["sha256"], hex(&Sha256::digest(&bytes)));
+    assert_eq!(
+        BASE64
+            .decode(told[0]["samples_b64"].as_str().unwrap())
+            .unwrap(),
+        bytes
+    );
+    let human = finish(seismix().arg("info").arg(&path));
+    let row = human.stdout.lines().nth(1).unwrap();
+    let cells: Vec<_> = row.split_whitespace().collect();
+    assert_eq!(cells[8..], ["-2.500", "3", "0.500", "2"], "{row}");
+}
+
+#[test]
+fn gaps_overlaps_and_duplicates_are_told_apart_across_files() {
+    let folder = tempfile::tempdir().unwrap();
+    // 100 s each, at 20 Hz.
+    write(
+        &folder.path().join("a"),
+        &[segment("BHU", "2019-06-05T00:00:00Z", counts(2000))],
+    );
+    write(
+        &folder.path().join("b"),
+        &[segment("BHU", "2019-06-05T00:01:40Z", counts(2000))],
+    );
+    write(
+        &folder.path().join("c"),
+        &[segment("BHU", "2019-06-05T00:03:30Z", counts(2000))],
+    );
+    write(
+        &folder.path().join("d"),
+        &[segment("BHU", "2019-06-05T00:05:00Z", counts(2000))],
+    );
+    let human = finish(seismix().arg("info").arg(folder.path()));
+    assert_eq!(human.code, Some(0), "{}", human.stderr);
+    let breaks: Vec<Vec<&str>> = human
+        .stdout
+        .lines()
+        .skip_while(|line| !line.contains("last sample"))
+        .skip(1)
+        .map(|line| line.split_whitespace().collect())
+        .collect();
+    assert_eq!(
+        breaks,
+        [
+            [
+                "XX.TEST.00.BHU",
+                "gap",
+                "10.000",
+                "2019-06-05T00:03:19.950Z",
+                "2019-06-05T00:03:30.000Z"
+            ],
+            [
+                "XX.TEST.00.BHU",
+                "overlap",
+                "10.000",
+                "2019-06-05T00:05:09.950Z",
+                "2019-06-05T00:05:00.000Z"
+            ],
+        ]
+    );
+}
+
+#[test]
+fn globs_and_the_same_file_twice() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("a.mseed");
+    write(
+        &path,
+        &[segment("BHU", "2019-06-05T00:00:00Z", counts(100))],
+    );
+    let glob = folder.path().join("*.mseed");
+    let outcome = finish(seismix().args(["info", "--json"]).arg(&glob).arg(&path));
+    assert_eq!(outcome.code, Some(0), "{}", outcome.stderr);
+    assert_eq!(lines(&outcome).len(), 1);
 }
 
 /// What the reference says of a channel, or what we say: all its samples in order of start.
@@ -179,7 +349,7 @@ fn real_days_have_their_one_gap() {
             assert_eq!(line["start_ns"], segment["start_ns"]);
             assert_eq!(line["encoding"], "STEIM2");
             let end = line["endtime"].as_str().unwrap();
-            let end = seismix::data::time::parse_utc(end).unwrap();
+            let end = time::parse_utc(end).unwrap();
             assert_eq!(end, segment["end_ns"].as_i64().unwrap(), "{name}");
         }
     }
@@ -192,8 +362,9 @@ fn real_days_have_their_one_gap() {
         "{}",
         human.stdout
     );
-    // The sentinel before the gap is no amplitude.
-    assert!(!human.stdout.contains("8388607"), "{}", human.stdout);
+    // The sentinel before the gap is seen, and told to be no data.
+    assert!(human.stdout.contains("-8388607"), "{}", human.stdout);
+    assert!(human.stdout.contains("unusable"), "{}", human.stdout);
 }
 
 #[test]

@@ -69,14 +69,17 @@ impl Selection {
                 time::format_utc(start)
             )));
         }
-        Ok(SelectionConfig {
+        let config = SelectionConfig {
             network: self.network.clone(),
             station: self.station.clone(),
             location: self.location.clone(),
             channel: self.channel.clone(),
             starttime_ns: self.starttime,
             endtime_ns: self.endtime,
-        })
+        };
+        // Whatever the command does with it, a wrong code is told at once.
+        config.for_data()?;
+        Ok(config)
     }
 }
 

@@ -21,11 +21,6 @@ impl Printer {
         }
     }
 
-    /// Whether results are JSON lines.
-    pub fn is_json(&self) -> bool {
-        self.json
-    }
-
     /// A line of text; nothing with `--json`.
     pub fn text(&mut self, line: impl fmt::Display) -> io::Result<()> {
         if self.json {

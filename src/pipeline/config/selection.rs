@@ -1,6 +1,10 @@
 //! Which records are used.
 
+use seismix_data::archive::{Selection, Wildcards};
+use seismix_data::{Error, TimeSpan};
 use serde::{Deserialize, Serialize};
+
+use super::{ConfigError, Result};
 
 /// Which records are used, as in FDSN web services.
 ///
@@ -24,83 +28,51 @@ pub struct SelectionConfig {
 }
 
 impl SelectionConfig {
-    /// Whether these codes are selected.
-    pub fn matches(&self, network: &str, station: &str, location: &str, channel: &str) -> bool {
-        let location = if location.is_empty() { "--" } else { location };
-        let wanted = [
-            (&self.network, network),
-            (&self.station, station),
-            (&self.location, location),
-            (&self.channel, channel),
-        ];
-        wanted.iter().all(|(patterns, code)| match patterns {
-            None => true,
-            Some(list) => list.split(',').any(|pattern| {
-                let pattern = pattern.trim();
-                let blank = pattern.is_empty() && *code == "--";
-                blank || wildcard(pattern.as_bytes(), code.as_bytes())
-            }),
+    /// The same for the readers of `seismix-data`.
+    ///
+    /// # Errors
+    /// If a list of codes holds anything but letters, digits, `_`, `-`, `*` and `?`.
+    pub fn for_data(&self) -> Result<Selection> {
+        let codes = |text: &Option<String>| -> Result<Wildcards> {
+            let parsed = text.as_deref().map(str::parse).transpose();
+            let parsed = parsed.map_err(|error: Error| ConfigError::new(error.to_string()))?;
+            Ok(parsed.unwrap_or_default())
+        };
+        let all = TimeSpan::ALL;
+        Ok(Selection {
+            network: codes(&self.network)?,
+            station: codes(&self.station)?,
+            location: codes(&self.location)?,
+            channel: codes(&self.channel)?,
+            span: TimeSpan::new(
+                self.starttime_ns.unwrap_or(all.start_ns),
+                self.endtime_ns.unwrap_or(all.end_ns),
+            ),
         })
     }
 }
 
-/// Whether `text` matches `pattern` with `*` (any run) and `?` (any one character).
-fn wildcard(pattern: &[u8], text: &[u8]) -> bool {
-    let (mut p, mut t) = (0, 0);
-    let mut retry = None;
-    while t < text.len() {
-        match pattern.get(p) {
-            Some(b'*') => {
-                retry = Some((p, t));
-                p += 1;
-            }
-            Some(&c) if c == b'?' || c == text[t] => {
-                p += 1;
-                t += 1;
-            }
-            _ => match retry {
-                Some((star, from)) => {
-                    retry = Some((star, from + 1));
-                    p = star + 1;
-                    t = from + 1;
-                }
-                None => return false,
-            },
-        }
-    }
-    pattern[p..].iter().all(|&c| c == b'*')
-}
-
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
 
     #[test]
-    fn wildcards() {
-        for (pattern, text, expected) in [
-            ("BH?", "BHU", true),
-            ("BH?", "BH", false),
-            ("*", "", true),
-            ("*Z", "BHZ", true),
-            ("B*Z*", "BHZZ1", true),
-            ("B*Y", "BHZ", false),
-            ("", "X", false),
-        ] {
-            let found = wildcard(pattern.as_bytes(), text.as_bytes());
-            assert_eq!(found, expected, "{pattern} {text}");
-        }
-    }
-
-    #[test]
-    fn lists_and_blank_locations() {
-        let mut selection = SelectionConfig {
-            channel: Some("BHU, BHV".into()),
+    fn codes_and_span_reach_the_readers() {
+        let mut config = SelectionConfig {
+            channel: Some("BH?, HHZ".into()),
+            location: Some("--".into()),
+            starttime_ns: Some(7),
             ..Default::default()
         };
-        assert!(selection.matches("XB", "ELYSE", "02", "BHV"));
-        assert!(!selection.matches("XB", "ELYSE", "02", "BHW"));
-        selection.location = Some("--".into());
-        assert!(selection.matches("XB", "ELYSE", "", "BHV"));
-        assert!(!selection.matches("XB", "ELYSE", "02", "BHV"));
+        let selection = config.for_data().unwrap();
+        assert!(selection.matches(&"XB.ELYSE..BHV".parse().unwrap()));
+        assert!(!selection.matches(&"XB.ELYSE.02.BHV".parse().unwrap()));
+        assert!(!selection.matches(&"XB.ELYSE..LHV".parse().unwrap()));
+        assert_eq!(selection.span.start_ns, 7);
+        assert_eq!(selection.span.end_ns, TimeSpan::ALL.end_ns);
+        config.network = Some("X;B".into());
+        let error = config.for_data().unwrap_err();
+        assert!(error.to_string().contains("`X;B`"), "{error}");
     }
 }
