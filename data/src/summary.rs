@@ -8,7 +8,7 @@ use base64::engine::general_purpose::STANDARD;
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
-use crate::archive::{FileFault, Selection};
+use crate::archive::{FileFault, Selection, serialize_path};
 use crate::id::StreamId;
 use crate::mseed::{TextRecord, read_file_selected};
 use crate::segment::{Encoding, Segment};
@@ -50,6 +50,7 @@ pub enum SamplesText {
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct SegmentRow {
     /// The file.
+    #[serde(serialize_with = "serialize_path")]
     pub file: PathBuf,
     /// The stream.
     pub id: StreamId,
@@ -87,6 +88,7 @@ pub struct SegmentRow {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct FaultRow {
     /// The file.
+    #[serde(serialize_with = "serialize_path")]
     pub file: PathBuf,
     /// What is wrong.
     pub error: String,
@@ -120,6 +122,7 @@ pub enum BreakKind {
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct BreakRow {
     /// The file.
+    #[serde(serialize_with = "serialize_path")]
     pub file: PathBuf,
     /// The stream.
     pub id: StreamId,

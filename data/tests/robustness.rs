@@ -121,6 +121,15 @@ fn one_bad_record_costs_one_record() {
 }
 
 #[test]
+fn a_length_that_no_record_has_is_found_by_the_next_record() {
+    let mut bytes = good_bytes();
+    bytes[54] = 0xba; // power of two in blockette 1000 of the first record
+    let content = read_bytes(&bytes);
+    assert_eq!(content.faults, []);
+    assert_eq!(content.segments, read_bytes(&good_bytes()).segments);
+}
+
+#[test]
 fn flipped_real_files_end_as_well() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/data/mseed/files");
     if !folder.is_dir() {

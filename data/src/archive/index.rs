@@ -6,7 +6,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use rayon::prelude::*;
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 use sha2::{Digest, Sha256};
 
 use super::paths::expand_paths;
@@ -20,6 +20,7 @@ use crate::time::{DAY_NS, TimeSpan, day_start_ns};
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 pub struct FileFault {
     /// The file or folder.
+    #[serde(serialize_with = "serialize_path")]
     pub path: PathBuf,
     /// Byte offset, where there is one.
     pub offset: Option<u64>,
@@ -81,6 +82,11 @@ impl io::Write for HashWriter {
     fn flush(&mut self) -> io::Result<()> {
         Ok(())
     }
+}
+
+/// A path as text; bytes that are no UTF-8 are replaced.
+pub(crate) fn serialize_path<S: Serializer>(path: &Path, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(&path.display())
 }
 
 /// Bytes in hexadecimal.

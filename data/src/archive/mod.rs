@@ -11,9 +11,9 @@ mod paths;
 mod selection;
 
 pub use align::AlignedSegment;
-pub(crate) use index::hex;
 pub use index::{Archive, ArchiveFile, FileFault, StationDay, StreamSummary};
+pub(crate) use index::{hex, serialize_path};
 pub use load::{RawData, StationData};
 pub use overlap::Overlap;
-pub use paths::{FileList, expand_paths};
+pub use paths::{FileList, expand_paths, sds_path};
 pub use selection::{Selection, Wildcards};

@@ -6,6 +6,8 @@ use std::path::{Path, PathBuf};
 
 use super::index::FileFault;
 use crate::error::{Error, Result};
+use crate::id::StreamId;
+use crate::time::year_day;
 
 /// Deepest folder below an argument that is looked into.
 const MAX_DEPTH: usize = 32;
@@ -30,12 +32,14 @@ pub struct FileList {
 ///
 /// An argument that exists is taken literally, so a `?` in a file name does no harm. In folders, hidden names and the
 /// names and endings of other kinds of files (text, images, tables) are passed over; a file that is named is always taken.
+/// An argument that matches nothing is a fault beside the files of the others.
 ///
 /// # Errors
-/// [`Error::NoSuchPath`] if an argument matches nothing, [`Error::Glob`] if it is no valid glob.
+/// [`Error::NoSuchPath`] if no argument matches anything, [`Error::Glob`] if one is no valid glob.
 pub fn expand_paths<P: AsRef<Path>>(arguments: &[P]) -> Result<FileList> {
     let mut list = FileList::default();
     let mut visited = HashSet::new();
+    let mut absent = Vec::new();
     for argument in arguments {
         let argument = argument.as_ref();
         if argument.exists() {
@@ -61,17 +65,48 @@ pub fn expand_paths<P: AsRef<Path>>(arguments: &[P]) -> Result<FileList> {
             }
         }
         if list.files.len() + list.faults.len() == before {
-            return Err(Error::NoSuchPath {
-                argument: text.into_owned(),
-            });
+            absent.push(argument);
         }
     }
+    if let Some(first) = absent.first()
+        && absent.len() == arguments.len()
+    {
+        return Err(Error::NoSuchPath {
+            argument: first.to_string_lossy().into_owned(),
+        });
+    }
+    list.faults
+        .extend(absent.into_iter().map(|argument| FileFault {
+            path: argument.to_owned(),
+            offset: None,
+            message: "no such file, folder or match of a glob".to_owned(),
+        }));
     list.files.sort();
     let mut seen = HashSet::new();
     list.files
         .retain(|path| seen.insert(path.canonicalize().unwrap_or_else(|_| path.clone())));
     list.faults.sort();
     Ok(list)
+}
+
+/// Where a stream's day lies below the root of an SDS archive: `2019/XB/ELYSE/BHU.D/XB.ELYSE.02.BHU.D.2019.156`.
+///
+/// Signs that lead out of a folder become `_`.
+pub fn sds_path(id: &StreamId, time_ns: i64) -> PathBuf {
+    let (year, day) = year_day(time_ns);
+    let safe = |code: &str| code.replace(['/', '\\', '.'], "_");
+    let [network, station, location, channel] =
+        [&id.network, &id.station, &id.location, &id.channel].map(|code| safe(code));
+    let name = format!("{network}.{station}.{location}.{channel}.D.{year:04}.{day:03}");
+    [
+        &format!("{year:04}"),
+        &network,
+        &station,
+        &format!("{channel}.D"),
+        &name,
+    ]
+    .iter()
+    .collect()
 }
 
 fn take(path: &Path, visited: &mut HashSet<PathBuf>, list: &mut FileList) {
@@ -167,11 +202,26 @@ mod tests {
     }
 
     #[test]
+    fn sds_names() {
+        let id = "XB.ELYSE.02.BHU".parse().unwrap();
+        let path = sds_path(&id, 1_559_692_800_010_000_000);
+        let expected = "2019/XB/ELYSE/BHU.D/XB.ELYSE.02.BHU.D.2019.156";
+        assert_eq!(path, Path::new(expected));
+        let wild = StreamId::new("..", "/etc", "", "BHU");
+        assert!(sds_path(&wild, 0).starts_with("1970/__/_etc"));
+    }
+
+    #[test]
     fn nothing_found_is_an_error() {
         for argument in ["/nonexistent/file", "/nonexistent/*.mseed"] {
             let error = expand_paths(&[argument]).unwrap_err();
             assert!(error.to_string().contains(argument), "{error}");
         }
         assert!(matches!(expand_paths(&["/a/[b"]), Err(Error::Glob { .. })));
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let arguments = [Path::new("/nonexistent/file"), file.path()];
+        let list = expand_paths(&arguments).unwrap();
+        assert_eq!(list.files, [file.path()]);
+        assert_eq!(list.faults[0].path, arguments[0]);
     }
 }

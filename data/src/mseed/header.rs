@@ -120,11 +120,13 @@ pub enum RecordError {
     /// A blockette inside the fixed header or outside the record.
     #[error("blockette offset {0} lies inside the fixed header or outside the record")]
     BlocketteOffset(usize),
-    /// A length outside what is allowed.
-    #[error("record length {0} is outside 128 bytes to 10 MiB")]
+    /// A version 3 record longer than is allowed.
+    #[error("the record length of {0} bytes exceeds 10 MiB")]
     RecordLength(u64),
-    /// No blockette 1000 and no next record.
-    #[error("the record length is unknown: no blockette 1000 and no record header after it")]
+    /// No length in blockette 1000 and no next record.
+    #[error(
+        "the record length is unknown: no blockette 1000 with one, and no record header after it"
+    )]
     UnknownLength,
     /// The data offset or the lengths of a version 3 header point outside the record.
     #[error("the data begin at byte {offset} of a record of {record} bytes")]

@@ -57,10 +57,11 @@ pub(super) fn parse(bytes: &[u8], ends: bool) -> Result<RecordHeader, RecordErro
     let endian = header_endian(&fixed).ok_or(RecordError::StartTime)?;
     let u16_at = |offset: usize| endian.u16([fixed[offset], fixed[offset + 1]]);
     let blockettes = read_chain(bytes, usize::from(u16_at(46)), endian)?;
-    let record_bytes = match blockettes.data {
-        Some(data) => power_of_two(data.length_power)?,
-        None => find_length(bytes, ends).ok_or(RecordError::UnknownLength)?,
-    };
+    let record_bytes = blockettes
+        .data
+        .and_then(|data| power_of_two(data.length_power))
+        .or_else(|| find_length(bytes, ends))
+        .ok_or(RecordError::UnknownLength)?;
     if let Some(offset) = blockettes.broken_at {
         return Err(RecordError::BlocketteOffset(offset));
     }
@@ -110,15 +111,13 @@ pub(super) fn parse(bytes: &[u8], ends: bool) -> Result<RecordHeader, RecordErro
     })
 }
 
-fn power_of_two(power: u8) -> Result<usize, RecordError> {
-    let length = 1_u64.checked_shl(u32::from(power)).unwrap_or(u64::MAX);
-    match usize::try_from(length) {
-        Ok(bytes) if (128..=MAX_RECORD_BYTES).contains(&bytes) => Ok(bytes),
-        _ => Err(RecordError::RecordLength(length)),
-    }
+/// The length in blockette 1000, if it is one that records have.
+fn power_of_two(power: u8) -> Option<usize> {
+    let length = 1_usize.checked_shl(u32::from(power))?;
+    (128..=MAX_RECORD_BYTES).contains(&length).then_some(length)
 }
 
-/// Without blockette 1000 the record ends where the next begins, or with the file, at a power of two.
+/// Without a length in blockette 1000 the record ends where the next begins, or with the file, at a power of two.
 fn find_length(bytes: &[u8], ends: bool) -> Option<usize> {
     (7..=16).map(|power| 1_usize << power).find(|&length| {
         (ends && length == bytes.len())
@@ -194,9 +193,9 @@ mod tests {
 
     #[test]
     fn impossible_lengths_are_refused() {
-        assert_eq!(power_of_two(9), Ok(512));
+        assert_eq!(power_of_two(9), Some(512));
         for power in [0, 6, 24, 63, 64, 255] {
-            assert!(power_of_two(power).is_err(), "{power}");
+            assert!(power_of_two(power).is_none(), "{power}");
         }
     }
 
