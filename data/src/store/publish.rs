@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 
 use super::StoreError;
 
-/// Runs `write` on a temporary name in the folder of `path` (which is made if need be), syncs the file, renames it to `path`, syncs the folder.
-/// Whatever was at `path` stays until the rename; a failed write leaves no temporary file.
+/// Runs `write` on a temporary name in the folder of `path` (which is made if need be), syncs the file, renames it to
+/// `path`, syncs the folder. Whatever was at `path` stays until the rename; a failed write leaves no temporary file.
 pub(super) fn publish(
     path: &Path,
     write: impl FnOnce(&Path) -> Result<(), StoreError>,
