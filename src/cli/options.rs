@@ -233,11 +233,12 @@ pub struct Separation {
 }
 
 impl Separation {
-    /// The configuration for the pipeline.
-    pub fn config(&self) -> SeparateConfig {
+    /// The configuration for the pipeline; `octaves` are those of the coefficients compared.
+    pub fn config(&self, octaves: usize) -> SeparateConfig {
         SeparateConfig {
             target: self.target.clone(),
             background: self.background.clone(),
+            octaves,
             max_targets: self.max_targets,
             snippets: self.snippets,
             max_iter: self.max_iter,

@@ -40,7 +40,7 @@ impl Run {
         let selection = self.selection.config()?;
         let transform = self.transform.config()?;
         let training = self.training.config()?;
-        let separation = self.separation.config();
+        let separation = self.separation.config(transform.octaves.first);
         let run = self.running.config(&context.common, Some(&self.seed), None);
         let _ = (&self.paths, &self.output, selection, transform);
         let _ = (training, separation, run);

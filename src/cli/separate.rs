@@ -43,11 +43,11 @@ impl Separate {
     /// Runs the command.
     pub fn run(&self, context: &mut Context) -> Result<()> {
         let selection = self.selection.config()?;
-        let separation = self.separation.config();
+        let separation = self.separation.config(self.octaves);
         let run = self
             .running
             .config(&context.common, Some(&self.seed), Some(&self.sharding));
-        let _ = (&self.paths, &self.clusters, &self.output, self.octaves);
+        let _ = (&self.paths, &self.clusters, &self.output);
         let _ = (selection, separation, run);
         Err(Failure::new("`separate` is not built yet"))
     }

@@ -71,6 +71,8 @@ pub struct SeparateConfig {
     pub target: Option<Target>,
     /// The clusters whose windows serve as background; `None` is every other cluster of the target's scale.
     pub background: Option<Target>,
+    /// Octaves J of the coefficients that the objective compares.
+    pub octaves: usize,
     /// At most so many stretches, the most confident first.
     pub max_targets: usize,
     /// Background snippets R for each stretch.
@@ -86,6 +88,7 @@ impl Default for SeparateConfig {
         Self {
             target: None,
             background: None,
+            octaves: 8,
             max_targets: 50,
             snippets: 10,
             max_iter: 500,
