@@ -412,3 +412,26 @@ fn a_reader_that_goes_away_is_no_error() {
     assert_eq!(output.status.code(), Some(0));
     assert!(!String::from_utf8_lossy(&output.stderr).contains("panicked"));
 }
+
+#[cfg(target_os = "linux")]
+#[test]
+fn names_that_are_not_unicode_do_not_stop_the_json() {
+    use std::os::unix::ffi::OsStrExt;
+    let folder = tempfile::tempdir().unwrap();
+    let name = std::ffi::OsStr::from_bytes(b"a\xff.mseed");
+    write(
+        &folder.path().join(name),
+        &[segment("BHU", "2019-06-05T00:00:00Z", counts(100))],
+    );
+    let outcome = json(folder.path(), &[]);
+    assert_eq!(outcome.code, Some(0), "{}", outcome.stderr);
+    let told = lines(&outcome);
+    assert!(
+        told[0]["file"]
+            .as_str()
+            .unwrap()
+            .ends_with("a\u{fffd}.mseed"),
+        "{:?}",
+        told[0]
+    );
+}

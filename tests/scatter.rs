@@ -275,3 +275,43 @@ fn nothing_is_left_when_the_folder_is_missing() {
         .collect();
     assert_eq!(left, [folder.path().join("in.npy")]);
 }
+
+#[cfg(unix)]
+#[test]
+fn an_interrupt_ends_with_130_and_leaves_no_file() {
+    use std::process::{Command, Stdio};
+    use std::time::{Duration, Instant};
+    let folder = tempfile::tempdir().unwrap();
+    // Far more than a second of work for one thread; every signal looks at the interrupt.
+    let signals = Array2::from_shape_fn((4000, 4096), |(b, t)| ((b * 31 + t * t) % 97) as i8);
+    write_npy(folder.path().join("in.npy"), &signals).unwrap();
+    let mut child = Command::new(assert_cmd::cargo::cargo_bin("seismix"))
+        .current_dir(folder.path())
+        .args(["scatter", "in.npy", "-o", "out.npz", "--threads", "1"])
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    std::thread::sleep(Duration::from_millis(1000));
+    let pid = child.id().to_string();
+    assert!(
+        Command::new("kill")
+            .args(["-INT", &pid])
+            .status()
+            .unwrap()
+            .success()
+    );
+    let asked = Instant::now();
+    let status = child.wait().unwrap();
+    assert_eq!(status.code(), Some(130));
+    assert!(
+        asked.elapsed() < Duration::from_secs(20),
+        "{:?}",
+        asked.elapsed()
+    );
+    let left: Vec<PathBuf> = std::fs::read_dir(folder.path())
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .collect();
+    assert_eq!(left, [folder.path().join("in.npy")]);
+}

@@ -213,3 +213,13 @@ fn what_this_version_lacks_is_refused_by_name() {
         &["`cuda`", "it has: cpu"],
     );
 }
+
+#[test]
+fn stderr_of_a_pipe_has_no_colours_and_quiet_leaves_only_errors() {
+    let loud = run(&["info", "/nowhere", "-vv"]);
+    assert!(!loud.stderr.contains('\u{1b}'), "{:?}", loud.stderr);
+    let quiet = run(&["info", "/nowhere", "--quiet"]);
+    assert_eq!(quiet.code, Some(1));
+    assert!(quiet.stderr.lines().count() <= 2, "{}", quiet.stderr);
+    assert!(quiet.stderr.contains("/nowhere"), "{}", quiet.stderr);
+}
