@@ -21,9 +21,14 @@ pub fn write_atomically(
         _ => Path::new("."),
     };
     let write = || -> std::io::Result<()> {
-        let mut file = tempfile::Builder::new()
-            .prefix(".seismix-")
-            .tempfile_in(folder)?;
+        let mut builder = tempfile::Builder::new();
+        builder.prefix(".seismix-");
+        #[cfg(unix)]
+        {
+            use std::os::unix::fs::PermissionsExt;
+            builder.permissions(std::fs::Permissions::from_mode(0o666)); // less the umask, as for any new file
+        }
+        let mut file = builder.tempfile_in(folder)?;
         let mut buffer = BufWriter::with_capacity(1 << 20, file.as_file_mut());
         content(&mut buffer)?;
         buffer.flush()?;
