@@ -255,7 +255,7 @@ fn a_constant_signal_has_finite_coefficients() {
 }
 
 #[test]
-fn nothing_is_left_when_the_folder_is_missing() {
+fn nothing_is_left_where_nothing_can_be_written() {
     let folder = tempfile::tempdir().unwrap();
     write_npy(folder.path().join("in.npy"), &Array1::from_elem(256, 5.0)).unwrap();
     let mut command = seismix();
@@ -263,12 +263,12 @@ fn nothing_is_left_when_the_folder_is_missing() {
         "scatter",
         "in.npy",
         "-o",
-        "none/out.npz",
+        "in.npy/out.npz",
         "--octaves",
         "5",
     ]);
     let failed = finish(&mut command);
-    assert_failed(&failed, folder.path(), 1, &["none/out.npz", "help: "]);
+    assert_failed(&failed, folder.path(), 1, &["in.npy"]);
     let left: Vec<PathBuf> = std::fs::read_dir(folder.path())
         .unwrap()
         .map(|e| e.unwrap().path())

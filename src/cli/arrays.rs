@@ -1,12 +1,13 @@
 //! NumPy arrays in, NumPy archives out.
 
 use std::fs::{self, File};
-use std::io::{self, BufWriter, Write};
+use std::io::{BufWriter, Write};
 use std::path::Path;
 
 use ndarray::{ArrayD, IxDyn, ShapeBuilder};
 use ndarray_npy::{NpzWriter, WritableElement, WriteDataError, WriteNpzError};
 use py_literal::Value;
+use seismix::data::atomic::atomic_write;
 use sha2::{Digest, Sha256};
 
 use super::failure::{Failure, Result};
@@ -183,45 +184,23 @@ impl WritableElement for Name {
 }
 
 /// The archive that [`write_npz`] fills.
-pub type Archive<'a> = NpzWriter<BufWriter<&'a File>>;
+pub type Archive<'a> = NpzWriter<&'a mut BufWriter<File>>;
 
-/// Writes a compressed `.npz` file: under a temporary name in the same folder, synced, renamed.
+/// Writes a compressed `.npz` file, whole or not at all.
 ///
 /// # Errors
-/// If the file cannot be written; then nothing is left behind.
+/// If the file cannot be written.
 pub fn write_npz(
     path: &Path,
     fill: impl FnOnce(&mut Archive<'_>) -> std::result::Result<(), WriteNpzError>,
 ) -> Result<()> {
-    let folder = match path.parent() {
-        Some(folder) if !folder.as_os_str().is_empty() => folder,
-        _ => Path::new("."),
-    };
-    let failed = |error: io::Error| {
-        Failure::io(path, &error).with_help("the folder must exist and be writable")
-    };
-    let file = temporary(folder).map_err(failed)?;
-    let mut archive = NpzWriter::new_compressed(BufWriter::new(file.as_file()));
-    fill(&mut archive)
-        .and_then(|()| archive.finish())
-        .map_err(io::Error::other)
-        .and_then(|mut buffer| buffer.flush())
-        .and_then(|()| file.as_file().sync_all())
-        .map_err(failed)?;
-    file.persist(path).map_err(|error| failed(error.error))?;
-    Ok(())
-}
-
-fn temporary(folder: &Path) -> io::Result<tempfile::NamedTempFile> {
-    let mut builder = tempfile::Builder::new();
-    builder.prefix(".seismix-").suffix(".tmp");
-    #[cfg(unix)]
-    let builder = {
-        use std::os::unix::fs::PermissionsExt;
-        // As any other new file: the umask takes its part.
-        builder.permissions(fs::Permissions::from_mode(0o666))
-    };
-    builder.tempfile_in(folder)
+    atomic_write(path, |writer| {
+        let mut archive = NpzWriter::new_compressed(writer);
+        fill(&mut archive)
+            .and_then(|()| archive.finish())
+            .map_err(|error| Failure::new(format!("cannot write `{}`: {error}", path.display())))?;
+        Ok(())
+    })
 }
 
 #[cfg(test)]

@@ -102,6 +102,13 @@ impl From<ConfigError> for Failure {
     }
 }
 
+/// What the readers and writers refused.
+impl From<seismix::data::Error> for Failure {
+    fn from(error: seismix::data::Error) -> Self {
+        Self::new(error.to_string())
+    }
+}
+
 /// Errors of stdout, which have no path.
 impl From<io::Error> for Failure {
     fn from(error: io::Error) -> Self {
