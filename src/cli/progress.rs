@@ -9,7 +9,8 @@ use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use seismix::pipeline::Observer;
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt::MakeWriter;
-use tracing_subscriber::fmt::time::uptime;
+use tracing_subscriber::fmt::format::Writer;
+use tracing_subscriber::fmt::time::FormatTime;
 
 use super::failure::Failure;
 use super::interrupt;
@@ -68,7 +69,7 @@ impl Terminal {
         let started = tracing_subscriber::fmt()
             .with_env_filter(EnvFilter::new(level))
             .with_target(false)
-            .with_timer(uptime())
+            .with_timer(SinceStart(Instant::now()))
             .with_ansi(color)
             .with_writer(AboveBars(bars.clone()))
             .try_init();
@@ -177,6 +178,15 @@ impl Observer for Terminal {
 
     fn cancelled(&self) -> bool {
         interrupt::asked()
+    }
+}
+
+/// Seconds since the program began.
+struct SinceStart(Instant);
+
+impl FormatTime for SinceStart {
+    fn format_time(&self, to: &mut Writer<'_>) -> std::fmt::Result {
+        write!(to, "{:7.1}s", self.0.elapsed().as_secs_f64())
     }
 }
 
