@@ -1,0 +1,157 @@
+//! Feature files as the model sees them: segments of blocks, and the windows in them.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use seismix_data::store::{self, DayEntry, DayFeatures, FeatureSet};
+use seismix_vae::inputs::{BlockSegment, CoefficientKind, CoefficientRow, CoefficientTable, EnergySegment, WindowLayout};
+
+use super::error::{PipelineError, Result};
+use super::observer::Observer;
+
+/// One window: its station and its time at each scale.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WindowTime {
+    /// Station and band, `NET.STA.LOC.BAND`.
+    pub station: Arc<str>,
+    /// First sample at each scale, ascending scales, ns UTC.
+    pub start_ns: Vec<i64>,
+    /// Last sample, the same at all scales, ns UTC.
+    pub end_ns: i64,
+}
+
+/// The feature files of a command, opened and checked against each other.
+pub struct Corpus {
+    set: FeatureSet,
+    table: CoefficientTable,
+    layout: WindowLayout,
+}
+
+/// One day of a corpus, loaded.
+pub struct CorpusDay {
+    /// Its gap-free segments.
+    pub segments: Vec<BlockSegment>,
+    /// Windows of each segment, in order.
+    pub windows: Vec<Vec<WindowTime>>,
+}
+
+impl Corpus {
+    /// Opens a FEATURES folder or some of its files; bad files are reported to `observer` and left out.
+    ///
+    /// # Errors
+    /// [`PipelineError::Unusable`] if no window is left; what the files refuse.
+    pub fn open(paths: &[PathBuf], observer: &dyn Observer) -> Result<Self> {
+        let set = FeatureSet::open(paths)?;
+        for rejected in set.rejected() {
+            observer.problem(&rejected.path.display().to_string(), &rejected.error.to_string());
+        }
+        let meta = set.meta();
+        let table = CoefficientTable { rows: meta.index.iter().map(table_row).collect() };
+        let layout = WindowLayout {
+            block_samples: meta.layout.block_samples,
+            scales: meta.layout.scales.clone(),
+            stride_samples: meta.layout.stride_samples,
+        };
+        if set.n_windows() == 0 {
+            let largest = meta.layout.scales.last().copied().unwrap_or(0);
+            let seconds = largest as f64 / meta.layout.sampling_rate;
+            return Err(PipelineError::unusable(
+                format!("the feature files hold no window: no gap-free stretch is as long as the largest window, {largest} samples ({seconds:.0} s)"),
+                "use longer records, or compute the features with shorter --scales",
+            ));
+        }
+        Ok(Self { set, table, layout })
+    }
+
+    /// Coefficient table of the files.
+    pub fn table(&self) -> &CoefficientTable {
+        &self.table
+    }
+
+    /// Blocks, scales and stride.
+    pub fn layout(&self) -> &WindowLayout {
+        &self.layout
+    }
+
+    /// Samples a second.
+    pub fn sampling_rate(&self) -> f64 {
+        self.set.meta().layout.sampling_rate
+    }
+
+    /// Days with at least one window, in order of station and time.
+    pub fn days(&self) -> impl Iterator<Item = &DayEntry> {
+        self.set.days().iter().filter(|day| !day.windows.is_empty())
+    }
+
+    /// Number of windows in all days.
+    pub fn n_windows(&self) -> usize {
+        self.set.n_windows()
+    }
+
+    /// Loads one day.
+    ///
+    /// # Errors
+    /// What the file refuses.
+    pub fn load(&self, day: &DayEntry) -> Result<CorpusDay> {
+        let features = day.load()?;
+        let windows = window_times(&features)?;
+        let mut segments = Vec::new();
+        let mut times = Vec::new();
+        let mut start = 0;
+        while start < features.segment.len() {
+            let number = features.segment[start];
+            let end = start + features.segment[start..].iter().take_while(|s| **s == number).count();
+            let coefficients = features.coefficients.slice(ndarray::s![start..end, .., .., ..]).to_owned();
+            segments.push(BlockSegment { coefficients });
+            times.push(windows.iter().filter(|(segment, _)| *segment == number).map(|(_, time)| time.clone()).collect());
+            start = end;
+        }
+        Ok(CorpusDay { segments, windows: times })
+    }
+
+    /// All days reduced to energies, a fifth of the memory, with their windows segment by segment.
+    ///
+    /// # Errors
+    /// What a file refuses; [`PipelineError::Interrupted`].
+    pub fn load_energies(&self, observer: &dyn Observer) -> Result<(Vec<EnergySegment>, Vec<Vec<WindowTime>>)> {
+        let mut segments = Vec::new();
+        let mut windows = Vec::new();
+        observer.begin("read features", self.days().count() as u64, "days");
+        for day in self.days() {
+            if observer.cancelled() {
+                return Err(PipelineError::Interrupted);
+            }
+            let loaded = self.load(day)?;
+            for segment in &loaded.segments {
+                segments.push(segment.energies(&self.table, segments.len())?);
+            }
+            windows.extend(loaded.windows);
+            observer.advance(1);
+        }
+        observer.end();
+        Ok((segments, windows))
+    }
+}
+
+fn window_times(features: &DayFeatures) -> Result<Vec<(i32, WindowTime)>> {
+    let grid = features.windows()?;
+    let station: Arc<str> = features.meta.station_key().to_string().into();
+    let n_scales = features.meta.layout.scales.len();
+    let times = grid.windows().iter().map(|window| {
+        let start_ns = (0..n_scales).map(|scale| grid.span(window, scale).start_ns).collect();
+        (window.segment, WindowTime { station: Arc::clone(&station), start_ns, end_ns: grid.last_sample_ns(window) })
+    });
+    Ok(times.collect())
+}
+
+fn table_row(row: &store::CoefficientRow) -> CoefficientRow {
+    let kind = match row.kind {
+        store::CoefficientKind::Sparsity => CoefficientKind::Sparsity,
+        store::CoefficientKind::Mean => CoefficientKind::Mean,
+        store::CoefficientKind::Scattering => CoefficientKind::Scattering,
+        store::CoefficientKind::PowerSpectrum => CoefficientKind::PowerSpectrum,
+        store::CoefficientKind::PhaseEnvelope => CoefficientKind::PhaseEnv,
+        store::CoefficientKind::Envelope => CoefficientKind::Envelope,
+    };
+    CoefficientRow { kind, j1_left: row.j1_left, j1_right: row.j1_right, j2: row.j2, real: row.real }
+}

@@ -1,0 +1,291 @@
+//! From feature files to a trained model.
+
+use std::ops::ControlFlow;
+use std::path::{Path, PathBuf};
+
+use ndarray::{Array3, Axis};
+use seismix_vae as vae;
+use seismix_vae::inputs::paper::{PaperFeatures, PaperStandardiser};
+use seismix_vae::inputs::{CoefficientTable, FittedInputs, InputsOptions, ScaleWindows, WindowLayout};
+use serde::{Deserialize, Serialize};
+
+use super::config::{Preset, TrainConfig};
+use super::corpus::{Corpus, WindowTime};
+use super::error::{PipelineError, Result};
+use super::observer::Observer;
+use super::provenance::{InputFile, fingerprint, provenance};
+
+/// Share of the time that validates.
+const VALIDATION_FRACTION: f64 = 0.1;
+/// Length of a block of validation time, in largest windows.
+const VALIDATION_BLOCK: f64 = 2.0;
+
+/// How a model makes its inputs from feature files; kept in the model file.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(tag = "preset", rename_all = "kebab-case")]
+pub enum ModelInputs {
+    /// Log features, whitened in time, deflated from the largest scale down (the default).
+    Compact {
+        /// Everything that was fitted on training windows.
+        fitted: Box<FittedInputs>,
+    },
+    /// The published features: `scat+cov`, each_ps, standardised.
+    Paper {
+        /// Coefficient table of the files.
+        table: CoefficientTable,
+        /// Blocks, scales and stride.
+        layout: WindowLayout,
+        /// One a scale.
+        standardisers: Vec<PaperStandardiser>,
+    },
+}
+
+impl ModelInputs {
+    /// Blocks, scales and stride that the model was trained on.
+    pub fn layout(&self) -> &WindowLayout {
+        match self {
+            Self::Compact { fitted } => &fitted.layout,
+            Self::Paper { layout, .. } => layout,
+        }
+    }
+
+    /// Coefficient table that the model was trained on.
+    pub fn table(&self) -> &CoefficientTable {
+        match self {
+            Self::Compact { fitted } => &fitted.table,
+            Self::Paper { table, .. } => table,
+        }
+    }
+}
+
+/// Trains a model on feature files and writes it to `out`. A training that was cut off goes on from the checkpoint
+/// beside it (`out` with `.checkpoint` appended) and ends with the same bytes. A finished model of the same features
+/// and settings is taken as it is, unless `fresh`.
+///
+/// # Errors
+/// What features, settings or training refuse; [`PipelineError::Interrupted`].
+pub fn train(features: &[PathBuf], out: &Path, config: &TrainConfig, seed: u64, fresh: bool, observer: &dyn Observer) -> Result<vae::ModelFile> {
+    let corpus = Corpus::open(features, observer)?;
+    let inputs: Vec<InputFile> = corpus.days().map(|day| content_of(day)).collect();
+    let provenance = provenance("train", config, seed, &inputs);
+    if !fresh && out.exists() {
+        let model = vae::ModelFile::load(out)?;
+        if fingerprint(&model.provenance) == fingerprint(&provenance) {
+            observer.remark("the model is up to date");
+            return Ok(model);
+        }
+    }
+    let checkpoint = with_suffix(out, "checkpoint");
+    if fresh && checkpoint.exists() {
+        std::fs::remove_file(&checkpoint).map_err(PipelineError::io("removing", &checkpoint))?;
+    }
+    let prepared = match config.preset {
+        Preset::Compact => prepare_compact(&corpus, config, seed, observer)?,
+        Preset::Paper => prepare_paper(&corpus, observer)?,
+    };
+    let names: Vec<String> = corpus.layout().scales.iter().map(ToString::to_string).collect();
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    let mut preset = match config.preset {
+        Preset::Compact => {
+            let widths: Vec<usize> = prepared.data.scales.iter().map(|scale| scale.dim().2).collect();
+            vae::Preset::compact(&names, &widths)
+        }
+        Preset::Paper => {
+            let (_, channels, width) = prepared.data.scales[0].dim();
+            vae::Preset::paper(&names, width, channels)
+        }
+    };
+    preset.config.n_clusters = config.clusters;
+    preset.config.latent = config.latent;
+    preset.config.hidden = config.hidden;
+    preset.config.layers = config.layers;
+    preset.options.epochs = config.epochs;
+    preset.options.batch = config.batch;
+    preset.options.learning_rate = config.learning_rate;
+    preset.options.seed = seed;
+    preset.options.start_epochs = preset.options.start_epochs.min(config.epochs);
+    preset.options.start_labels = prepared.start_labels;
+    let mut watch = Watch { observer };
+    let train = |watch: &mut Watch| {
+        vae::train(&preset.config, &prepared.data, &prepared.split, &preset.options, Some(&checkpoint), watch)
+    };
+    let (model, history) = match train(&mut watch) {
+        Err(error @ (vae::Error::OtherTraining { .. } | vae::Error::File { .. })) => {
+            observer.remark(&format!("the checkpoint cannot be used and is made anew: {error}"));
+            std::fs::remove_file(&checkpoint).map_err(PipelineError::io("removing", &checkpoint))?;
+            train(&mut watch)?
+        }
+        done => done?,
+    };
+    observer.end();
+    if history.stop == vae::StopReason::Interrupted {
+        return Err(PipelineError::Interrupted);
+    }
+    for warning in history.epochs.last().map(|epoch| epoch.warnings.as_slice()).unwrap_or_default() {
+        observer.remark(&warning.to_string());
+    }
+    let file = vae::ModelFile {
+        model,
+        history,
+        preset: preset.name.to_owned(),
+        arrays: std::collections::BTreeMap::new(),
+        inputs: serde_json::to_value(&prepared.inputs).map_err(|e| PipelineError::unusable(e.to_string(), "report this"))?,
+        provenance,
+    };
+    file.save(out)?;
+    if checkpoint.exists() {
+        std::fs::remove_file(&checkpoint).map_err(PipelineError::io("removing", &checkpoint))?;
+    }
+    Ok(file)
+}
+
+/// Reads back what a model file says of its inputs.
+///
+/// # Errors
+/// [`PipelineError::Unusable`] if the file was made by another version.
+pub fn model_inputs(model: &vae::ModelFile) -> Result<ModelInputs> {
+    serde_json::from_value(model.inputs.clone()).map_err(|error| {
+        PipelineError::unusable(format!("the model's inputs cannot be read: {error}"), "train the model again with this version")
+    })
+}
+
+/// The inputs of a network, and how they were made.
+struct Prepared {
+    inputs: ModelInputs,
+    data: vae::TrainingData,
+    split: vae::Split,
+    start_labels: Option<Vec<Vec<Option<usize>>>>,
+}
+
+fn prepare_compact(corpus: &Corpus, config: &TrainConfig, seed: u64, observer: &dyn Observer) -> Result<Prepared> {
+    let (segments, windows) = corpus.load_energies(observer)?;
+    let split = split(corpus, &windows)?;
+    let masks = training_masks(&split, &windows);
+    let options = InputsOptions { n_clusters: vec![config.clusters], seed, ..InputsOptions::default() };
+    observer.begin("fit inputs", 1, "step");
+    let (fitted, scales) = FittedInputs::fit_energies(corpus.table(), &segments, corpus.layout(), &masks, &options)?;
+    observer.end();
+    let start_labels = scales.iter().map(|scale| scale.labels.iter().map(|label| Some(*label)).collect()).collect();
+    Ok(Prepared {
+        inputs: ModelInputs::Compact { fitted: Box::new(fitted) },
+        data: compact_data(&scales),
+        split,
+        start_labels: Some(start_labels),
+    })
+}
+
+/// Inputs of all scales as the network takes them, one channel.
+pub(super) fn compact_data(scales: &[ScaleWindows]) -> vae::TrainingData {
+    vae::TrainingData { scales: scales.iter().map(|scale| scale.inputs.clone().insert_axis(Axis(1))).collect() }
+}
+
+fn prepare_paper(corpus: &Corpus, observer: &dyn Observer) -> Result<Prepared> {
+    let plan = PaperFeatures::plan(corpus.table(), corpus.layout())?;
+    let n_scales = corpus.layout().scales.len();
+    let mut windows = Vec::new();
+    let mut parts: Vec<Vec<Array3<f32>>> = vec![Vec::new(); n_scales];
+    observer.begin("read features", corpus.days().count() as u64, "days");
+    for day in corpus.days() {
+        if observer.cancelled() {
+            return Err(PipelineError::Interrupted);
+        }
+        let loaded = corpus.load(day)?;
+        for (index, segment) in loaded.segments.iter().enumerate() {
+            let n = loaded.windows[index].len();
+            for (scale, parts) in parts.iter_mut().enumerate() {
+                parts.push(plan.process(segment, index, scale, 0..n)?);
+            }
+        }
+        windows.extend(loaded.windows);
+        observer.advance(1);
+    }
+    observer.end();
+    let split = split(corpus, &windows)?;
+    let masks = training_masks(&split, &windows);
+    let mut standardisers = Vec::new();
+    let mut scales = Vec::new();
+    for parts in &mut parts {
+        let channels = parts[0].dim().1;
+        if let Some(other) = parts.iter().map(|part| part.dim().1).find(|n| *n != channels) {
+            return Err(PipelineError::unusable(
+                format!("some feature files hold {channels} channels, others {other}; the paper's network wants one number"),
+                "pass the files of one kind only, or use --preset compact, which averages over channels",
+            ));
+        }
+        let mut standardiser = PaperStandardiser::new(channels, plan.n_features());
+        for (part, mask) in parts.iter().zip(&masks) {
+            standardiser.push(part, mask)?;
+        }
+        for part in parts.iter_mut() {
+            standardiser.apply(part)?;
+        }
+        let views: Vec<_> = parts.iter().map(|part| part.view()).collect();
+        let joined = ndarray::concatenate(Axis(0), &views).map_err(|e| PipelineError::unusable(e.to_string(), "report this"))?;
+        scales.push(joined);
+        parts.clear();
+        standardisers.push(standardiser);
+    }
+    let inputs = ModelInputs::Paper { table: corpus.table().clone(), layout: corpus.layout().clone(), standardisers };
+    Ok(Prepared { inputs, data: vae::TrainingData { scales }, split, start_labels: None })
+}
+
+/// Holds out blocks of time, with a guard of one largest window.
+fn split(corpus: &Corpus, windows: &[Vec<WindowTime>]) -> Result<vae::Split> {
+    let ends: Vec<i64> = windows.iter().flatten().map(|window| window.end_ns).collect();
+    let largest = corpus.layout().scales.last().copied().unwrap_or(0) as f64;
+    let largest_ns = largest / corpus.sampling_rate() * 1e9;
+    // A record of a few largest windows leaves nothing to hold out.
+    let span = ends.iter().max().zip(ends.iter().min()).map_or(0, |(last, first)| last - first) as f64;
+    let fraction = if span > 8.0 * largest_ns { VALIDATION_FRACTION } else { 0.0 };
+    Ok(vae::split::blocked(&ends, fraction, (VALIDATION_BLOCK * largest_ns) as i64, largest_ns as i64)?)
+}
+
+fn training_masks(split: &vae::Split, windows: &[Vec<WindowTime>]) -> Vec<Vec<bool>> {
+    let n = windows.iter().map(Vec::len).sum();
+    let mut flat = vec![false; n];
+    for &window in &split.training {
+        flat[window] = true;
+    }
+    let mut rest = flat.as_slice();
+    windows
+        .iter()
+        .map(|segment| {
+            let (mask, after) = rest.split_at(segment.len());
+            rest = after;
+            mask.to_vec()
+        })
+        .collect()
+}
+
+/// What a feature file holds, by its own provenance: the files themselves need not be hashed.
+fn content_of(day: &seismix_data::store::DayEntry) -> InputFile {
+    InputFile {
+        name: day.header.meta.file_name(),
+        bytes: day.header.time.len() as u64,
+        sha256: fingerprint(&day.header.meta.provenance),
+    }
+}
+
+fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(".");
+    name.push(suffix);
+    PathBuf::from(name)
+}
+
+/// Epochs as steps of a progress bar; a cancelled run stops after the epoch.
+struct Watch<'a> {
+    observer: &'a dyn Observer,
+}
+
+impl vae::TrainObserver for Watch<'_> {
+    fn begin(&mut self, done: usize, epochs: usize) {
+        self.observer.begin("train", epochs as u64, "epochs");
+        self.observer.advance(done as u64);
+    }
+
+    fn epoch(&mut self, _record: &vae::EpochRecord) -> ControlFlow<()> {
+        self.observer.advance(1);
+        if self.observer.cancelled() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+    }
+}
