@@ -1,8 +1,5 @@
 //! Which background windows serve as snippets for a target.
 
-/// Nanoseconds of a day.
-const DAY_NS: i64 = 86_400_000_000_000;
-
 /// A window that could serve as a background snippet.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Candidate {
@@ -16,21 +13,22 @@ pub struct Candidate {
 
 /// Indices of at most `count` candidates that do not overlap the target nor one another, of probability at least
 /// `min_probability`, nearest in local time of day (a day apart costs as much as `day_penalty_s` seconds of it),
-/// in order of distance. Days on a planet with another day length come in their own time scale.
+/// in order of distance. `day_ns` is the length of the local day, 86 400 s on Earth and 88 775.244 s on Mars.
 pub fn choose_snippets(
     candidates: &[Candidate],
     target: (i64, i64),
     count: usize,
     min_probability: f64,
+    day_ns: i64,
     day_penalty_s: f64,
 ) -> Vec<usize> {
     let middle = |start: i64, end: i64| start + (end - start) / 2;
     let target_middle = middle(target.0, target.1);
     let distance = |candidate: &Candidate| {
         let difference = middle(candidate.start_ns, candidate.end_ns) - target_middle;
-        let of_day = difference.rem_euclid(DAY_NS);
-        let of_day = of_day.min(DAY_NS - of_day);
-        let days = ((difference.abs() + DAY_NS / 2) / DAY_NS) as f64;
+        let of_day = difference.rem_euclid(day_ns);
+        let of_day = of_day.min(day_ns - of_day);
+        let days = ((difference.abs() + day_ns / 2) / day_ns) as f64;
         of_day as f64 / 1e9 + days * day_penalty_s
     };
     let mut order: Vec<(f64, usize)> = candidates
@@ -63,6 +61,7 @@ pub fn choose_snippets(
 mod tests {
     use super::*;
 
+    const DAY_NS: i64 = 86_400_000_000_000;
     const HOUR: i64 = DAY_NS / 24;
 
     fn candidate(start: i64, probability: f64) -> Candidate {
@@ -86,13 +85,13 @@ mod tests {
         let target = (2 * HOUR, 3 * HOUR);
         // 5 is the target itself, 4 is unsure, 0 overlaps 1, and 2 stands at the same hour of the next day.
         assert_eq!(
-            choose_snippets(&candidates, target, 9, 0.8, 600.0),
+            choose_snippets(&candidates, target, 9, 0.8, DAY_NS, 600.0),
             vec![2, 1, 3]
         );
         assert_eq!(
-            choose_snippets(&candidates, target, 2, 0.8, 1e6),
+            choose_snippets(&candidates, target, 2, 0.8, DAY_NS, 1e6),
             vec![1, 3]
         );
-        assert!(choose_snippets(&[], target, 2, 0.8, 0.0).is_empty());
+        assert!(choose_snippets(&[], target, 2, 0.8, DAY_NS, 0.0).is_empty());
     }
 }
