@@ -1,0 +1,304 @@
+//! From an archive to feature files, one a station and UTC day.
+
+use std::path::{Path, PathBuf};
+
+use ndarray::Array4;
+use rayon::prelude::*;
+use seismix_data::archive::{AlignedSegment, Archive, StationDay};
+use seismix_data::store::{
+    CoefficientKind, CoefficientRow, DayFeatures, FORMAT_VERSION, FeatureMeta, WindowLayout, read_header, write_day,
+};
+use seismix_data::time::{DAY_NS, format_utc, steps_ns};
+use seismix_data::TimeSpan;
+use seismix_scattering::{self as scattering, BlockTransform, Complex, Real, ScatteringPath};
+
+use super::config::{Precision, ResolvedTransform, RunControl, SelectionConfig, TransformConfig, Wavelet};
+use super::error::{PipelineError, Result};
+use super::observer::Observer;
+use super::provenance::{fingerprint, provenance};
+use super::records::{first_index_at, input_files, open_archive, sampling_rate};
+
+/// What `features` did.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct FeaturesSummary {
+    /// Feature files of the days asked for, written or found up to date.
+    pub files: Vec<PathBuf>,
+    /// Of these, days whose file was up to date.
+    pub n_up_to_date: usize,
+    /// Windows at the largest scale.
+    pub n_windows: usize,
+    /// Days left out because of an error, each reported to the observer.
+    pub n_failed: usize,
+}
+
+/// Computes the features of an archive into the folder `out`. Days whose file is up to date are passed over.
+///
+/// A day that fails is reported and the others go on.
+///
+/// # Errors
+/// What archive and settings refuse; [`PipelineError::Unusable`] if there is no day at all;
+/// [`PipelineError::Interrupted`].
+pub fn features(
+    paths: &[PathBuf],
+    selection: &SelectionConfig,
+    transform: &TransformConfig,
+    control: &RunControl,
+    out: &Path,
+    observer: &dyn Observer,
+) -> Result<FeaturesSummary> {
+    check_supported(transform)?;
+    let archive = open_archive(paths, selection, observer)?;
+    let days = archive.station_days();
+    let days: Vec<StationDay> =
+        days.into_iter().enumerate().filter(|(i, _)| control.shard.is_none_or(|shard| shard.contains(*i))).map(|(_, day)| day).collect();
+    std::fs::create_dir_all(out).map_err(PipelineError::io("creating", out))?;
+    let mut summary = FeaturesSummary::default();
+    observer.begin("features", days.len() as u64, "days");
+    for day in &days {
+        if observer.cancelled() {
+            return Err(PipelineError::Interrupted);
+        }
+        match one_day(&archive, day, transform, control, out, observer) {
+            Ok((path, n_windows, up_to_date)) => {
+                summary.files.push(path);
+                summary.n_windows += n_windows;
+                summary.n_up_to_date += usize::from(up_to_date);
+            }
+            Err(PipelineError::Interrupted) => return Err(PipelineError::Interrupted),
+            Err(error) => {
+                observer.problem(&format!("{} {}", day.key, format_utc(day.day_start_ns)), &error.to_string());
+                summary.n_failed += 1;
+            }
+        }
+        observer.advance(1);
+    }
+    observer.end();
+    Ok(summary)
+}
+
+/// Refuses what the transform cannot do.
+fn check_supported(transform: &TransformConfig) -> Result<()> {
+    if transform.wavelet != Wavelet::BattleLemarie {
+        return Err(PipelineError::unusable(format!("wavelet {} is not available", transform.wavelet), "use --wavelet battle-lemarie"));
+    }
+    if transform.quality.first != 1 || transform.quality.second != 1 {
+        return Err(PipelineError::unusable(format!("{} wavelets an octave are not available", transform.quality), "use --quality 1"));
+    }
+    if transform.octaves.first != transform.octaves.second {
+        return Err(PipelineError::unusable(
+            format!("different octaves in the two layers ({}) are not available", transform.octaves),
+            "give one number, such as --octaves 8",
+        ));
+    }
+    if transform.boundary != super::config::Boundary::Continuous {
+        return Err(PipelineError::unusable("the reference boundary is not available for features", "use --boundary continuous"));
+    }
+    Ok(())
+}
+
+/// Makes one day's file: its path, its windows, and whether it was up to date.
+fn one_day(
+    archive: &Archive,
+    day: &StationDay,
+    transform: &TransformConfig,
+    control: &RunControl,
+    out: &Path,
+    observer: &dyn Observer,
+) -> Result<(PathBuf, usize, bool)> {
+    let rate = sampling_rate(archive, &day.key).ok_or_else(|| {
+        PipelineError::unusable(
+            format!("the channels of {} have different sampling rates", day.key),
+            "select channels of one rate with --channel",
+        )
+    })?;
+    let resolved = transform.resolve(rate)?;
+    let octaves = transform.octaves.first;
+    let layout = WindowLayout {
+        sampling_rate: rate,
+        block_samples: resolved.block,
+        scales: resolved.scales.clone(),
+        stride_samples: resolved.stride,
+    };
+    let plan = Plan::new(transform.precision, octaves, &resolved)?;
+    let largest = layout.scales.last().copied().unwrap_or(0);
+    let before = steps_ns(largest + plan.context_samples(), rate);
+    let after = steps_ns(plan.context_samples(), rate);
+    let span = TimeSpan::new(day.day_start_ns.saturating_sub(before), day.day_start_ns.saturating_add(DAY_NS + after));
+    let inputs = input_files(archive, &day.key, span)?;
+    let provenance = provenance("features", &transform, 0, &inputs);
+    let mut meta = FeatureMeta {
+        format_version: FORMAT_VERSION,
+        network: day.key.network.clone(),
+        station: day.key.station.clone(),
+        location: day.key.location.clone(),
+        channels: Vec::new(),
+        day_start_ns: day.day_start_ns,
+        layout: layout.clone(),
+        octaves: vec![octaves; 2],
+        wavelets_per_octave: vec![1; 2],
+        wavelet: "battle-lemarie".into(),
+        coefficients: "scat+cov".into(),
+        boundary: "continuous".into(),
+        grid_start: Vec::new(),
+        note: None,
+        index: plan.paths().iter().map(coefficient_row).collect(),
+        provenance,
+    };
+    let path = out.join(meta.file_name());
+    if !control.fresh && path.exists() {
+        // A file that cannot be read is made anew.
+        if let Ok(header) = read_header(&path)
+            && fingerprint(&header.meta.provenance) == fingerprint(&meta.provenance)
+        {
+            return Ok((path, header.windows()?.len(), true));
+        }
+    }
+    let data = archive.load(&day.key, span);
+    for fault in &data.faults {
+        observer.problem(&fault.path.display().to_string(), &fault.message);
+    }
+    let mut time = Vec::new();
+    let mut segment_numbers = Vec::new();
+    let mut coefficients: Vec<f32> = Vec::new();
+    meta.channels = data.channels.iter().map(|id| id.channel.clone()).collect();
+    let n_channels = meta.channels.len();
+    let n_paths = meta.index.len();
+    let mut longest = 0;
+    for segment in &data.segments {
+        let within = samples_of_day(segment, day.day_start_ns);
+        longest = longest.max(within.len());
+        let Some(piece) = day_piece(segment, &within, &layout, day.day_start_ns) else { continue };
+        let number = meta.grid_start.len() as i32;
+        meta.grid_start.push(time.len());
+        for block in 0..piece.n_blocks {
+            time.push(segment.time_of(piece.first + block * layout.block_samples));
+            segment_numbers.push(number);
+        }
+        plan.append(segment, &piece, n_channels, n_paths, &mut coefficients)?;
+    }
+    if meta.grid_start.is_empty() {
+        meta.note = Some(format!(
+            "no window: the longest gap-free stretch of the day has {longest} samples, the largest window {largest} ({:.0} s)",
+            largest as f64 / rate
+        ));
+        observer.remark(&format!("{} {}: {}", day.key, format_utc(day.day_start_ns), meta.note.as_deref().unwrap_or_default()));
+    }
+    let shape = (time.len(), n_channels, n_paths, 2);
+    let coefficients = Array4::from_shape_vec(shape, coefficients).map_err(|e| PipelineError::unusable(e.to_string(), "report this"))?;
+    let features = DayFeatures { meta, time, segment: segment_numbers, coefficients };
+    write_day(&path, &features)?;
+    Ok((path, features.windows()?.len(), false))
+}
+
+/// The blocks of one segment that go into a day's file.
+struct Piece {
+    /// Sample of the segment at which the first block starts.
+    first: usize,
+    n_blocks: usize,
+}
+
+/// Samples of a segment that lie on the day.
+fn samples_of_day(segment: &AlignedSegment, day_start_ns: i64) -> std::ops::Range<usize> {
+    first_index_at(segment, day_start_ns)..first_index_at(segment, day_start_ns.saturating_add(DAY_NS))
+}
+
+/// Windows end after every stride from the day's first sample on; their blocks reach back into the day before where
+/// the record is gap-free there. So each day's file can be made without the others, and nothing has to be joined.
+fn day_piece(segment: &AlignedSegment, within: &std::ops::Range<usize>, layout: &WindowLayout, day_start_ns: i64) -> Option<Piece> {
+    if within.is_empty() {
+        return None;
+    }
+    let largest = *layout.scales.last()?;
+    let stride = layout.stride_samples;
+    // The first window of the day's grid that ends after the day's first sample.
+    let mut end = within.start % stride + largest;
+    if end <= within.start {
+        end += ((within.start - end) / stride + 1) * stride;
+    }
+    let first = end - largest;
+    let mut n_windows = if end <= within.end { (within.end - end) / stride + 1 } else { 0 };
+    // The files tell a window's day from its last block; a millisecond of jitter must not push it over midnight.
+    let on_day = |n: usize| {
+        let last_block = first + largest + (n - 1) * stride - layout.block_samples;
+        let start = segment.time_of(last_block);
+        start + layout.block_ns() - layout.sample_ns() < day_start_ns.saturating_add(DAY_NS)
+    };
+    while n_windows > 0 && !on_day(n_windows) {
+        n_windows -= 1;
+    }
+    (n_windows > 0).then(|| Piece { first, n_blocks: (largest + (n_windows - 1) * stride) / layout.block_samples })
+}
+
+/// The transform in the precision asked for.
+enum Plan {
+    Single(BlockTransform<f32>),
+    Double(BlockTransform<f64>),
+}
+
+impl Plan {
+    fn new(precision: Precision, octaves: usize, resolved: &ResolvedTransform) -> Result<Self> {
+        Ok(match precision {
+            Precision::F32 => Self::Single(BlockTransform::<f32>::plan(resolved.block).octaves(octaves).check()?),
+            Precision::F64 => Self::Double(BlockTransform::<f64>::plan(resolved.block).octaves(octaves).check()?),
+        })
+    }
+
+    fn paths(&self) -> &[ScatteringPath] {
+        match self {
+            Self::Single(plan) => plan.paths(),
+            Self::Double(plan) => plan.paths(),
+        }
+    }
+
+    fn context_samples(&self) -> usize {
+        match self {
+            Self::Single(plan) => plan.context_samples(),
+            Self::Double(plan) => plan.context_samples(),
+        }
+    }
+
+    fn append(&self, segment: &AlignedSegment, piece: &Piece, n_channels: usize, n_paths: usize, to: &mut Vec<f32>) -> Result<()> {
+        match self {
+            Self::Single(plan) => append(plan, segment, piece, n_channels, n_paths, to),
+            Self::Double(plan) => append(plan, segment, piece, n_channels, n_paths, to),
+        }
+    }
+}
+
+/// Appends `(block, channel, coefficient, re/im)` of one piece.
+fn append<F: Real>(plan: &BlockTransform<F>, segment: &AlignedSegment, piece: &Piece, n_channels: usize, n_paths: usize, to: &mut Vec<f32>) -> Result<()> {
+    let channels: Vec<Vec<Complex<F>>> = (0..n_channels)
+        .into_par_iter()
+        .map(|channel| {
+            let run: Vec<F> = segment.samples.row(channel).iter().map(|v| F::of(*v)).collect();
+            let mut out = vec![Complex::new(F::zero(), F::zero()); piece.n_blocks * n_paths];
+            plan.process(&run, piece.first, piece.n_blocks, &mut out)?;
+            Ok(out)
+        })
+        .collect::<std::result::Result<_, scattering::Error>>()?;
+    to.reserve(piece.n_blocks * n_channels * n_paths * 2);
+    for block in 0..piece.n_blocks {
+        for channel in &channels {
+            for z in &channel[block * n_paths..(block + 1) * n_paths] {
+                to.push(z.re.to_double() as f32);
+                to.push(z.im.to_double() as f32);
+            }
+        }
+    }
+    Ok(())
+}
+
+/// A row of the table as the files keep it: -1 for none.
+fn coefficient_row(path: &ScatteringPath) -> CoefficientRow {
+    use scattering::CoefficientKind as Kind;
+    let number = |j: Option<usize>| j.map_or(-1, |j| j as i32);
+    let kind = match path.kind {
+        Kind::Mean => CoefficientKind::Mean,
+        Kind::Scattering => CoefficientKind::Scattering,
+        Kind::PowerSpectrum => CoefficientKind::PowerSpectrum,
+        Kind::PhaseEnvelope => CoefficientKind::PhaseEnvelope,
+        Kind::Envelope => CoefficientKind::Envelope,
+        _ => CoefficientKind::Sparsity,
+    };
+    CoefficientRow { kind, j1_left: path.j1_left as i32, j1_right: number(path.j1_right), j2: number(path.j2), real: path.real }
+}
