@@ -1,6 +1,38 @@
-//! The stages strung together: records to features, features to a model, clusters, separated records, a report.
+//! The stages of seismix strung together, from records to a report. Nothing here prints; an [`Observer`] is told.
 
+pub mod cluster;
 pub mod config;
+pub mod corpus;
+pub mod demo;
+mod error;
+pub mod features;
 pub mod observer;
+pub mod provenance;
+pub mod records;
+pub mod report;
+pub mod run;
+pub mod score;
+pub mod separate;
+pub mod targets;
+pub mod train;
 
+use std::io::Write as _;
+use std::path::Path;
+
+use serde::Serialize;
+
+pub use error::{PipelineError, Result};
 pub use observer::{Observer, Silent};
+
+/// Writes a file, whole or not at all.
+pub(crate) fn write_atomic(path: &Path, bytes: &[u8]) -> Result<()> {
+    seismix_data::atomic::atomic_write(path, |writer| {
+        writer.write_all(bytes).map_err(PipelineError::io("writing", path))
+    })
+}
+
+/// Writes JSON, whole or not at all.
+pub(crate) fn write_json(path: &Path, value: &impl Serialize) -> Result<()> {
+    let json = serde_json::to_vec_pretty(value).map_err(|e| PipelineError::unusable(e.to_string(), "report this"))?;
+    write_atomic(path, &json)
+}

@@ -119,6 +119,11 @@ impl<'a> RecordCache<'a> {
         Self { archive, days: VecDeque::new() }
     }
 
+    /// Channels of a station, sorted.
+    pub fn channels(&self, key: &StationKey) -> Vec<StreamId> {
+        self.archive.channels_of(key)
+    }
+
     /// The gap-free run around the samples `start_ns ..= end_ns`, with up to `margin_ns` on either side; `None` if the
     /// record has a gap inside.
     ///
