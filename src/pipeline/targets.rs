@@ -10,7 +10,6 @@ use seismix_data::store::{ClusterRow, ClusterTable};
 use seismix_separate::Candidate;
 use seismix_vae::inputs::window_powers;
 use seismix_vae::start::{ClusterScore, TransientRule, transient_score};
-use serde::{Deserialize, Serialize};
 
 use super::corpus::Corpus;
 use super::error::{PipelineError, Result};
@@ -22,7 +21,7 @@ pub const TRANSIENT_MEASURE: &str = "median, over the cluster's windows, of how 
     a transient is also rare (30 % at most) and short (6 windows at most on average)";
 
 /// Consecutive windows of the target clusters.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Stretch {
     /// Station and band, `NET.STA.LOC.BAND`.
     pub station: Arc<str>,

@@ -122,7 +122,7 @@ pub fn train(features: &[PathBuf], out: &Path, config: &TrainConfig, seed: u64, 
         return Err(PipelineError::Interrupted);
     }
     for warning in history.epochs.last().map(|epoch| epoch.warnings.as_slice()).unwrap_or_default() {
-        observer.remark(&warning.to_string());
+        observer.remark(&warning_text(warning, &names));
     }
     let file = vae::ModelFile {
         model,
@@ -137,6 +137,18 @@ pub fn train(features: &[PathBuf], out: &Path, config: &TrainConfig, seed: u64, 
         std::fs::remove_file(&checkpoint).map_err(PipelineError::io("removing", &checkpoint))?;
     }
     Ok(file)
+}
+
+/// What a user should know of a cluster.
+fn warning_text(warning: &vae::ClusterWarning, scales: &[&str]) -> String {
+    let name = |scale: usize| scales.get(scale).copied().unwrap_or_default();
+    match *warning {
+        vae::ClusterWarning::Dead { scale, cluster } => format!("cluster {cluster} at scale {} is empty", name(scale)),
+        vae::ClusterWarning::Collapsed { scale, cluster } => {
+            format!("nearly all windows at scale {} are in cluster {cluster}", name(scale))
+        }
+        vae::ClusterWarning::Undecided { scale } => format!("the clusters at scale {} are undecided", name(scale)),
+    }
 }
 
 /// Reads back what a model file says of its inputs.
