@@ -3,9 +3,13 @@
 use std::path::PathBuf;
 
 use clap::Args;
+use seismix::pipeline::cluster::cluster;
+use seismix::pipeline::PipelineError;
+use seismix::vae::ModelFile;
+use serde_json::json;
 
 use super::Context;
-use super::failure::{Failure, Result};
+use super::failure::Result;
 
 /// Write the cluster of every window at every scale
 ///
@@ -26,7 +30,10 @@ pub struct Cluster {
 impl Cluster {
     /// Runs the command.
     pub fn run(&self, context: &mut Context) -> Result<()> {
-        let _ = (&self.features, &self.model, &self.output, &context.common);
-        Err(Failure::new("`cluster` is not built yet"))
+        let model = ModelFile::load(&self.model).map_err(PipelineError::from)?;
+        let table = cluster(&self.features, &model, &self.output, &context.observer)?;
+        context.printer.text(format_args!("{}: {} rows", self.output.display(), table.rows.len()))?;
+        context.printer.record(&json!({"clusters": self.output, "rows": table.rows.len()}))?;
+        Ok(())
     }
 }

@@ -4,6 +4,7 @@ use std::io;
 use std::path::Path;
 use std::process::ExitCode;
 
+use seismix::pipeline::PipelineError;
 use seismix::pipeline::config::ConfigError;
 
 /// Why a command stopped; it decides the exit code and what is said on stderr.
@@ -106,6 +107,23 @@ impl From<ConfigError> for Failure {
 impl From<seismix::data::Error> for Failure {
     fn from(error: seismix::data::Error) -> Self {
         Self::new(error.to_string())
+    }
+}
+
+/// What a stage refused, with its advice.
+impl From<PipelineError> for Failure {
+    fn from(error: PipelineError) -> Self {
+        match error {
+            PipelineError::Interrupted => Self::Interrupted,
+            PipelineError::Config(error) => error.into(),
+            error => {
+                let failure = Self::new(error.to_string());
+                match error.help() {
+                    Some(help) => failure.with_help(help),
+                    None => failure,
+                }
+            }
+        }
     }
 }
 

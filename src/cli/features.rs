@@ -3,9 +3,11 @@
 use std::path::PathBuf;
 
 use clap::Args;
+use seismix::pipeline::features;
+use serde_json::json;
 
 use super::Context;
-use super::failure::{Failure, Result};
+use super::failure::Result;
 use super::options::{Running, Selection, Sharding, Transform};
 
 /// Compute the features of an archive: one HDF5 file a station and day
@@ -38,7 +40,27 @@ impl Features {
         let run = self
             .running
             .config(&context.common, None, Some(&self.sharding));
-        let _ = (&self.paths, &self.output, selection, transform, run);
-        Err(Failure::new("`features` is not built yet"))
+        let printer = &mut context.printer;
+        if run.dry_run {
+            let plan = features::plan(&self.paths, &selection, &transform, &run, &self.output, &context.observer)?;
+            for day in &plan.days {
+                printer.text(format_args!("{}  {}", day.file.display(), if day.exists { "there, would be checked" } else { "to be made" }))?;
+            }
+            printer.text(format_args!("{} days, peak memory about {:.0} MiB", plan.days.len(), plan.memory_bytes as f64 / f64::from(1 << 20)))?;
+            printer.record(&json!({"days": plan.days.len(), "memory_bytes": plan.memory_bytes}))?;
+            return Ok(());
+        }
+        let summary = features::features(&self.paths, &selection, &transform, &run, &self.output, &context.observer)?;
+        printer.text(format_args!(
+            "{} feature files with {} windows in {} ({} up to date)",
+            summary.files.len(),
+            summary.n_windows,
+            self.output.display(),
+            summary.n_up_to_date
+        ))?;
+        printer.record(&json!({
+            "files": summary.files, "windows": summary.n_windows, "up_to_date": summary.n_up_to_date, "failed": summary.n_failed,
+        }))?;
+        Ok(())
     }
 }

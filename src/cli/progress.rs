@@ -1,8 +1,8 @@
 //! Progress bars and logs, on stderr.
 
+use std::collections::BTreeSet;
 use std::io::{self, IsTerminal, Write};
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
@@ -20,7 +20,7 @@ use super::interrupt;
 pub struct Terminal {
     bars: MultiProgress,
     stage: Mutex<Option<Stage>>,
-    problems: AtomicUsize,
+    problems: Mutex<BTreeSet<(String, String)>>,
 }
 
 #[derive(Debug)]
@@ -77,7 +77,7 @@ impl Terminal {
         Self {
             bars,
             stage: Mutex::new(None),
-            problems: AtomicUsize::new(0),
+            problems: Mutex::new(BTreeSet::new()),
         }
     }
 
@@ -86,20 +86,21 @@ impl Terminal {
         if interrupt::asked() {
             return Err(Failure::Interrupted);
         }
-        match self.problems.load(Ordering::SeqCst) {
+        match locked(&self.problems).len() {
             0 => Ok(()),
             n => Err(Failure::Partial(n)),
         }
     }
 
     fn with_stage(&self, act: impl FnOnce(&mut Option<Stage>)) {
-        // A panic of another thread must not hide the progress of this one.
-        let mut stage = self
-            .stage
-            .lock()
-            .unwrap_or_else(std::sync::PoisonError::into_inner);
+        let mut stage = locked(&self.stage);
         act(&mut stage);
     }
+}
+
+/// A panic of another thread must not hide the progress of this one.
+fn locked<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
 }
 
 impl Observer for Terminal {
@@ -148,10 +149,7 @@ impl Observer for Terminal {
     }
 
     fn remark(&self, text: &str) {
-        self.with_stage(|stage| match stage {
-            Some(stage) if !stage.bar.is_hidden() => stage.bar.set_message(text.to_owned()),
-            _ => tracing::debug!("{text}"),
-        });
+        tracing::info!("{text}");
     }
 
     fn end(&self) {
@@ -172,8 +170,11 @@ impl Observer for Terminal {
     }
 
     fn problem(&self, subject: &str, reason: &str) {
-        self.problems.fetch_add(1, Ordering::SeqCst);
-        tracing::error!("{subject}: {reason}");
+        // Several stages may meet the same bad file; it is told and counted once.
+        let new = locked(&self.problems).insert((subject.to_owned(), reason.to_owned()));
+        if new {
+            tracing::error!("{subject}: {reason}");
+        }
     }
 
     fn cancelled(&self) -> bool {

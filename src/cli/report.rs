@@ -3,9 +3,13 @@
 use std::path::PathBuf;
 
 use clap::Args;
+use seismix::pipeline::PipelineError;
+use seismix::pipeline::run::{RunFiles, read_settings, report_of};
+use seismix::report::{ReportData, write_report};
+use serde_json::json;
 
 use super::Context;
-use super::failure::{Failure, Result};
+use super::failure::Result;
 
 /// Write one self-contained page about a run
 #[derive(Debug, Args)]
@@ -21,7 +25,16 @@ pub struct Report {
 impl Report {
     /// Runs the command.
     pub fn run(&self, context: &mut Context) -> Result<()> {
-        let _ = (&self.run, &self.output, &context.common);
-        Err(Failure::new("`report` is not built yet"))
+        let files = RunFiles::of(&self.run);
+        let settings = read_settings(&files)?;
+        // The run's own report holds what only the run knew, such as scores; without it all is gathered anew.
+        let data = match ReportData::load(&files.report_data) {
+            Ok(data) => data,
+            Err(_) => report_of(&files, &settings, &context.observer)?,
+        };
+        write_report(&self.output, &data).map_err(PipelineError::from)?;
+        context.printer.text(self.output.display())?;
+        context.printer.record(&json!({"report": self.output}))?;
+        Ok(())
     }
 }

@@ -3,9 +3,14 @@
 use std::path::PathBuf;
 
 use clap::Args;
+use seismix::pipeline::run::{RunConfig, RunSummary, run};
+use seismix::pipeline::separate::SeparationFile;
+use seismix::separate::Outcome;
+use serde_json::json;
+use std::path::Path;
 
 use super::Context;
-use super::failure::{Failure, Result};
+use super::failure::Result;
 use super::options::{Running, Seed, Selection, Separation, Training, Transform};
 
 /// Do everything: features, train, cluster, separate and report
@@ -37,13 +42,87 @@ pub struct Run {
 impl Run {
     /// Runs the command.
     pub fn run(&self, context: &mut Context) -> Result<()> {
-        let selection = self.selection.config()?;
         let transform = self.transform.config()?;
-        let training = self.training.config()?;
-        let separation = self.separation.config(transform.octaves.first);
-        let run = self.running.config(&context.common, Some(&self.seed), None);
-        let _ = (&self.paths, &self.output, selection, transform);
-        let _ = (training, separation, run);
-        Err(Failure::new("`run` is not built yet"))
+        let config = RunConfig {
+            selection: self.selection.config()?,
+            train: self.training.config()?,
+            separate: self.separation.config(transform.octaves.first),
+            control: self.running.config(&context.common, Some(&self.seed), None),
+            transform,
+        };
+        if config.control.dry_run {
+            let plan = seismix::pipeline::features::plan(
+                &self.paths,
+                &config.selection,
+                &config.transform,
+                &config.control,
+                &self.output.join("features"),
+                &context.observer,
+            )?;
+            context.printer.text(format_args!(
+                "{} days: features, train ({} epochs), cluster, separate (at most {} stretches), report; peak memory about {:.0} MiB",
+                plan.days.len(),
+                config.train.epochs,
+                config.separate.max_targets,
+                plan.memory_bytes as f64 / f64::from(1 << 20)
+            ))?;
+            context.printer.record(&json!({"days": plan.days.len(), "memory_bytes": plan.memory_bytes}))?;
+            return Ok(());
+        }
+        let summary = run(&self.paths, &self.output, &config, &context.observer)?;
+        print_summary(context, &summary)
     }
+}
+
+/// What a run found.
+pub fn print_summary(context: &mut Context, summary: &RunSummary) -> Result<()> {
+    let scales = summary.table.scales();
+    let finest = scales.first().copied().unwrap_or(0);
+    let windows = summary.table.rows_of_scale(finest).count();
+    let list = |clusters: &[usize]| clusters.iter().map(ToString::to_string).collect::<Vec<_>>().join(",");
+    let printer = &mut context.printer;
+    printer.text(format_args!("{windows} windows at {} scales", scales.len()))?;
+    let called: Vec<usize> = summary.scores.iter().filter(|s| s.is_transient).map(|s| s.cluster).collect();
+    printer.text(format_args!(
+        "clusters at the finest scale that look like transients: {}",
+        if called.is_empty() { "none".to_owned() } else { format!("{finest}:{}", list(&summary.transient)) }
+    ))?;
+    printer.record(&json!({
+        "windows": windows, "scales": scales, "transient": called, "report": summary.files.report,
+        "failed_days": summary.n_failed,
+    }))?;
+    print_separation(context, &summary.separation, &summary.files.separation)?;
+    context.printer.text(format_args!("report: {}", summary.files.report.display()))?;
+    Ok(())
+}
+
+/// How a separation ended, in short.
+pub fn print_separation(context: &mut Context, file: &SeparationFile, folder: &Path) -> Result<()> {
+    let all = |wanted: Outcome| {
+        let ended = |t: &&seismix::pipeline::separate::TargetResult| {
+            !t.channels.is_empty() && t.channels.iter().all(|c| c.outcome == wanted)
+        };
+        file.targets.iter().filter(ended).count()
+    };
+    let untouched = all(Outcome::AlreadyBackground);
+    let left: Vec<_> = file.targets.iter().filter(|t| t.left.is_some()).collect();
+    let separated = file.targets.len() - untouched - left.len();
+    let clusters: Vec<String> = file.target.clusters.iter().map(ToString::to_string).collect();
+    let printer = &mut context.printer;
+    printer.text(format_args!(
+        "target {}:{}: {} stretches, {separated} separated, {untouched} already like the background, {} left as they are; {}",
+        file.target.scale,
+        clusters.join(","),
+        file.targets.len(),
+        left.len(),
+        folder.display()
+    ))?;
+    for target in &left {
+        printer.text(format_args!("  {} {}: {}", target.id, target.starttime, target.left.as_deref().unwrap_or_default()))?;
+    }
+    printer.record(&json!({
+        "target": file.target, "stretches": file.targets.len(), "separated": separated,
+        "already_background": untouched, "left": left.len(), "folder": folder,
+    }))?;
+    Ok(())
 }

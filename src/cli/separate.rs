@@ -3,10 +3,11 @@
 use std::path::PathBuf;
 
 use clap::Args;
+use seismix::pipeline::separate::separate;
 
 use super::Context;
-use super::failure::{Failure, Result};
-use super::options::{Running, Seed, Selection, Separation, Sharding, positive};
+use super::failure::Result;
+use super::options::{Running, Selection, Separation, positive};
 
 /// Take the windows of chosen clusters apart into background and source
 ///
@@ -32,11 +33,7 @@ pub struct Separate {
     #[command(flatten)]
     selection: Selection,
     #[command(flatten)]
-    seed: Seed,
-    #[command(flatten)]
     running: Running,
-    #[command(flatten)]
-    sharding: Sharding,
 }
 
 impl Separate {
@@ -44,11 +41,8 @@ impl Separate {
     pub fn run(&self, context: &mut Context) -> Result<()> {
         let selection = self.selection.config()?;
         let separation = self.separation.config(self.octaves);
-        let run = self
-            .running
-            .config(&context.common, Some(&self.seed), Some(&self.sharding));
-        let _ = (&self.paths, &self.clusters, &self.output);
-        let _ = (selection, separation, run);
-        Err(Failure::new("`separate` is not built yet"))
+        let run = self.running.config(&context.common, None, None);
+        let file = separate(&self.paths, &selection, &self.clusters, &separation, run.fresh, &self.output, &context.observer)?;
+        super::run::print_separation(context, &file, &self.output)
     }
 }

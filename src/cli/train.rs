@@ -3,9 +3,11 @@
 use std::path::PathBuf;
 
 use clap::Args;
+use seismix::pipeline::train::train;
+use serde_json::json;
 
 use super::Context;
-use super::failure::{Failure, Result};
+use super::failure::Result;
 use super::options::{Running, Seed, Training};
 
 /// Train the model that groups windows into clusters at all scales at once
@@ -30,7 +32,21 @@ impl Train {
     pub fn run(&self, context: &mut Context) -> Result<()> {
         let training = self.training.config()?;
         let run = self.running.config(&context.common, Some(&self.seed), None);
-        let _ = (&self.features, &self.output, training, run);
-        Err(Failure::new("`train` is not built yet"))
+        let model = train(&self.features, &self.output, &training, run.seed, run.fresh, &context.observer)?;
+        let last = model.history.epochs.last();
+        let loss = last.map(|epoch| epoch.train.total);
+        let validation = last.and_then(|epoch| epoch.validation.as_ref()).map(|terms| terms.total);
+        let show = |value: Option<f32>| value.map_or_else(|| "-".to_owned(), |value| format!("{value:.4}"));
+        context.printer.text(format_args!(
+            "{}: {} epochs, loss {} (validation {})",
+            self.output.display(),
+            model.history.epochs.len(),
+            show(loss),
+            show(validation)
+        ))?;
+        context.printer.record(&json!({
+            "model": self.output, "epochs": model.history.epochs.len(), "loss": loss, "validation_loss": validation,
+        }))?;
+        Ok(())
     }
 }

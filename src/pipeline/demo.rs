@@ -56,6 +56,11 @@ pub struct Demo {
     pub picture: PathBuf,
 }
 
+/// Settings of the demo: the defaults, with fewer clusters and iterations than a real archive wants.
+pub fn settings() -> RunConfig {
+    RunConfig::default()
+}
+
 /// Makes the archive in `out/archive` (truth beside it), runs all stages on it, and scores them.
 ///
 /// # Errors

@@ -8,7 +8,7 @@ use seismix_data::archive::{AlignedSegment, Archive, StationDay};
 use seismix_data::store::{
     CoefficientKind, CoefficientRow, DayFeatures, FORMAT_VERSION, FeatureMeta, WindowLayout, read_header, write_day,
 };
-use seismix_data::time::{DAY_NS, format_utc, steps_ns};
+use seismix_data::time::{DAY_NS, format_utc, steps_ns, year_day};
 use seismix_data::TimeSpan;
 use seismix_scattering::{self as scattering, BlockTransform, Complex, Real, ScatteringPath};
 
@@ -74,6 +74,55 @@ pub fn features(
     }
     observer.end();
     Ok(summary)
+}
+
+/// What `features` would do.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct FeaturesPlan {
+    /// The days asked for.
+    pub days: Vec<PlannedDay>,
+    /// Peak memory of the largest day, about.
+    pub memory_bytes: u64,
+}
+
+/// One day of a plan.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PlannedDay {
+    /// Its feature file.
+    pub file: PathBuf,
+    /// Whether the file is there.
+    pub exists: bool,
+}
+
+/// What [`features`] would do, and how much memory it would take.
+///
+/// # Errors
+/// What archive and settings refuse.
+pub fn plan(
+    paths: &[PathBuf],
+    selection: &SelectionConfig,
+    transform: &TransformConfig,
+    control: &RunControl,
+    out: &Path,
+    observer: &dyn Observer,
+) -> Result<FeaturesPlan> {
+    check_supported(transform)?;
+    let archive = open_archive(paths, selection, observer)?;
+    let mut plan = FeaturesPlan::default();
+    let days = archive.station_days().into_iter().enumerate().filter(|(i, _)| control.shard.is_none_or(|shard| shard.contains(*i)));
+    for (_, day) in days {
+        let (year, of_year) = year_day(day.day_start_ns);
+        let file = out.join(format!("{}.{}.{}.{year:04}.{of_year:03}.h5", day.key.network, day.key.station, day.key.location));
+        plan.days.push(PlannedDay { exists: file.exists(), file });
+        let channels = archive.channels_of(&day.key).len() as f64;
+        let rate = sampling_rate(&archive, &day.key).unwrap_or(0.0);
+        let samples = rate * 86_400.0 * channels;
+        // Decoded samples, their copy in the transform's precision, and the coefficients before compression.
+        let resolved = transform.resolve(rate)?;
+        let coefficients = samples / resolved.block as f64 * 210.0 * (8.0 + 16.0);
+        plan.memory_bytes = plan.memory_bytes.max((samples * 28.0 + coefficients + 3e8) as u64);
+    }
+    Ok(plan)
 }
 
 /// Refuses what the transform cannot do.

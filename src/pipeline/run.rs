@@ -119,13 +119,23 @@ pub fn run(paths: &[PathBuf], out: &Path, config: &RunConfig, observer: &dyn Obs
     let transient = transient_clusters(&scores);
     let finest = table.scales().first().copied().unwrap_or(0);
     let separate_config = with_targets(&config.separate, finest, &scores, &transient, observer);
-    let octaves = config.transform.octaves.first;
     let separation =
-        separate(paths, &config.selection, &files.clusters, &separate_config, octaves, control.fresh, &files.separation, observer)?;
+        separate(paths, &config.selection, &files.clusters, &separate_config, control.fresh, &files.separation, observer)?;
     let data = report_of(&files, &settings, observer)?;
     data.save(&files.report_data)?;
     write_report(&files.report, &data)?;
     Ok(RunSummary { files, table, scores, transient, separation, n_failed: made.n_failed })
+}
+
+/// Settings and inputs of a run.
+///
+/// # Errors
+/// [`PipelineError::Unusable`] if the folder holds no run.
+pub fn read_settings(files: &RunFiles) -> Result<RunSettings> {
+    let bytes = std::fs::read(&files.settings).map_err(PipelineError::io("reading", &files.settings))?;
+    serde_json::from_slice(&bytes).map_err(|e| {
+        PipelineError::unusable(format!("`{}` is damaged: {e}", files.settings.display()), "give the folder of a run that ended")
+    })
 }
 
 /// The report of a finished run.

@@ -90,9 +90,9 @@ impl Default for SeparateConfig {
             background: None,
             octaves: 8,
             max_targets: 50,
-            snippets: 10,
-            max_iter: 500,
-            objective: Objective::Paper,
+            snippets: 20,
+            max_iter: 100,
+            objective: Objective::Seismix,
         }
     }
 }

@@ -50,17 +50,15 @@ pub fn separate(
     selection: &SelectionConfig,
     clusters: &Path,
     config: &SeparateConfig,
-    octaves: usize,
     fresh: bool,
     out: &Path,
     observer: &dyn Observer,
 ) -> Result<SeparationFile> {
     let archive = open_archive(paths, selection, observer)?;
     let table = read_clusters(clusters)?;
-    let job = Job::new(&archive, &table, config, octaves)?;
+    let job = Job::new(&archive, &table, config)?;
     let inputs = (InputFile::of(clusters)?, all_input_files(&archive)?);
-    let settings = (config, octaves);
-    let provenance = provenance("separate", &settings, 0, &inputs);
+    let provenance = provenance("separate", config, 0, &inputs);
     let file_path = out.join("separation.json");
     if !fresh
         && file_path.exists()
@@ -128,7 +126,7 @@ struct Job {
 }
 
 impl Job {
-    fn new(archive: &Archive, table: &ClusterTable, config: &SeparateConfig, octaves: usize) -> Result<Self> {
+    fn new(archive: &Archive, table: &ClusterTable, config: &SeparateConfig) -> Result<Self> {
         let keys: BTreeMap<String, StationKey> = station_keys(archive).into_iter().map(|key| (key.to_string(), key)).collect();
         let rates: BTreeSet<u64> = keys.values().filter_map(|key| sampling_rate(archive, key)).map(f64::to_bits).collect();
         let rate = match rates.iter().collect::<Vec<_>>()[..] {
@@ -160,8 +158,8 @@ impl Job {
         // Room for a target window with a margin on either side.
         let snippet_samples = 2 * finest;
         let objective = match config.objective {
-            Objective::Paper => ObjectiveOptions::paper(octaves),
-            Objective::Seismix => ObjectiveOptions::floored(octaves),
+            Objective::Paper => ObjectiveOptions::paper(config.octaves),
+            Objective::Seismix => ObjectiveOptions::floored(config.octaves),
         };
         let options = WindowOptions {
             objective,
