@@ -3,8 +3,8 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use seismix::pipeline::cluster::cluster;
 use seismix::pipeline::PipelineError;
+use seismix::pipeline::cluster::cluster;
 use seismix::vae::ModelFile;
 use serde_json::json;
 
@@ -32,8 +32,14 @@ impl Cluster {
     pub fn run(&self, context: &mut Context) -> Result<()> {
         let model = ModelFile::load(&self.model).map_err(PipelineError::from)?;
         let table = cluster(&self.features, &model, &self.output, &context.observer)?;
-        context.printer.text(format_args!("{}: {} rows", self.output.display(), table.rows.len()))?;
-        context.printer.record(&json!({"clusters": self.output, "rows": table.rows.len()}))?;
+        context.printer.text(format_args!(
+            "{}: {} rows",
+            self.output.display(),
+            table.rows.len()
+        ))?;
+        context
+            .printer
+            .record(&json!({"clusters": self.output, "rows": table.rows.len()}))?;
         Ok(())
     }
 }

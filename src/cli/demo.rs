@@ -30,7 +30,11 @@ impl Demo {
     /// Runs the command.
     pub fn run(&self, context: &mut Context) -> Result<()> {
         let config = RunConfig {
-            control: RunControl { seed: self.seed.seed, threads: context.common.threads, ..RunControl::default() },
+            control: RunControl {
+                seed: self.seed.seed,
+                threads: context.common.threads,
+                ..RunControl::default()
+            },
             ..seismix::pipeline::demo::settings()
         };
         let made = demo(&self.output, &config, &context.observer)?;
@@ -59,7 +63,18 @@ fn print_scores(context: &mut Context, made: &Made) -> Result<()> {
             ]
         })
         .collect();
-    printer.text(table(&["scale", "source", "windows", "ARI", "NMI", "k-means ARI", "k-means NMI"], &rows))?;
+    printer.text(table(
+        &[
+            "scale",
+            "source",
+            "windows",
+            "ARI",
+            "NMI",
+            "k-means ARI",
+            "k-means NMI",
+        ],
+        &rows,
+    ))?;
     let d = &scores.detection;
     printer.text(format_args!(
         "windows with a pulse, by the clusters that look like transients: F1 {:.2} (precision {:.2}, recall {:.2})",
@@ -71,7 +86,10 @@ fn print_scores(context: &mut Context, made: &Made) -> Result<()> {
             snr.label, snr.n_targets, snr.before_median_db, snr.after_median_db, snr.before_p10_db, snr.after_p10_db, snr.gain_median_db
         ))?;
     }
-    printer.text(format_args!("samples changed outside the targets: {}", scores.changed_outside))?;
+    printer.text(format_args!(
+        "samples changed outside the targets: {}",
+        scores.changed_outside
+    ))?;
     printer.text(format_args!("picture: {}", made.picture.display()))?;
     printer.record(&json!({
         "scales": scores.scales, "detection": scores.detection, "snr": scores.snr, "changed_outside": scores.changed_outside,

@@ -42,15 +42,41 @@ impl Features {
             .config(&context.common, None, Some(&self.sharding));
         let printer = &mut context.printer;
         if run.dry_run {
-            let plan = features::plan(&self.paths, &selection, &transform, &run, &self.output, &context.observer)?;
+            let plan = features::plan(
+                &self.paths,
+                &selection,
+                &transform,
+                &run,
+                &self.output,
+                &context.observer,
+            )?;
             for day in &plan.days {
-                printer.text(format_args!("{}  {}", day.file.display(), if day.exists { "there, would be checked" } else { "to be made" }))?;
+                printer.text(format_args!(
+                    "{}  {}",
+                    day.file.display(),
+                    if day.exists {
+                        "there, would be checked"
+                    } else {
+                        "to be made"
+                    }
+                ))?;
             }
-            printer.text(format_args!("{} days, peak memory about {:.0} MiB", plan.days.len(), plan.memory_bytes as f64 / f64::from(1 << 20)))?;
+            printer.text(format_args!(
+                "{} days, peak memory about {:.0} MiB",
+                plan.days.len(),
+                plan.memory_bytes as f64 / f64::from(1 << 20)
+            ))?;
             printer.record(&json!({"days": plan.days.len(), "memory_bytes": plan.memory_bytes}))?;
             return Ok(());
         }
-        let summary = features::features(&self.paths, &selection, &transform, &run, &self.output, &context.observer)?;
+        let summary = features::features(
+            &self.paths,
+            &selection,
+            &transform,
+            &run,
+            &self.output,
+            &context.observer,
+        )?;
         printer.text(format_args!(
             "{} feature files with {} windows in {} ({} up to date)",
             summary.files.len(),

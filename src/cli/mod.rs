@@ -57,7 +57,7 @@ enum Command {
     Separate(separate::Separate),
     Unmix(unmix::Unmix),
     Report(report::Report),
-    Run(run::Run),
+    Run(Box<run::Run>),
 }
 
 /// What a command gets beside its own options.

@@ -66,7 +66,9 @@ impl Run {
                 config.separate.max_targets,
                 plan.memory_bytes as f64 / f64::from(1 << 20)
             ))?;
-            context.printer.record(&json!({"days": plan.days.len(), "memory_bytes": plan.memory_bytes}))?;
+            context
+                .printer
+                .record(&json!({"days": plan.days.len(), "memory_bytes": plan.memory_bytes}))?;
             return Ok(());
         }
         let summary = run(&self.paths, &self.output, &config, &context.observer)?;
@@ -79,20 +81,37 @@ pub fn print_summary(context: &mut Context, summary: &RunSummary) -> Result<()> 
     let scales = summary.table.scales();
     let finest = scales.first().copied().unwrap_or(0);
     let windows = summary.table.rows_of_scale(finest).count();
-    let list = |clusters: &[usize]| clusters.iter().map(ToString::to_string).collect::<Vec<_>>().join(",");
+    let list = |clusters: &[usize]| {
+        clusters
+            .iter()
+            .map(ToString::to_string)
+            .collect::<Vec<_>>()
+            .join(",")
+    };
     let printer = &mut context.printer;
     printer.text(format_args!("{windows} windows at {} scales", scales.len()))?;
-    let called: Vec<usize> = summary.scores.iter().filter(|s| s.is_transient).map(|s| s.cluster).collect();
+    let called: Vec<usize> = summary
+        .scores
+        .iter()
+        .filter(|s| s.is_transient)
+        .map(|s| s.cluster)
+        .collect();
     printer.text(format_args!(
         "clusters at the finest scale that look like transients: {}",
-        if called.is_empty() { "none".to_owned() } else { format!("{finest}:{}", list(&summary.transient)) }
+        if called.is_empty() {
+            "none".to_owned()
+        } else {
+            format!("{finest}:{}", list(&summary.transient))
+        }
     ))?;
     printer.record(&json!({
         "windows": windows, "scales": scales, "transient": called, "report": summary.files.report,
         "failed_days": summary.n_failed,
     }))?;
     print_separation(context, &summary.separation, &summary.files.separation)?;
-    context.printer.text(format_args!("report: {}", summary.files.report.display()))?;
+    context
+        .printer
+        .text(format_args!("report: {}", summary.files.report.display()))?;
     Ok(())
 }
 
@@ -107,7 +126,12 @@ pub fn print_separation(context: &mut Context, file: &SeparationFile, folder: &P
     let untouched = all(Outcome::AlreadyBackground);
     let left: Vec<_> = file.targets.iter().filter(|t| t.left.is_some()).collect();
     let separated = file.targets.len() - untouched - left.len();
-    let clusters: Vec<String> = file.target.clusters.iter().map(ToString::to_string).collect();
+    let clusters: Vec<String> = file
+        .target
+        .clusters
+        .iter()
+        .map(ToString::to_string)
+        .collect();
     let printer = &mut context.printer;
     printer.text(format_args!(
         "target {}:{}: {} stretches, {separated} separated, {untouched} already like the background, {} left as they are; {}",
@@ -118,7 +142,12 @@ pub fn print_separation(context: &mut Context, file: &SeparationFile, folder: &P
         folder.display()
     ))?;
     for target in &left {
-        printer.text(format_args!("  {} {}: {}", target.id, target.starttime, target.left.as_deref().unwrap_or_default()))?;
+        printer.text(format_args!(
+            "  {} {}: {}",
+            target.id,
+            target.starttime,
+            target.left.as_deref().unwrap_or_default()
+        ))?;
     }
     printer.record(&json!({
         "target": file.target, "stretches": file.targets.len(), "separated": separated,

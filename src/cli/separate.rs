@@ -42,7 +42,15 @@ impl Separate {
         let selection = self.selection.config()?;
         let separation = self.separation.config(self.octaves);
         let run = self.running.config(&context.common, None, None);
-        let file = separate(&self.paths, &selection, &self.clusters, &separation, run.fresh, &self.output, &context.observer)?;
+        let file = separate(
+            &self.paths,
+            &selection,
+            &self.clusters,
+            &separation,
+            run.fresh,
+            &self.output,
+            &context.observer,
+        )?;
         super::run::print_separation(context, &file, &self.output)
     }
 }

@@ -32,11 +32,22 @@ impl Train {
     pub fn run(&self, context: &mut Context) -> Result<()> {
         let training = self.training.config()?;
         let run = self.running.config(&context.common, Some(&self.seed), None);
-        let model = train(&self.features, &self.output, &training, run.seed, run.fresh, &context.observer)?;
+        let model = train(
+            &self.features,
+            &self.output,
+            &training,
+            run.seed,
+            run.fresh,
+            &context.observer,
+        )?;
         let last = model.history.epochs.last();
         let loss = last.map(|epoch| epoch.train.total);
-        let validation = last.and_then(|epoch| epoch.validation.as_ref()).map(|terms| terms.total);
-        let show = |value: Option<f32>| value.map_or_else(|| "-".to_owned(), |value| format!("{value:.4}"));
+        let validation = last
+            .and_then(|epoch| epoch.validation.as_ref())
+            .map(|terms| terms.total);
+        let show = |value: Option<f32>| {
+            value.map_or_else(|| "-".to_owned(), |value| format!("{value:.4}"))
+        };
         context.printer.text(format_args!(
             "{}: {} epochs, loss {} (validation {})",
             self.output.display(),

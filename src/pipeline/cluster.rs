@@ -17,7 +17,12 @@ use super::train::{ModelInputs, compact_data, model_inputs};
 /// # Errors
 /// [`PipelineError::Unusable`] if the files were made with other settings than the model's; what files and model
 /// refuse; [`PipelineError::Interrupted`].
-pub fn cluster(features: &[PathBuf], model: &vae::ModelFile, out: &Path, observer: &dyn Observer) -> Result<ClusterTable> {
+pub fn cluster(
+    features: &[PathBuf],
+    model: &vae::ModelFile,
+    out: &Path,
+    observer: &dyn Observer,
+) -> Result<ClusterTable> {
     let corpus = Corpus::open(features, observer)?;
     let inputs = model_inputs(model)?;
     check(&corpus, &inputs)?;
@@ -30,7 +35,9 @@ pub fn cluster(features: &[PathBuf], model: &vae::ModelFile, out: &Path, observe
             return Err(PipelineError::Interrupted);
         }
         let loaded = corpus.load(day)?;
-        let responsibilities = model.model.responsibilities(&network_inputs(&inputs, &loaded)?)?;
+        let responsibilities = model
+            .model
+            .responsibilities(&network_inputs(&inputs, &loaded)?)?;
         for (index, window) in loaded.windows.iter().flatten().enumerate() {
             for (scale, responsibilities) in responsibilities.iter().enumerate() {
                 let p = responsibilities.row(index);
@@ -51,7 +58,10 @@ pub fn cluster(features: &[PathBuf], model: &vae::ModelFile, out: &Path, observe
     observer.end();
     let probabilities = Array2::from_shape_vec((rows.len(), n_clusters), probabilities)
         .map_err(|e| PipelineError::unusable(e.to_string(), "report this"))?;
-    let table = ClusterTable { rows, probabilities };
+    let table = ClusterTable {
+        rows,
+        probabilities,
+    };
     write_clusters(out, &table)?;
     Ok(table)
 }
@@ -60,18 +70,26 @@ pub fn cluster(features: &[PathBuf], model: &vae::ModelFile, out: &Path, observe
 pub(super) fn network_inputs(inputs: &ModelInputs, day: &CorpusDay) -> Result<vae::TrainingData> {
     match inputs {
         ModelInputs::Compact { fitted } => Ok(compact_data(&fitted.transform(&day.segments)?)),
-        ModelInputs::Paper { table, layout, standardisers } => {
+        ModelInputs::Paper {
+            table,
+            layout,
+            standardisers,
+        } => {
             let plan = vae::inputs::paper::PaperFeatures::plan(table, layout)?;
             let mut scales = Vec::new();
             for (scale, standardiser) in standardisers.iter().enumerate() {
                 let mut parts = Vec::new();
                 for (index, segment) in day.segments.iter().enumerate() {
-                    let mut part = plan.process(segment, index, scale, 0..day.windows[index].len())?;
+                    let mut part =
+                        plan.process(segment, index, scale, 0..day.windows[index].len())?;
                     standardiser.apply(&mut part)?;
                     parts.push(part);
                 }
                 let views: Vec<_> = parts.iter().map(|part| part.view()).collect();
-                scales.push(ndarray::concatenate(ndarray::Axis(0), &views).map_err(|e| PipelineError::unusable(e.to_string(), "report this"))?);
+                scales.push(
+                    ndarray::concatenate(ndarray::Axis(0), &views)
+                        .map_err(|e| PipelineError::unusable(e.to_string(), "report this"))?,
+                );
             }
             Ok(vae::TrainingData { scales })
         }
@@ -80,19 +98,39 @@ pub(super) fn network_inputs(inputs: &ModelInputs, day: &CorpusDay) -> Result<va
 
 fn check(corpus: &Corpus, inputs: &ModelInputs) -> Result<()> {
     let (ours, theirs) = (inputs.layout(), corpus.layout());
-    let list = |scales: &[usize]| scales.iter().map(ToString::to_string).collect::<Vec<_>>().join(",");
+    let list = |scales: &[usize]| {
+        scales
+            .iter()
+            .map(ToString::to_string)
+            .collect::<Vec<_>>()
+            .join(",")
+    };
     if ours != theirs {
         return Err(PipelineError::unusable(
             format!(
                 "the features have scales {} every {} samples from blocks of {}, the model wants {} every {} from blocks of {}",
-                list(&theirs.scales), theirs.stride_samples, theirs.block_samples, list(&ours.scales), ours.stride_samples, ours.block_samples
+                list(&theirs.scales),
+                theirs.stride_samples,
+                theirs.block_samples,
+                list(&ours.scales),
+                ours.stride_samples,
+                ours.block_samples
             ),
-            format!("compute features with --scales {} --stride {} --block {}", list(&ours.scales), ours.stride_samples, ours.block_samples),
+            format!(
+                "compute features with --scales {} --stride {} --block {}",
+                list(&ours.scales),
+                ours.stride_samples,
+                ours.block_samples
+            ),
         ));
     }
     if inputs.table() != corpus.table() {
         return Err(PipelineError::unusable(
-            format!("the features hold {} coefficients, the model wants {} others", corpus.table().len(), inputs.table().len()),
+            format!(
+                "the features hold {} coefficients, the model wants {} others",
+                corpus.table().len(),
+                inputs.table().len()
+            ),
             "compute the features with the --octaves the model was trained with",
         ));
     }

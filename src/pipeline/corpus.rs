@@ -4,7 +4,9 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use seismix_data::store::{self, DayEntry, DayFeatures, FeatureSet};
-use seismix_vae::inputs::{BlockSegment, CoefficientKind, CoefficientRow, CoefficientTable, EnergySegment, WindowLayout};
+use seismix_vae::inputs::{
+    BlockSegment, CoefficientKind, CoefficientRow, CoefficientTable, EnergySegment, WindowLayout,
+};
 
 use super::error::{PipelineError, Result};
 use super::observer::Observer;
@@ -43,10 +45,15 @@ impl Corpus {
     pub fn open(paths: &[PathBuf], observer: &dyn Observer) -> Result<Self> {
         let set = FeatureSet::open(paths)?;
         for rejected in set.rejected() {
-            observer.problem(&rejected.path.display().to_string(), &rejected.error.to_string());
+            observer.problem(
+                &rejected.path.display().to_string(),
+                &rejected.error.to_string(),
+            );
         }
         let meta = set.meta();
-        let table = CoefficientTable { rows: meta.index.iter().map(table_row).collect() };
+        let table = CoefficientTable {
+            rows: meta.index.iter().map(table_row).collect(),
+        };
         let layout = WindowLayout {
             block_samples: meta.layout.block_samples,
             scales: meta.layout.scales.clone(),
@@ -56,7 +63,9 @@ impl Corpus {
             let largest = meta.layout.scales.last().copied().unwrap_or(0);
             let seconds = largest as f64 / meta.layout.sampling_rate;
             return Err(PipelineError::unusable(
-                format!("the feature files hold no window: no gap-free stretch is as long as the largest window, {largest} samples ({seconds:.0} s)"),
+                format!(
+                    "the feature files hold no window: no gap-free stretch is as long as the largest window, {largest} samples ({seconds:.0} s)"
+                ),
                 "use longer records, or compute the features with shorter --scales",
             ));
         }
@@ -100,20 +109,39 @@ impl Corpus {
         let mut start = 0;
         while start < features.segment.len() {
             let number = features.segment[start];
-            let end = start + features.segment[start..].iter().take_while(|s| **s == number).count();
-            let coefficients = features.coefficients.slice(ndarray::s![start..end, .., .., ..]).to_owned();
+            let end = start
+                + features.segment[start..]
+                    .iter()
+                    .take_while(|s| **s == number)
+                    .count();
+            let coefficients = features
+                .coefficients
+                .slice(ndarray::s![start..end, .., .., ..])
+                .to_owned();
             segments.push(BlockSegment { coefficients });
-            times.push(windows.iter().filter(|(segment, _)| *segment == number).map(|(_, time)| time.clone()).collect());
+            times.push(
+                windows
+                    .iter()
+                    .filter(|(segment, _)| *segment == number)
+                    .map(|(_, time)| time.clone())
+                    .collect(),
+            );
             start = end;
         }
-        Ok(CorpusDay { segments, windows: times })
+        Ok(CorpusDay {
+            segments,
+            windows: times,
+        })
     }
 
     /// All days reduced to energies, a fifth of the memory, with their windows segment by segment.
     ///
     /// # Errors
     /// What a file refuses; [`PipelineError::Interrupted`].
-    pub fn load_energies(&self, observer: &dyn Observer) -> Result<(Vec<EnergySegment>, Vec<Vec<WindowTime>>)> {
+    pub fn load_energies(
+        &self,
+        observer: &dyn Observer,
+    ) -> Result<(Vec<EnergySegment>, Vec<Vec<WindowTime>>)> {
         let mut segments = Vec::new();
         let mut windows = Vec::new();
         observer.begin("read features", self.days().count() as u64, "days");
@@ -138,8 +166,17 @@ fn window_times(features: &DayFeatures) -> Result<Vec<(i32, WindowTime)>> {
     let station: Arc<str> = features.meta.station_key().to_string().into();
     let n_scales = features.meta.layout.scales.len();
     let times = grid.windows().iter().map(|window| {
-        let start_ns = (0..n_scales).map(|scale| grid.span(window, scale).start_ns).collect();
-        (window.segment, WindowTime { station: Arc::clone(&station), start_ns, end_ns: grid.last_sample_ns(window) })
+        let start_ns = (0..n_scales)
+            .map(|scale| grid.span(window, scale).start_ns)
+            .collect();
+        (
+            window.segment,
+            WindowTime {
+                station: Arc::clone(&station),
+                start_ns,
+                end_ns: grid.last_sample_ns(window),
+            },
+        )
     });
     Ok(times.collect())
 }
@@ -153,5 +190,11 @@ fn table_row(row: &store::CoefficientRow) -> CoefficientRow {
         store::CoefficientKind::PhaseEnvelope => CoefficientKind::PhaseEnv,
         store::CoefficientKind::Envelope => CoefficientKind::Envelope,
     };
-    CoefficientRow { kind, j1_left: row.j1_left, j1_right: row.j1_right, j2: row.j2, real: row.real }
+    CoefficientRow {
+        kind,
+        j1_left: row.j1_left,
+        j1_right: row.j1_right,
+        j2: row.j2,
+        real: row.real,
+    }
 }

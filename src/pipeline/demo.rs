@@ -9,8 +9,14 @@ use super::error::Result;
 use super::observer::Observer;
 use super::provenance::{fingerprint, provenance};
 use super::run::{RunConfig, RunSummary, run};
-use super::score::{Detection, STRONG_RATIO, ScaleAgreement, TargetSnr, agreements, detection, quantile, target_snrs};
-use crate::report::{PictureData, ReportData, ScaleScore, Scores, SnrScore, TransientScore, render_picture, write_report};
+use super::score::{
+    Detection, STRONG_RATIO, ScaleAgreement, TargetSnr, agreements, detection, quantile,
+    target_snrs,
+};
+use crate::report::{
+    PictureData, ReportData, ScaleScore, Scores, SnrScore, TransientScore, render_picture,
+    write_report,
+};
 
 /// What the demo found, beside the run's own summary.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -66,22 +72,49 @@ pub fn settings() -> RunConfig {
 /// # Errors
 /// What any stage refuses.
 pub fn demo(out: &Path, config: &RunConfig, observer: &dyn Observer) -> Result<Demo> {
-    let synthetic = SyntheticConfig { seed: config.control.seed, ..SyntheticConfig::default() };
+    let synthetic = SyntheticConfig {
+        seed: config.control.seed,
+        ..SyntheticConfig::default()
+    };
     let truth = archive(out, &synthetic, config.control.fresh, observer)?;
     let records = vec![out.join("archive")];
     let summary = run(&records, out, config, observer)?;
     observer.begin("score", 1, "step");
     let model = seismix_vae::ModelFile::load(&summary.files.model)?;
     let features: Vec<PathBuf> = vec![summary.files.features.clone()];
-    let scales = agreements(&features, &model, &summary.table, &truth, config.control.seed, observer)?;
+    let scales = agreements(
+        &features,
+        &model,
+        &summary.table,
+        &truth,
+        config.control.seed,
+        observer,
+    )?;
     let detection = detection(&summary.table, &summary.transient, &truth);
-    let targets = target_snrs(&records, &summary.separation, &summary.files.separation, &out.join("truth/pulses"), &truth)?;
+    let targets = target_snrs(
+        &records,
+        &summary.separation,
+        &summary.files.separation,
+        &out.join("truth/pulses"),
+        &truth,
+    )?;
     let snr = vec![
-        snr_summary(&format!("pulses of {STRONG_RATIO:.0} times the background's rms and more"), &targets, |t| t.ratio >= STRONG_RATIO),
+        snr_summary(
+            &format!("pulses of {STRONG_RATIO:.0} times the background's rms and more"),
+            &targets,
+            |t| t.ratio >= STRONG_RATIO,
+        ),
         snr_summary("all targets", &targets, |_| true),
     ];
-    let changed_outside = super::separate::changed_outside(&records, &summary.files.separation, &summary.separation)?;
-    let scores = DemoScores { scales, detection, targets, snr, changed_outside };
+    let changed_outside =
+        super::separate::changed_outside(&records, &summary.files.separation, &summary.separation)?;
+    let scores = DemoScores {
+        scales,
+        detection,
+        targets,
+        snr,
+        changed_outside,
+    };
     super::write_json(&out.join("scores.json"), &scores)?;
     let mut data = ReportData::load(&summary.files.report_data)?;
     data.scores = Some(report_scores(&scores));
@@ -93,16 +126,28 @@ pub fn demo(out: &Path, config: &RunConfig, observer: &dyn Observer) -> Result<D
         render_picture(&picture, &drawn)?;
     }
     observer.end();
-    Ok(Demo { summary, scores, picture })
+    Ok(Demo {
+        summary,
+        scores,
+        picture,
+    })
 }
 
 /// The synthetic archive, made unless it is there already.
-fn archive(out: &Path, config: &SyntheticConfig, fresh: bool, observer: &dyn Observer) -> Result<Truth> {
+fn archive(
+    out: &Path,
+    config: &SyntheticConfig,
+    fresh: bool,
+    observer: &dyn Observer,
+) -> Result<Truth> {
     let truth_path = out.join("truth").join("truth.json");
     let marker = out.join("truth").join("provenance.json");
     let made_by = provenance("demo", config, config.seed, &());
     let up_to_date = !fresh
-        && std::fs::read(&marker).is_ok_and(|bytes| serde_json::from_slice::<serde_json::Value>(&bytes).is_ok_and(|v| fingerprint(&v) == fingerprint(&made_by)));
+        && std::fs::read(&marker).is_ok_and(|bytes| {
+            serde_json::from_slice::<serde_json::Value>(&bytes)
+                .is_ok_and(|v| fingerprint(&v) == fingerprint(&made_by))
+        });
     if up_to_date && let Ok(truth) = Truth::read(&truth_path) {
         return Ok(truth);
     }
@@ -113,9 +158,14 @@ fn archive(out: &Path, config: &SyntheticConfig, fresh: bool, observer: &dyn Obs
     Ok(truth)
 }
 
-fn snr_summary(label: &str, targets: &[TargetSnr], which: impl Fn(&TargetSnr) -> bool) -> SnrSummary {
+fn snr_summary(
+    label: &str,
+    targets: &[TargetSnr],
+    which: impl Fn(&TargetSnr) -> bool,
+) -> SnrSummary {
     let chosen: Vec<&TargetSnr> = targets.iter().filter(|t| which(t)).collect();
-    let values = |pick: &dyn Fn(&TargetSnr) -> f64| chosen.iter().map(|t| pick(t)).collect::<Vec<f64>>();
+    let values =
+        |pick: &dyn Fn(&TargetSnr) -> f64| chosen.iter().map(|t| pick(t)).collect::<Vec<f64>>();
     let (before, after) = (values(&|t| t.before_db), values(&|t| t.after_db));
     SnrSummary {
         label: label.into(),
@@ -133,11 +183,22 @@ fn report_scores(scores: &DemoScores) -> Scores {
         scales: scores
             .scales
             .iter()
-            .map(|s| ScaleScore { window_samples: s.scale as u32, ari: s.ari, nmi: s.nmi, kmeans_ari: s.kmeans_ari, kmeans_nmi: s.kmeans_nmi })
+            .map(|s| ScaleScore {
+                window_samples: s.scale as u32,
+                ari: s.ari,
+                nmi: s.nmi,
+                kmeans_ari: s.kmeans_ari,
+                kmeans_nmi: s.kmeans_nmi,
+            })
             .collect(),
         transient: Some(TransientScore {
             window_samples: scores.detection.scale as u32,
-            clusters: scores.detection.clusters.iter().map(|k| *k as u32).collect(),
+            clusters: scores
+                .detection
+                .clusters
+                .iter()
+                .map(|k| *k as u32)
+                .collect(),
             precision: scores.detection.precision,
             recall: scores.detection.recall,
             f1: scores.detection.f1,
@@ -159,7 +220,11 @@ fn report_scores(scores: &DemoScores) -> Scores {
 
 fn mark_snrs(data: &mut ReportData, scores: &DemoScores) {
     for separation in &mut data.separations {
-        if let Some(snr) = scores.targets.iter().find(|t| t.start_ns == separation.start_ns) {
+        if let Some(snr) = scores
+            .targets
+            .iter()
+            .find(|t| t.start_ns == separation.start_ns)
+        {
             separation.snr_before_db = Some(snr.before_db);
             separation.snr_after_db = Some(snr.after_db);
         }
@@ -170,13 +235,26 @@ fn mark_snrs(data: &mut ReportData, scores: &DemoScores) {
 fn picture_data(data: &ReportData, scores: &DemoScores) -> Option<PictureData> {
     let gain = |start_ns: i64| {
         let target = scores.targets.iter().find(|t| t.start_ns == start_ns)?;
-        (target.ratio >= STRONG_RATIO && target.ratio < 4.0 * STRONG_RATIO).then_some(target.after_db - target.before_db)
+        (target.ratio >= STRONG_RATIO && target.ratio < 4.0 * STRONG_RATIO)
+            .then_some(target.after_db - target.before_db)
     };
-    let best = data.separations.iter().filter_map(|s| Some((gain(s.start_ns)?, s))).max_by(|a, b| a.0.total_cmp(&b.0)).map(|(_, s)| s);
+    let best = data
+        .separations
+        .iter()
+        .filter_map(|s| Some((gain(s.start_ns)?, s)))
+        .max_by(|a, b| a.0.total_cmp(&b.0))
+        .map(|(_, s)| s);
     let separation = best.or(data.separations.first())?;
     let separated = separation.channels.first()?.clone();
-    let station = data.stations.iter().find(|s| s.station == separation.station)?;
-    let channel = station.channels.iter().find(|c| c.id == separated.id)?.clone();
+    let station = data
+        .stations
+        .iter()
+        .find(|s| s.station == separation.station)?;
+    let channel = station
+        .channels
+        .iter()
+        .find(|c| c.id == separated.id)?
+        .clone();
     let hours = 4 * 3_600_000_000_000_i64;
     Some(PictureData {
         title: "A pulse taken out of a synthetic record".into(),

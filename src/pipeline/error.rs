@@ -77,11 +77,18 @@ impl PipelineError {
     }
 
     pub(super) fn unusable(what: impl Into<String>, help: impl Into<String>) -> Self {
-        Self::Unusable { what: what.into(), help: help.into() }
+        Self::Unusable {
+            what: what.into(),
+            help: help.into(),
+        }
     }
 
     pub(super) fn io(action: &'static str, path: &Path) -> impl FnOnce(std::io::Error) -> Self {
         let path = path.to_path_buf();
-        move |source| Self::Io { action, path, source }
+        move |source| Self::Io {
+            action,
+            path,
+            source,
+        }
     }
 }

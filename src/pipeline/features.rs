@@ -4,15 +4,18 @@ use std::path::{Path, PathBuf};
 
 use ndarray::Array4;
 use rayon::prelude::*;
+use seismix_data::TimeSpan;
 use seismix_data::archive::{AlignedSegment, Archive, StationDay};
 use seismix_data::store::{
-    CoefficientKind, CoefficientRow, DayFeatures, FORMAT_VERSION, FeatureMeta, WindowLayout, read_header, write_day,
+    CoefficientKind, CoefficientRow, DayFeatures, FORMAT_VERSION, FeatureMeta, WindowLayout,
+    read_header, write_day,
 };
 use seismix_data::time::{DAY_NS, format_utc, steps_ns, year_day};
-use seismix_data::TimeSpan;
 use seismix_scattering::{self as scattering, BlockTransform, Complex, Real, ScatteringPath};
 
-use super::config::{Precision, ResolvedTransform, RunControl, SelectionConfig, TransformConfig, Wavelet};
+use super::config::{
+    Precision, ResolvedTransform, RunControl, SelectionConfig, TransformConfig, Wavelet,
+};
 use super::error::{PipelineError, Result};
 use super::observer::Observer;
 use super::provenance::{fingerprint, provenance};
@@ -49,8 +52,12 @@ pub fn features(
     check_supported(transform)?;
     let archive = open_archive(paths, selection, observer)?;
     let days = archive.station_days();
-    let days: Vec<StationDay> =
-        days.into_iter().enumerate().filter(|(i, _)| control.shard.is_none_or(|shard| shard.contains(*i))).map(|(_, day)| day).collect();
+    let days: Vec<StationDay> = days
+        .into_iter()
+        .enumerate()
+        .filter(|(i, _)| control.shard.is_none_or(|shard| shard.contains(*i)))
+        .map(|(_, day)| day)
+        .collect();
     std::fs::create_dir_all(out).map_err(PipelineError::io("creating", out))?;
     let mut summary = FeaturesSummary::default();
     observer.begin("features", days.len() as u64, "days");
@@ -66,7 +73,10 @@ pub fn features(
             }
             Err(PipelineError::Interrupted) => return Err(PipelineError::Interrupted),
             Err(error) => {
-                observer.problem(&format!("{} {}", day.key, format_utc(day.day_start_ns)), &error.to_string());
+                observer.problem(
+                    &format!("{} {}", day.key, format_utc(day.day_start_ns)),
+                    &error.to_string(),
+                );
                 summary.n_failed += 1;
             }
         }
@@ -109,18 +119,30 @@ pub fn plan(
     check_supported(transform)?;
     let archive = open_archive(paths, selection, observer)?;
     let mut plan = FeaturesPlan::default();
-    let days = archive.station_days().into_iter().enumerate().filter(|(i, _)| control.shard.is_none_or(|shard| shard.contains(*i)));
+    let days = archive
+        .station_days()
+        .into_iter()
+        .enumerate()
+        .filter(|(i, _)| control.shard.is_none_or(|shard| shard.contains(*i)));
     for (_, day) in days {
         let (year, of_year) = year_day(day.day_start_ns);
-        let file = out.join(format!("{}.{}.{}.{year:04}.{of_year:03}.h5", day.key.network, day.key.station, day.key.location));
-        plan.days.push(PlannedDay { exists: file.exists(), file });
+        let file = out.join(format!(
+            "{}.{}.{}.{year:04}.{of_year:03}.h5",
+            day.key.network, day.key.station, day.key.location
+        ));
+        plan.days.push(PlannedDay {
+            exists: file.exists(),
+            file,
+        });
         let channels = archive.channels_of(&day.key).len() as f64;
         let rate = sampling_rate(&archive, &day.key).unwrap_or(0.0);
         let samples = rate * 86_400.0 * channels;
         // Decoded samples, their copy in the transform's precision, and the coefficients before compression.
         let resolved = transform.resolve(rate)?;
         let coefficients = samples / resolved.block as f64 * 210.0 * (8.0 + 16.0);
-        plan.memory_bytes = plan.memory_bytes.max((samples * 28.0 + coefficients + 3e8) as u64);
+        plan.memory_bytes = plan
+            .memory_bytes
+            .max((samples * 28.0 + coefficients + 3e8) as u64);
     }
     Ok(plan)
 }
@@ -128,19 +150,31 @@ pub fn plan(
 /// Refuses what the transform cannot do.
 fn check_supported(transform: &TransformConfig) -> Result<()> {
     if transform.wavelet != Wavelet::BattleLemarie {
-        return Err(PipelineError::unusable(format!("wavelet {} is not available", transform.wavelet), "use --wavelet battle-lemarie"));
+        return Err(PipelineError::unusable(
+            format!("wavelet {} is not available", transform.wavelet),
+            "use --wavelet battle-lemarie",
+        ));
     }
     if transform.quality.first != 1 || transform.quality.second != 1 {
-        return Err(PipelineError::unusable(format!("{} wavelets an octave are not available", transform.quality), "use --quality 1"));
+        return Err(PipelineError::unusable(
+            format!("{} wavelets an octave are not available", transform.quality),
+            "use --quality 1",
+        ));
     }
     if transform.octaves.first != transform.octaves.second {
         return Err(PipelineError::unusable(
-            format!("different octaves in the two layers ({}) are not available", transform.octaves),
+            format!(
+                "different octaves in the two layers ({}) are not available",
+                transform.octaves
+            ),
             "give one number, such as --octaves 8",
         ));
     }
     if transform.boundary != super::config::Boundary::Continuous {
-        return Err(PipelineError::unusable("the reference boundary is not available for features", "use --boundary continuous"));
+        return Err(PipelineError::unusable(
+            "the reference boundary is not available for features",
+            "use --boundary continuous",
+        ));
     }
     Ok(())
 }
@@ -172,7 +206,10 @@ fn one_day(
     let largest = layout.scales.last().copied().unwrap_or(0);
     let before = steps_ns(largest + plan.context_samples(), rate);
     let after = steps_ns(plan.context_samples(), rate);
-    let span = TimeSpan::new(day.day_start_ns.saturating_sub(before), day.day_start_ns.saturating_add(DAY_NS + after));
+    let span = TimeSpan::new(
+        day.day_start_ns.saturating_sub(before),
+        day.day_start_ns.saturating_add(DAY_NS + after),
+    );
     let inputs = input_files(archive, &day.key, span)?;
     let provenance = provenance("features", &transform, 0, &inputs);
     let mut meta = FeatureMeta {
@@ -216,7 +253,9 @@ fn one_day(
     for segment in &data.segments {
         let within = samples_of_day(segment, day.day_start_ns);
         longest = longest.max(within.len());
-        let Some(piece) = day_piece(segment, &within, &layout, day.day_start_ns) else { continue };
+        let Some(piece) = day_piece(segment, &within, &layout, day.day_start_ns) else {
+            continue;
+        };
         let number = meta.grid_start.len() as i32;
         meta.grid_start.push(time.len());
         for block in 0..piece.n_blocks {
@@ -230,11 +269,22 @@ fn one_day(
             "no window: the longest gap-free stretch of the day has {longest} samples, the largest window {largest} ({:.0} s)",
             largest as f64 / rate
         ));
-        observer.remark(&format!("{} {}: {}", day.key, format_utc(day.day_start_ns), meta.note.as_deref().unwrap_or_default()));
+        observer.remark(&format!(
+            "{} {}: {}",
+            day.key,
+            format_utc(day.day_start_ns),
+            meta.note.as_deref().unwrap_or_default()
+        ));
     }
     let shape = (time.len(), n_channels, n_paths, 2);
-    let coefficients = Array4::from_shape_vec(shape, coefficients).map_err(|e| PipelineError::unusable(e.to_string(), "report this"))?;
-    let features = DayFeatures { meta, time, segment: segment_numbers, coefficients };
+    let coefficients = Array4::from_shape_vec(shape, coefficients)
+        .map_err(|e| PipelineError::unusable(e.to_string(), "report this"))?;
+    let features = DayFeatures {
+        meta,
+        time,
+        segment: segment_numbers,
+        coefficients,
+    };
     write_day(&path, &features)?;
     Ok((path, features.windows()?.len(), false))
 }
@@ -248,12 +298,18 @@ struct Piece {
 
 /// Samples of a segment that lie on the day.
 fn samples_of_day(segment: &AlignedSegment, day_start_ns: i64) -> std::ops::Range<usize> {
-    first_index_at(segment, day_start_ns)..first_index_at(segment, day_start_ns.saturating_add(DAY_NS))
+    first_index_at(segment, day_start_ns)
+        ..first_index_at(segment, day_start_ns.saturating_add(DAY_NS))
 }
 
 /// Windows end after every stride from the day's first sample on; their blocks reach back into the day before where
 /// the record is gap-free there. So each day's file can be made without the others, and nothing has to be joined.
-fn day_piece(segment: &AlignedSegment, within: &std::ops::Range<usize>, layout: &WindowLayout, day_start_ns: i64) -> Option<Piece> {
+fn day_piece(
+    segment: &AlignedSegment,
+    within: &std::ops::Range<usize>,
+    layout: &WindowLayout,
+    day_start_ns: i64,
+) -> Option<Piece> {
     if within.is_empty() {
         return None;
     }
@@ -265,7 +321,11 @@ fn day_piece(segment: &AlignedSegment, within: &std::ops::Range<usize>, layout: 
         end += ((within.start - end) / stride + 1) * stride;
     }
     let first = end - largest;
-    let mut n_windows = if end <= within.end { (within.end - end) / stride + 1 } else { 0 };
+    let mut n_windows = if end <= within.end {
+        (within.end - end) / stride + 1
+    } else {
+        0
+    };
     // The files tell a window's day from its last block; a millisecond of jitter must not push it over midnight.
     let on_day = |n: usize| {
         let last_block = first + largest + (n - 1) * stride - layout.block_samples;
@@ -275,7 +335,10 @@ fn day_piece(segment: &AlignedSegment, within: &std::ops::Range<usize>, layout: 
     while n_windows > 0 && !on_day(n_windows) {
         n_windows -= 1;
     }
-    (n_windows > 0).then(|| Piece { first, n_blocks: (largest + (n_windows - 1) * stride) / layout.block_samples })
+    (n_windows > 0).then(|| Piece {
+        first,
+        n_blocks: (largest + (n_windows - 1) * stride) / layout.block_samples,
+    })
 }
 
 /// The transform in the precision asked for.
@@ -287,8 +350,16 @@ enum Plan {
 impl Plan {
     fn new(precision: Precision, octaves: usize, resolved: &ResolvedTransform) -> Result<Self> {
         Ok(match precision {
-            Precision::F32 => Self::Single(BlockTransform::<f32>::plan(resolved.block).octaves(octaves).check()?),
-            Precision::F64 => Self::Double(BlockTransform::<f64>::plan(resolved.block).octaves(octaves).check()?),
+            Precision::F32 => Self::Single(
+                BlockTransform::<f32>::plan(resolved.block)
+                    .octaves(octaves)
+                    .check()?,
+            ),
+            Precision::F64 => Self::Double(
+                BlockTransform::<f64>::plan(resolved.block)
+                    .octaves(octaves)
+                    .check()?,
+            ),
         })
     }
 
@@ -306,7 +377,14 @@ impl Plan {
         }
     }
 
-    fn append(&self, segment: &AlignedSegment, piece: &Piece, n_channels: usize, n_paths: usize, to: &mut Vec<f32>) -> Result<()> {
+    fn append(
+        &self,
+        segment: &AlignedSegment,
+        piece: &Piece,
+        n_channels: usize,
+        n_paths: usize,
+        to: &mut Vec<f32>,
+    ) -> Result<()> {
         match self {
             Self::Single(plan) => append(plan, segment, piece, n_channels, n_paths, to),
             Self::Double(plan) => append(plan, segment, piece, n_channels, n_paths, to),
@@ -315,11 +393,23 @@ impl Plan {
 }
 
 /// Appends `(block, channel, coefficient, re/im)` of one piece.
-fn append<F: Real>(plan: &BlockTransform<F>, segment: &AlignedSegment, piece: &Piece, n_channels: usize, n_paths: usize, to: &mut Vec<f32>) -> Result<()> {
+fn append<F: Real>(
+    plan: &BlockTransform<F>,
+    segment: &AlignedSegment,
+    piece: &Piece,
+    n_channels: usize,
+    n_paths: usize,
+    to: &mut Vec<f32>,
+) -> Result<()> {
     let channels: Vec<Vec<Complex<F>>> = (0..n_channels)
         .into_par_iter()
         .map(|channel| {
-            let run: Vec<F> = segment.samples.row(channel).iter().map(|v| F::of(*v)).collect();
+            let run: Vec<F> = segment
+                .samples
+                .row(channel)
+                .iter()
+                .map(|v| F::of(*v))
+                .collect();
             let mut out = vec![Complex::new(F::zero(), F::zero()); piece.n_blocks * n_paths];
             plan.process(&run, piece.first, piece.n_blocks, &mut out)?;
             Ok(out)
@@ -349,5 +439,11 @@ fn coefficient_row(path: &ScatteringPath) -> CoefficientRow {
         Kind::Envelope => CoefficientKind::Envelope,
         _ => CoefficientKind::Sparsity,
     };
-    CoefficientRow { kind, j1_left: path.j1_left as i32, j1_right: number(path.j1_right), j2: number(path.j2), real: path.real }
+    CoefficientRow {
+        kind,
+        j1_left: path.j1_left as i32,
+        j1_right: number(path.j1_right),
+        j2: number(path.j2),
+        real: path.real,
+    }
 }

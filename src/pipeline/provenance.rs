@@ -31,13 +31,26 @@ impl InputFile {
     /// [`PipelineError::Io`] if it cannot be read.
     pub fn of(path: &Path) -> Result<Self> {
         let content = fs::read(path).map_err(PipelineError::io("reading", path))?;
-        let name = path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned();
-        Ok(Self { name, bytes: content.len() as u64, sha256: hexadecimal(&Sha256::digest(&content)) })
+        let name = path
+            .file_name()
+            .unwrap_or(path.as_os_str())
+            .to_string_lossy()
+            .into_owned();
+        Ok(Self {
+            name,
+            bytes: content.len() as u64,
+            sha256: hexadecimal(&Sha256::digest(&content)),
+        })
     }
 }
 
 /// Provenance of an output of `stage`: version, full configuration, seed, inputs.
-pub fn provenance(stage: &str, configuration: &impl Serialize, seed: u64, inputs: &impl Serialize) -> Value {
+pub fn provenance(
+    stage: &str,
+    configuration: &impl Serialize,
+    seed: u64,
+    inputs: &impl Serialize,
+) -> Value {
     json!({
         "program": "seismix",
         "version": VERSION,

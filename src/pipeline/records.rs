@@ -5,7 +5,7 @@ use std::ops::Range;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use seismix_data::archive::{AlignedSegment, Archive, ArchiveFile, Selection, Wildcards};
+use seismix_data::archive::{AlignedSegment, Archive, ArchiveFile};
 use seismix_data::time::{DAY_NS, day_start_ns, steps_ns};
 use seismix_data::{StationKey, StreamId, TimeSpan};
 
@@ -21,14 +21,23 @@ const CACHED_DAYS: usize = 6;
 ///
 /// # Errors
 /// What paths and selection refuse; [`PipelineError::Unusable`] if no record is left.
-pub fn open_archive(paths: &[PathBuf], selection: &SelectionConfig, observer: &dyn Observer) -> Result<Archive> {
-    let archive = Archive::open(paths, data_selection(selection)?)?;
+pub fn open_archive(
+    paths: &[PathBuf],
+    selection: &SelectionConfig,
+    observer: &dyn Observer,
+) -> Result<Archive> {
+    let archive = Archive::open(paths, selection.for_data()?)?;
     for fault in archive.faults() {
-        let place = fault.offset.map_or(String::new(), |offset| format!(" at byte {offset}"));
+        let place = fault
+            .offset
+            .map_or(String::new(), |offset| format!(" at byte {offset}"));
         observer.problem(&format!("{}{place}", fault.path.display()), &fault.message);
     }
     if archive.files().is_empty() {
-        let named: Vec<String> = paths.iter().map(|path| path.display().to_string()).collect();
+        let named: Vec<String> = paths
+            .iter()
+            .map(|path| path.display().to_string())
+            .collect();
         return Err(PipelineError::unusable(
             format!("no selected miniSEED record in {}", named.join(", ")),
             "give an SDS archive, folders, files or globs with miniSEED; `seismix info PATH` lists what is there",
@@ -37,35 +46,28 @@ pub fn open_archive(paths: &[PathBuf], selection: &SelectionConfig, observer: &d
     Ok(archive)
 }
 
-fn data_selection(selection: &SelectionConfig) -> Result<Selection> {
-    let codes = |text: &Option<String>| -> Result<Wildcards> {
-        Ok(match text {
-            Some(text) => text.parse()?,
-            None => Wildcards::default(),
-        })
-    };
-    let span = TimeSpan::ALL;
-    Ok(Selection {
-        network: codes(&selection.network)?,
-        station: codes(&selection.station)?,
-        location: codes(&selection.location)?,
-        channel: codes(&selection.channel)?,
-        span: TimeSpan::new(selection.starttime_ns.unwrap_or(span.start_ns), selection.endtime_ns.unwrap_or(span.end_ns)),
-    })
-}
-
 /// Stations of an archive, sorted.
 pub fn station_keys(archive: &Archive) -> Vec<StationKey> {
-    let mut keys: Vec<StationKey> = archive.streams().into_iter().map(|stream| stream.id.station_key()).collect();
+    let mut keys: Vec<StationKey> = archive
+        .streams()
+        .into_iter()
+        .map(|stream| stream.id.station_key())
+        .collect();
     keys.dedup();
     keys
 }
 
 /// The sampling rate of a station's channels, `None` if they differ.
 pub fn sampling_rate(archive: &Archive, key: &StationKey) -> Option<f64> {
-    let mut rates = archive.streams().into_iter().filter(|stream| stream.id.station_key() == *key).map(|stream| stream.sampling_rate);
+    let mut rates = archive
+        .streams()
+        .into_iter()
+        .filter(|stream| stream.id.station_key() == *key)
+        .map(|stream| stream.sampling_rate);
     let first = rates.next()?;
-    rates.all(|rate| (rate / first - 1.0).abs() < 1e-4).then_some(first)
+    rates
+        .all(|rate| (rate / first - 1.0).abs() < 1e-4)
+        .then_some(first)
 }
 
 /// The files that a station's span is read from, with their hashes.
@@ -73,7 +75,11 @@ pub fn sampling_rate(archive: &Archive, key: &StationKey) -> Option<f64> {
 /// # Errors
 /// [`PipelineError::Io`].
 pub fn input_files(archive: &Archive, key: &StationKey, span: TimeSpan) -> Result<Vec<InputFile>> {
-    archive.files_of(key, span).into_iter().map(input_file).collect()
+    archive
+        .files_of(key, span)
+        .into_iter()
+        .map(input_file)
+        .collect()
 }
 
 /// All files of an archive, with their hashes.
@@ -116,7 +122,10 @@ impl Run {
 impl<'a> RecordCache<'a> {
     /// An empty cache.
     pub fn new(archive: &'a Archive) -> Self {
-        Self { archive, days: VecDeque::new() }
+        Self {
+            archive,
+            days: VecDeque::new(),
+        }
     }
 
     /// Channels of a station, sorted.
@@ -129,16 +138,28 @@ impl<'a> RecordCache<'a> {
     ///
     /// # Errors
     /// What the files refuse.
-    pub fn run(&mut self, key: &StationKey, start_ns: i64, end_ns: i64, margin_ns: i64) -> Result<Option<Run>> {
+    pub fn run(
+        &mut self,
+        key: &StationKey,
+        start_ns: i64,
+        end_ns: i64,
+        margin_ns: i64,
+    ) -> Result<Option<Run>> {
         let segments = self.day(key, start_ns, margin_ns.max(end_ns - start_ns + margin_ns));
         for segment in segments.iter() {
-            let Some(target) = samples_between(segment, start_ns, end_ns) else { continue };
+            let Some(target) = samples_between(segment, start_ns, end_ns) else {
+                continue;
+            };
             let margin = (margin_ns as f64 * segment.sampling_rate / 1e9).round() as usize;
             let from = target.start.saturating_sub(margin);
             let to = (target.end + margin).min(segment.npts());
             return Ok(Some(Run {
                 channels: segment.channels.clone(),
-                samples: segment.samples.outer_iter().map(|row| row.slice(ndarray::s![from..to]).to_vec()).collect(),
+                samples: segment
+                    .samples
+                    .outer_iter()
+                    .map(|row| row.slice(ndarray::s![from..to]).to_vec())
+                    .collect(),
                 target: target.start - from..target.end - from,
                 start_ns: segment.time_of(from),
             }));
@@ -150,7 +171,13 @@ impl<'a> RecordCache<'a> {
     ///
     /// # Errors
     /// What the files refuse.
-    pub fn samples(&mut self, key: &StationKey, start_ns: i64, n_samples: usize, channels: &[StreamId]) -> Result<Option<Vec<Vec<f64>>>> {
+    pub fn samples(
+        &mut self,
+        key: &StationKey,
+        start_ns: i64,
+        n_samples: usize,
+        channels: &[StreamId],
+    ) -> Result<Option<Vec<Vec<f64>>>> {
         let segments = self.day(key, start_ns, steps_ns(n_samples, 1.0).min(DAY_NS / 8));
         for segment in segments.iter() {
             let half = (0.5e9 / segment.sampling_rate) as i64;
@@ -159,7 +186,10 @@ impl<'a> RecordCache<'a> {
             }
             let from = first_index_at(segment, start_ns - half);
             if from + n_samples <= segment.npts() {
-                let rows = segment.samples.outer_iter().map(|row| row.slice(ndarray::s![from..from + n_samples]).to_vec());
+                let rows = segment
+                    .samples
+                    .outer_iter()
+                    .map(|row| row.slice(ndarray::s![from..from + n_samples]).to_vec());
                 return Ok(Some(rows.collect()));
             }
         }
@@ -169,7 +199,10 @@ impl<'a> RecordCache<'a> {
     /// Segments of the day on which `start_ns` lies and of `margin_ns` on either side.
     fn day(&mut self, key: &StationKey, start_ns: i64, margin_ns: i64) -> Arc<Vec<AlignedSegment>> {
         let day = day_start_ns(start_ns);
-        let found = self.days.iter().find(|(k, d, margin, _)| k == key && *d == day && *margin >= margin_ns);
+        let found = self
+            .days
+            .iter()
+            .find(|(k, d, margin, _)| k == key && *d == day && *margin >= margin_ns);
         if let Some((_, _, _, segments)) = found {
             return Arc::clone(segments);
         }
@@ -177,9 +210,13 @@ impl<'a> RecordCache<'a> {
         while self.days.len() >= CACHED_DAYS {
             self.days.pop_front();
         }
-        let span = TimeSpan::new(day.saturating_sub(margin_ns), day.saturating_add(DAY_NS + margin_ns));
+        let span = TimeSpan::new(
+            day.saturating_sub(margin_ns),
+            day.saturating_add(DAY_NS + margin_ns),
+        );
         let segments = Arc::new(self.archive.load(key, span).segments);
-        self.days.push_back((key.clone(), day, margin_ns, Arc::clone(&segments)));
+        self.days
+            .push_back((key.clone(), day, margin_ns, Arc::clone(&segments)));
         segments
     }
 }

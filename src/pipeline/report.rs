@@ -17,8 +17,9 @@ use super::run::RunFiles;
 use super::separate::{SeparationFile, TargetResult};
 use super::targets::TRANSIENT_MEASURE;
 use crate::report::{
-    ChannelOverview, ChannelRecord, ClusterReport, GalleryWindow, Gap, InputFile, LossTerm, Overview, Provenance, ReportData, Role,
-    ScaleReport, SeparatedChannel, Separation, StationRecord, Strip, Trace, Training, TrainingPanel, TrainingSeries, WindowCluster,
+    ChannelOverview, ChannelRecord, ClusterReport, GalleryWindow, Gap, InputFile, LossTerm,
+    Overview, Provenance, ReportData, Role, ScaleReport, SeparatedChannel, Separation,
+    StationRecord, Strip, Trace, Training, TrainingPanel, TrainingSeries, WindowCluster,
 };
 
 /// Length of a bin of the record's picture.
@@ -46,14 +47,28 @@ pub fn report_data(
     let table = read_clusters(&files.clusters)?;
     let model = vae::ModelFile::load(&files.model)?;
     let scores = load_scores(&files.transients)?;
-    let separation = if files.separation_json().exists() { Some(SeparationFile::load(&files.separation_json())?) } else { None };
+    let separation = if files.separation_json().exists() {
+        Some(SeparationFile::load(&files.separation_json())?)
+    } else {
+        None
+    };
     observer.begin("report", 4, "parts");
     let mut cache = RecordCache::new(&archive);
     let keys = station_keys(&archive);
-    let rate = keys.first().and_then(|key| sampling_rate(&archive, key)).unwrap_or(1.0);
+    let rate = keys
+        .first()
+        .and_then(|key| sampling_rate(&archive, key))
+        .unwrap_or(1.0);
     let (overview, stations) = stations(&archive, &keys, &table);
     observer.advance(1);
-    let scales = scales(&table, &scores, separation.as_ref(), &keys, rate, &mut cache)?;
+    let scales = scales(
+        &table,
+        &scores,
+        separation.as_ref(),
+        &keys,
+        rate,
+        &mut cache,
+    )?;
     observer.advance(1);
     let separations = match &separation {
         Some(file) => separations(file, &archive, files, &keys)?,
@@ -64,7 +79,10 @@ pub fn report_data(
         input: fault.path.display().to_string(),
         message: fault.message.clone(),
     });
-    let overview = Overview { problems: problems.collect(), ..overview };
+    let overview = Overview {
+        problems: problems.collect(),
+        ..overview
+    };
     let inputs = all_input_files(&archive)?;
     let data = ReportData {
         title: title(&archive),
@@ -80,7 +98,14 @@ pub fn report_data(
             command: String::new(),
             seed,
             configuration: configuration.into(),
-            inputs: inputs.into_iter().map(|file| InputFile { path: file.name, bytes: file.bytes, sha256: file.sha256 }).collect(),
+            inputs: inputs
+                .into_iter()
+                .map(|file| InputFile {
+                    path: file.name,
+                    bytes: file.bytes,
+                    sha256: file.sha256,
+                })
+                .collect(),
             facts: Vec::new(),
         },
         ..ReportData::default()
@@ -92,25 +117,41 @@ pub fn report_data(
 
 fn load_scores(path: &Path) -> Result<Vec<ClusterScore>> {
     let bytes = std::fs::read(path).map_err(PipelineError::io("reading", path))?;
-    serde_json::from_slice(&bytes)
-        .map_err(|e| PipelineError::unusable(format!("`{}` is damaged: {e}", path.display()), "run the same command again"))
+    serde_json::from_slice(&bytes).map_err(|e| {
+        PipelineError::unusable(
+            format!("`{}` is damaged: {e}", path.display()),
+            "run the same command again",
+        )
+    })
 }
 
 fn title(archive: &Archive) -> String {
     let streams = archive.streams();
     let first = streams.iter().map(|s| s.span.start_ns).min().unwrap_or(0);
     let last = streams.iter().map(|s| s.span.end_ns).max().unwrap_or(0);
-    let mut stations: Vec<String> = streams.iter().map(|s| format!("{}.{}", s.id.network, s.id.station)).collect();
+    let mut stations: Vec<String> = streams
+        .iter()
+        .map(|s| format!("{}.{}", s.id.network, s.id.station))
+        .collect();
     stations.dedup();
     let day = |ns: i64| {
         let (year, day) = seismix_data::time::year_day(ns);
         format!("{year} day {day}")
     };
-    format!("{}, {} to {}", stations.join(", "), day(first), day(last.saturating_sub(1)))
+    format!(
+        "{}, {} to {}",
+        stations.join(", "),
+        day(first),
+        day(last.saturating_sub(1))
+    )
 }
 
 /// The record of each station, reduced for drawing, with the clusters over time; and what was read.
-fn stations(archive: &Archive, keys: &[StationKey], table: &ClusterTable) -> (Overview, Vec<StationRecord>) {
+fn stations(
+    archive: &Archive,
+    keys: &[StationKey],
+    table: &ClusterTable,
+) -> (Overview, Vec<StationRecord>) {
     let mut overview = Overview::default();
     for stream in archive.streams() {
         overview.channels.push(ChannelOverview {
@@ -125,19 +166,42 @@ fn stations(archive: &Archive, keys: &[StationKey], table: &ClusterTable) -> (Ov
     for key in keys {
         let mut channels: BTreeMap<String, ChannelRecord> = BTreeMap::new();
         let mut last_end: BTreeMap<String, i64> = BTreeMap::new();
-        let mut days: Vec<i64> = archive.station_days().into_iter().filter(|day| day.key == *key).map(|day| day.day_start_ns).collect();
+        let mut days: Vec<i64> = archive
+            .station_days()
+            .into_iter()
+            .filter(|day| day.key == *key)
+            .map(|day| day.day_start_ns)
+            .collect();
         days.sort_unstable();
         for day in days {
-            for segment in archive.load(key, TimeSpan::new(day, day.saturating_add(DAY_NS))).segments {
+            for segment in archive
+                .load(key, TimeSpan::new(day, day.saturating_add(DAY_NS)))
+                .segments
+            {
                 for (row, id) in segment.channels.iter().enumerate() {
                     let id = id.to_string();
-                    let bins = (segment.npts() as f64 / segment.sampling_rate / ENVELOPE_BIN_S).ceil() as usize;
+                    let bins = (segment.npts() as f64 / segment.sampling_rate / ENVELOPE_BIN_S)
+                        .ceil() as usize;
                     let samples = segment.samples.row(row);
-                    let trace = Trace::from_samples(segment.start_ns(), segment.sampling_rate, samples.iter().copied(), bins.max(1));
-                    let record = channels.entry(id.clone()).or_insert_with(|| ChannelRecord { id: id.clone(), pieces: Vec::new() });
+                    let trace = Trace::from_samples(
+                        segment.start_ns(),
+                        segment.sampling_rate,
+                        samples.iter().copied(),
+                        bins.max(1),
+                    );
+                    let record = channels.entry(id.clone()).or_insert_with(|| ChannelRecord {
+                        id: id.clone(),
+                        pieces: Vec::new(),
+                    });
                     let step = (1e9 / segment.sampling_rate) as i64;
-                    if let Some(end) = last_end.get(&id).filter(|end| segment.start_ns() - **end > 3 * step && segment.start_ns() - **end < DAY_NS) {
-                        overview.gaps.push(Gap { id: id.clone(), start_ns: end + step, end_ns: segment.start_ns() });
+                    if let Some(end) = last_end.get(&id).filter(|end| {
+                        segment.start_ns() - **end > 3 * step && segment.start_ns() - **end < DAY_NS
+                    }) {
+                        overview.gaps.push(Gap {
+                            id: id.clone(),
+                            start_ns: end + step,
+                            end_ns: segment.start_ns(),
+                        });
                     }
                     last_end.insert(id, segment.end_ns());
                     record.pieces.push(trace);
@@ -154,9 +218,16 @@ fn stations(archive: &Archive, keys: &[StationKey], table: &ClusterTable) -> (Ov
                 cluster: row.cluster as u32,
                 probability: f64::from(row.probability),
             });
-            Strip { window_samples: scale as u32, windows: windows.collect() }
+            Strip {
+                window_samples: scale as u32,
+                windows: windows.collect(),
+            }
         });
-        records.push(StationRecord { station: id.clone(), strips: strips.collect(), channels: channels.into_values().collect() });
+        records.push(StationRecord {
+            station: id.clone(),
+            strips: strips.collect(),
+            channels: channels.into_values().collect(),
+        });
     }
     (overview, records)
 }
@@ -174,34 +245,58 @@ fn scales(
     let mut reports = Vec::new();
     for scale in table.scales() {
         let rows: Vec<usize> = table.rows_of_scale(scale).collect();
-        let starts: Vec<i64> = rows.windows(2).map(|w| table.rows[w[1]].end_ns - table.rows[w[0]].end_ns).filter(|step| *step > 0).collect();
+        let starts: Vec<i64> = rows
+            .windows(2)
+            .map(|w| table.rows[w[1]].end_ns - table.rows[w[0]].end_ns)
+            .filter(|step| *step > 0)
+            .collect();
         let stride_s = starts.iter().min().map_or(f64::NAN, |ns| *ns as f64 / 1e9);
         let mut gallery_channel = String::new();
         let mut clusters = Vec::new();
         for cluster in 0..n_clusters {
-            let mut members: Vec<usize> = rows.iter().copied().filter(|row| table.rows[*row].cluster == cluster).collect();
+            let mut members: Vec<usize> = rows
+                .iter()
+                .copied()
+                .filter(|row| table.rows[*row].cluster == cluster)
+                .collect();
             let mut hours = vec![0; 24];
             for row in &members {
                 let row = &table.rows[*row];
                 let middle = row.start_ns + (row.end_ns - row.start_ns) / 2;
-                hours[((middle - day_start_ns(middle)) / (3600 * SECOND_NS)).clamp(0, 23) as usize] += 1;
+                hours[((middle - day_start_ns(middle)) / (3600 * SECOND_NS)).clamp(0, 23)
+                    as usize] += 1;
             }
             let n = members.len();
-            let mean = members.iter().map(|row| f64::from(table.rows[*row].probability)).sum::<f64>() / n.max(1) as f64;
-            members.sort_by(|a, b| table.rows[*b].probability.total_cmp(&table.rows[*a].probability).then(a.cmp(b)));
+            let mean = members
+                .iter()
+                .map(|row| f64::from(table.rows[*row].probability))
+                .sum::<f64>()
+                / n.max(1) as f64;
+            members.sort_by(|a, b| {
+                table.rows[*b]
+                    .probability
+                    .total_cmp(&table.rows[*a].probability)
+                    .then(a.cmp(b))
+            });
             let chosen = apart(&members, table);
             let mut gallery = Vec::new();
             for row in chosen {
-                if let Some((channel, window)) = gallery_window(table, row, scale, keys, rate, cache)? {
+                if let Some((channel, window)) =
+                    gallery_window(table, row, scale, keys, rate, cache)?
+                {
                     gallery_channel = channel;
                     gallery.push(window);
                 }
             }
-            let score = scores.iter().find(|score| scale == finest && score.cluster == cluster);
+            let score = scores
+                .iter()
+                .find(|score| scale == finest && score.cluster == cluster);
             let role = separation.and_then(|file| {
                 if file.target.scale == scale && file.target.clusters.contains(&cluster) {
                     Some(Role::Target)
-                } else if file.background.scale == scale && file.background.clusters.contains(&cluster) {
+                } else if file.background.scale == scale
+                    && file.background.clusters.contains(&cluster)
+                {
                     Some(Role::Background)
                 } else {
                     None
@@ -218,7 +313,13 @@ fn scales(
                 gallery,
             });
         }
-        reports.push(ScaleReport { window_samples: scale as u32, window_s: scale as f64 / rate, stride_s, gallery_channel, clusters });
+        reports.push(ScaleReport {
+            window_samples: scale as u32,
+            window_s: scale as f64 / rate,
+            stride_s,
+            gallery_channel,
+            clusters,
+        });
     }
     Ok(reports)
 }
@@ -231,14 +332,24 @@ fn apart(members: &[usize], table: &ClusterTable) -> Vec<usize> {
             break;
         }
         let (a, b) = (table.rows[row].start_ns, table.rows[row].end_ns);
-        if chosen.iter().all(|other| table.rows[*other].end_ns < a || table.rows[*other].start_ns > b) {
+        if chosen
+            .iter()
+            .all(|other| table.rows[*other].end_ns < a || table.rows[*other].start_ns > b)
+        {
             chosen.push(row);
         }
     }
     chosen
 }
 
-fn gallery_window(table: &ClusterTable, row: usize, scale: usize, keys: &[StationKey], rate: f64, cache: &mut RecordCache) -> Result<Option<(String, GalleryWindow)>> {
+fn gallery_window(
+    table: &ClusterTable,
+    row: usize,
+    scale: usize,
+    keys: &[StationKey],
+    rate: f64,
+    cache: &mut RecordCache,
+) -> Result<Option<(String, GalleryWindow)>> {
     let row = &table.rows[row];
     let key = match &row.id {
         Some(id) => keys.iter().find(|key| *key.to_string() == **id),
@@ -251,7 +362,13 @@ fn gallery_window(table: &ClusterTable, row: usize, scale: usize, keys: &[Statio
         let channels = cache.channels(key);
         if let Some(samples) = cache.samples(key, start, n, &channels)? {
             let trace = Trace::from_samples(start, rate, samples[0].iter().copied(), TRACE_BINS);
-            return Ok(Some((channels[0].to_string(), GalleryWindow { probability: f64::from(row.probability), trace })));
+            return Ok(Some((
+                channels[0].to_string(),
+                GalleryWindow {
+                    probability: f64::from(row.probability),
+                    trace,
+                },
+            )));
         }
     }
     Ok(None)
@@ -263,39 +380,86 @@ fn training(model: &vae::ModelFile) -> Training {
     let means = |pick: &dyn Fn(&vae::Terms) -> f64| TrainingSeries {
         label: "all scales".into(),
         train: epochs.iter().map(|e| pick(&e.train)).collect(),
-        validation: epochs.iter().filter_map(|e| e.validation.as_ref()).map(pick).collect(),
+        validation: epochs
+            .iter()
+            .filter_map(|e| e.validation.as_ref())
+            .map(pick)
+            .collect(),
     };
     let by_scale = |pick: &dyn Fn(&vae::EpochRecord, usize) -> f64| -> Vec<TrainingSeries> {
-        let series = names.iter().enumerate().map(|(scale, name)| TrainingSeries {
-            label: name.clone(),
-            train: epochs.iter().map(|e| pick(e, scale)).collect(),
-            validation: Vec::new(),
-        });
+        let series = names
+            .iter()
+            .enumerate()
+            .map(|(scale, name)| TrainingSeries {
+                label: name.clone(),
+                train: epochs.iter().map(|e| pick(e, scale)).collect(),
+                validation: Vec::new(),
+            });
         series.collect()
     };
-    let panel = |title: &str, series: Vec<TrainingSeries>| TrainingPanel { title: title.into(), series };
+    let panel = |title: &str, series: Vec<TrainingSeries>| TrainingPanel {
+        title: title.into(),
+        series,
+    };
     Training {
         epochs: epochs.iter().map(|e| e.epoch as u32).collect(),
         kept_epoch: epochs.last().map(|e| e.epoch as u32),
         panels: vec![
             panel("Loss", vec![means(&|t| f64::from(t.total))]),
-            panel("Reconstruction", vec![means(&|t| f64::from(t.mean().reconstruction))]),
-            panel("Latent term", vec![means(&|t| f64::from(t.mean().kl_latent))]),
-            panel("Cluster term", vec![means(&|t| f64::from(t.mean().kl_cluster))]),
-            panel("Reconstruction by scale", by_scale(&|e, s| f64::from(e.train.scales[s].reconstruction))),
-            panel("Effective number of clusters", by_scale(&|e, s| f64::from(e.entropy[s]).exp())),
+            panel(
+                "Reconstruction",
+                vec![means(&|t| f64::from(t.mean().reconstruction))],
+            ),
+            panel(
+                "Latent term",
+                vec![means(&|t| f64::from(t.mean().kl_latent))],
+            ),
+            panel(
+                "Cluster term",
+                vec![means(&|t| f64::from(t.mean().kl_cluster))],
+            ),
+            panel(
+                "Reconstruction by scale",
+                by_scale(&|e, s| f64::from(e.train.scales[s].reconstruction)),
+            ),
+            panel(
+                "Effective number of clusters",
+                by_scale(&|e, s| f64::from(e.entropy[s]).exp()),
+            ),
         ],
-        remark: format!("{} preset, {} epochs; {:?}", model.preset, epochs.len(), model.history.stop).to_lowercase(),
+        remark: format!(
+            "{} preset, {} epochs; {:?}",
+            model.preset,
+            epochs.len(),
+            model.history.stop
+        )
+        .to_lowercase(),
     }
 }
 
-fn separations(file: &SeparationFile, archive: &Archive, files: &RunFiles, keys: &[StationKey]) -> Result<Vec<Separation>> {
-    let open = |kind: &str| Archive::open(&[files.separation.join(kind)], seismix_data::archive::Selection::default());
+fn separations(
+    file: &SeparationFile,
+    archive: &Archive,
+    files: &RunFiles,
+    keys: &[StationKey],
+) -> Result<Vec<Separation>> {
+    let open = |kind: &str| {
+        Archive::open(
+            &[files.separation.join(kind)],
+            seismix_data::archive::Selection::default(),
+        )
+    };
     let (background, source) = (open("background")?, open("source")?);
-    let mut caches = [RecordCache::new(archive), RecordCache::new(&background), RecordCache::new(&source)];
+    let mut caches = [
+        RecordCache::new(archive),
+        RecordCache::new(&background),
+        RecordCache::new(&source),
+    ];
     let mut separations = Vec::new();
     for target in file.targets.iter().take(MAX_SEPARATIONS) {
-        let Some(key) = keys.iter().find(|key| key.to_string() == target.id) else { continue };
+        let Some(key) = keys.iter().find(|key| key.to_string() == target.id) else {
+            continue;
+        };
         let around = ((target.end_ns - target.start_ns) / 2).max(30 * SECOND_NS);
         let mut runs = Vec::new();
         for cache in &mut caches {
@@ -303,24 +467,42 @@ fn separations(file: &SeparationFile, archive: &Archive, files: &RunFiles, keys:
                 runs.push(run);
             }
         }
-        let [mixture, background, source] = &runs[..] else { continue };
+        let [mixture, background, source] = &runs[..] else {
+            continue;
+        };
         let rate = sampling_rate(archive, key).unwrap_or(1.0);
-        let trace = |run: &super::records::Run, channel: usize| Trace::from_samples(run.start_ns, rate, run.samples[channel].iter().copied(), TRACE_BINS);
-        let channels = mixture.channels.iter().enumerate().map(|(channel, id)| SeparatedChannel {
-            id: id.to_string(),
-            mixture: trace(mixture, channel),
-            background: trace(background, channel),
-            source: trace(source, channel),
-            ..SeparatedChannel::default()
+        let trace = |run: &super::records::Run, channel: usize| {
+            Trace::from_samples(
+                run.start_ns,
+                rate,
+                run.samples[channel].iter().copied(),
+                TRACE_BINS,
+            )
+        };
+        let channels = mixture
+            .channels
+            .iter()
+            .enumerate()
+            .map(|(channel, id)| SeparatedChannel {
+                id: id.to_string(),
+                mixture: trace(mixture, channel),
+                background: trace(background, channel),
+                source: trace(source, channel),
+                ..SeparatedChannel::default()
+            });
+        separations.push(Separation {
+            channels: channels.collect(),
+            ..separation(target, file)
         });
-        separations.push(Separation { channels: channels.collect(), ..separation(target, file) });
     }
     Ok(separations)
 }
 
 fn separation(target: &TargetResult, file: &SeparationFile) -> Separation {
     let n = target.channels.len().max(1) as f64;
-    let mean = |pick: &dyn Fn(&super::separate::ChannelResult) -> f64| target.channels.iter().map(pick).sum::<f64>() / n;
+    let mean = |pick: &dyn Fn(&super::separate::ChannelResult) -> f64| {
+        target.channels.iter().map(pick).sum::<f64>() / n
+    };
     let names = ["background", "mixture", "independence"];
     let mut loss: Vec<LossTerm> = (0..3)
         .map(|term| LossTerm {
@@ -339,18 +521,29 @@ fn separation(target: &TargetResult, file: &SeparationFile) -> Separation {
     let mut stops: Vec<&str> = Vec::new();
     for channel in &target.channels {
         let text = match (channel.outcome, channel.stop.first()) {
-            (seismix_separate::Outcome::AlreadyBackground, _) => "already like the background, left as it is",
-            (_, Some(seismix_separate::StopReason::Reached)) => "background term at its expected value",
+            (seismix_separate::Outcome::AlreadyBackground, _) => {
+                "already like the background, left as it is"
+            }
+            (_, Some(seismix_separate::StopReason::Reached)) => {
+                "background term at its expected value"
+            }
             (_, Some(seismix_separate::StopReason::MaxIterations)) => "all iterations used",
             (_, Some(seismix_separate::StopReason::Converged)) => "converged",
-            (_, Some(seismix_separate::StopReason::LineSearch)) => "no lower loss found along the gradient",
+            (_, Some(seismix_separate::StopReason::LineSearch)) => {
+                "no lower loss found along the gradient"
+            }
             (_, None) => "not separated",
         };
         if !stops.contains(&text) {
             stops.push(text);
         }
     }
-    let clusters: Vec<String> = file.target.clusters.iter().map(ToString::to_string).collect();
+    let clusters: Vec<String> = file
+        .target
+        .clusters
+        .iter()
+        .map(ToString::to_string)
+        .collect();
     Separation {
         station: target.id.clone(),
         target: format!("{}:{}", file.target.scale, clusters.join(",")),
@@ -358,7 +551,13 @@ fn separation(target: &TargetResult, file: &SeparationFile) -> Separation {
         end_ns: target.end_ns + 1,
         probability: f64::from(target.probability),
         stop: target.left.clone().unwrap_or_else(|| stops.join("; ")),
-        iterations: target.channels.iter().flat_map(|c| &c.iterations).max().copied().unwrap_or(0) as u32,
+        iterations: target
+            .channels
+            .iter()
+            .flat_map(|c| &c.iterations)
+            .max()
+            .copied()
+            .unwrap_or(0) as u32,
         n_snippets: target.snippets.len() as u32,
         loss,
         ..Separation::default()

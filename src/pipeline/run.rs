@@ -4,7 +4,9 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use super::config::{Length, RunControl, SelectionConfig, SeparateConfig, Target, TrainConfig, TransformConfig};
+use super::config::{
+    Length, RunControl, SelectionConfig, SeparateConfig, Target, TrainConfig, TransformConfig,
+};
 use super::error::{PipelineError, Result};
 use super::observer::Observer;
 use super::separate::{SeparationFile, separate};
@@ -104,27 +106,64 @@ pub struct RunSummary {
 ///
 /// # Errors
 /// What any stage refuses; [`PipelineError::Interrupted`].
-pub fn run(paths: &[PathBuf], out: &Path, config: &RunConfig, observer: &dyn Observer) -> Result<RunSummary> {
+pub fn run(
+    paths: &[PathBuf],
+    out: &Path,
+    config: &RunConfig,
+    observer: &dyn Observer,
+) -> Result<RunSummary> {
     let files = RunFiles::of(out);
     let control = &config.control;
     std::fs::create_dir_all(out).map_err(PipelineError::io("creating", out))?;
-    let settings = RunSettings { version: super::provenance::VERSION.into(), paths: paths.to_vec(), config: config.clone() };
+    let settings = RunSettings {
+        version: super::provenance::VERSION.into(),
+        paths: paths.to_vec(),
+        config: config.clone(),
+    };
     super::write_json(&files.settings, &settings)?;
 
-    let made = features::features(paths, &config.selection, &config.transform, control, &files.features, observer)?;
-    let model = train::train(&made.files, &files.model, &config.train, control.seed, control.fresh, observer)?;
+    let made = features::features(
+        paths,
+        &config.selection,
+        &config.transform,
+        control,
+        &files.features,
+        observer,
+    )?;
+    let model = train::train(
+        &made.files,
+        &files.model,
+        &config.train,
+        control.seed,
+        control.fresh,
+        observer,
+    )?;
     let table = cluster::cluster(&made.files, &model, &files.clusters, observer)?;
     let scores = score_transients(&made.files, &table, observer)?;
     save_scores(&files.transients, &scores)?;
     let transient = transient_clusters(&scores);
     let finest = table.scales().first().copied().unwrap_or(0);
     let separate_config = with_targets(&config.separate, finest, &scores, &transient, observer);
-    let separation =
-        separate(paths, &config.selection, &files.clusters, &separate_config, control.fresh, &files.separation, observer)?;
+    let separation = separate(
+        paths,
+        &config.selection,
+        &files.clusters,
+        &separate_config,
+        control.fresh,
+        &files.separation,
+        observer,
+    )?;
     let data = report_of(&files, &settings, observer)?;
     data.save(&files.report_data)?;
     write_report(&files.report, &data)?;
-    Ok(RunSummary { files, table, scores, transient, separation, n_failed: made.n_failed })
+    Ok(RunSummary {
+        files,
+        table,
+        scores,
+        transient,
+        separation,
+        n_failed: made.n_failed,
+    })
 }
 
 /// Settings and inputs of a run.
@@ -132,9 +171,13 @@ pub fn run(paths: &[PathBuf], out: &Path, config: &RunConfig, observer: &dyn Obs
 /// # Errors
 /// [`PipelineError::Unusable`] if the folder holds no run.
 pub fn read_settings(files: &RunFiles) -> Result<RunSettings> {
-    let bytes = std::fs::read(&files.settings).map_err(PipelineError::io("reading", &files.settings))?;
+    let bytes =
+        std::fs::read(&files.settings).map_err(PipelineError::io("reading", &files.settings))?;
     serde_json::from_slice(&bytes).map_err(|e| {
-        PipelineError::unusable(format!("`{}` is damaged: {e}", files.settings.display()), "give the folder of a run that ended")
+        PipelineError::unusable(
+            format!("`{}` is damaged: {e}", files.settings.display()),
+            "give the folder of a run that ended",
+        )
     })
 }
 
@@ -142,19 +185,43 @@ pub fn read_settings(files: &RunFiles) -> Result<RunSettings> {
 ///
 /// # Errors
 /// What its files refuse.
-pub fn report_of(files: &RunFiles, settings: &RunSettings, observer: &dyn Observer) -> Result<ReportData> {
-    let text = serde_json::to_string_pretty(&settings.config).map_err(|e| PipelineError::unusable(e.to_string(), "report this"))?;
-    report::report_data(&settings.paths, &settings.config.selection, files, &text, settings.config.control.seed, observer)
+pub fn report_of(
+    files: &RunFiles,
+    settings: &RunSettings,
+    observer: &dyn Observer,
+) -> Result<ReportData> {
+    let text = serde_json::to_string_pretty(&settings.config)
+        .map_err(|e| PipelineError::unusable(e.to_string(), "report this"))?;
+    report::report_data(
+        &settings.paths,
+        &settings.config.selection,
+        files,
+        &text,
+        settings.config.control.seed,
+        observer,
+    )
 }
 
 /// Without a target: the cluster of the finest scale that looks most like a transient; without a background: the
 /// finest clusters that do not.
-fn with_targets(config: &SeparateConfig, finest: usize, scores: &[ClusterScore], transient: &[usize], observer: &dyn Observer) -> SeparateConfig {
+fn with_targets(
+    config: &SeparateConfig,
+    finest: usize,
+    scores: &[ClusterScore],
+    transient: &[usize],
+    observer: &dyn Observer,
+) -> SeparateConfig {
     let mut config = config.clone();
     if config.target.is_none() {
-        let Some(&best) = transient.first() else { return config };
+        let Some(&best) = transient.first() else {
+            return config;
+        };
         if let Some(score) = scores.iter().find(|score| score.cluster == best) {
-            let verdict = if score.is_transient { "looks most like a transient" } else { "is the least unlike a transient" };
+            let verdict = if score.is_transient {
+                "looks most like a transient"
+            } else {
+                "is the least unlike a transient"
+            };
             observer.remark(&format!(
                 "target {finest}:{best}: of the clusters at the finest scale it {verdict} (prominence {:.1}, share {:.1} %, stay {:.1} windows)",
                 score.prominence,
@@ -162,14 +229,26 @@ fn with_targets(config: &SeparateConfig, finest: usize, scores: &[ClusterScore],
                 score.dwell
             ));
         }
-        config.target = Some(Target { scale: Length::Samples(finest), clusters: vec![best] });
+        config.target = Some(Target {
+            scale: Length::Samples(finest),
+            clusters: vec![best],
+        });
     }
     if config.background.is_none() {
-        let target = config.target.as_ref().map(|target| target.clusters.clone()).unwrap_or_default();
-        let quiet = scores.iter().filter(|s| s.n_windows > 0 && !transient.contains(&s.cluster) && !target.contains(&s.cluster));
+        let target = config
+            .target
+            .as_ref()
+            .map(|target| target.clusters.clone())
+            .unwrap_or_default();
+        let quiet = scores.iter().filter(|s| {
+            s.n_windows > 0 && !transient.contains(&s.cluster) && !target.contains(&s.cluster)
+        });
         let clusters: Vec<usize> = quiet.map(|score| score.cluster).collect();
         if !clusters.is_empty() {
-            config.background = Some(Target { scale: Length::Samples(finest), clusters });
+            config.background = Some(Target {
+                scale: Length::Samples(finest),
+                clusters,
+            });
         }
     }
     config

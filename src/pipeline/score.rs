@@ -87,7 +87,14 @@ pub struct TargetSnr {
 ///
 /// # Errors
 /// What the feature files refuse.
-pub fn agreements(features: &[PathBuf], model: &vae::ModelFile, table: &ClusterTable, truth: &Truth, seed: u64, observer: &dyn Observer) -> Result<Vec<ScaleAgreement>> {
+pub fn agreements(
+    features: &[PathBuf],
+    model: &vae::ModelFile,
+    table: &ClusterTable,
+    truth: &Truth,
+    seed: u64,
+    observer: &dyn Observer,
+) -> Result<Vec<ScaleAgreement>> {
     let scales = table.scales();
     let kmeans = kmeans_labels(features, model, seed, observer)?;
     let mut found = Vec::new();
@@ -98,7 +105,10 @@ pub fn agreements(features: &[PathBuf], model: &vae::ModelFile, table: &ClusterT
             _ => Source::Burst,
         };
         let rows: Vec<usize> = table.rows_of_scale(scale).collect();
-        let spans: Vec<TimeSpan> = rows.iter().map(|row| TimeSpan::new(table.rows[*row].start_ns, table.rows[*row].end_ns + 1)).collect();
+        let spans: Vec<TimeSpan> = rows
+            .iter()
+            .map(|row| TimeSpan::new(table.rows[*row].start_ns, table.rows[*row].end_ns + 1))
+            .collect();
         let (mut ours, mut theirs, mut truths) = (Vec::new(), Vec::new(), Vec::new());
         for (position, (row, labels)) in rows.iter().zip(truth.labels(&spans)).enumerate() {
             let (class, fraction) = match source {
@@ -108,7 +118,13 @@ pub fn agreements(features: &[PathBuf], model: &vae::ModelFile, table: &ClusterT
             };
             if fraction >= LEAST_FRACTION {
                 ours.push(table.rows[*row].cluster);
-                theirs.push(kmeans.get(index).and_then(|labels| labels.get(position)).copied().unwrap_or(0));
+                theirs.push(
+                    kmeans
+                        .get(index)
+                        .and_then(|labels| labels.get(position))
+                        .copied()
+                        .unwrap_or(0),
+                );
                 truths.push(class);
             }
         }
@@ -126,8 +142,15 @@ pub fn agreements(features: &[PathBuf], model: &vae::ModelFile, table: &ClusterT
 }
 
 /// k-means on the model's own inputs, all windows, as many clusters as the model has; by scale.
-fn kmeans_labels(features: &[PathBuf], model: &vae::ModelFile, seed: u64, observer: &dyn Observer) -> Result<Vec<Vec<usize>>> {
-    let ModelInputs::Compact { fitted } = model_inputs(model)? else { return Ok(Vec::new()) };
+fn kmeans_labels(
+    features: &[PathBuf],
+    model: &vae::ModelFile,
+    seed: u64,
+    observer: &dyn Observer,
+) -> Result<Vec<Vec<usize>>> {
+    let ModelInputs::Compact { fitted } = model_inputs(model)? else {
+        return Ok(Vec::new());
+    };
     let corpus = Corpus::open(features, observer)?;
     let (segments, _) = corpus.load_energies(&Silent)?;
     let scales = fitted.transform_energies(&segments)?;
@@ -146,43 +169,76 @@ fn kmeans_labels(features: &[PathBuf], model: &vae::ModelFile, seed: u64, observ
 pub fn detection(table: &ClusterTable, clusters: &[usize], truth: &Truth) -> Detection {
     let scale = table.scales().first().copied().unwrap_or(0);
     let rows: Vec<usize> = table.rows_of_scale(scale).collect();
-    let spans: Vec<TimeSpan> = rows.iter().map(|row| TimeSpan::new(table.rows[*row].start_ns, table.rows[*row].end_ns + 1)).collect();
+    let spans: Vec<TimeSpan> = rows
+        .iter()
+        .map(|row| TimeSpan::new(table.rows[*row].start_ns, table.rows[*row].end_ns + 1))
+        .collect();
     let (mut hits, mut found, mut held) = (0.0, 0.0, 0.0);
     for (row, labels) in rows.iter().zip(truth.labels(&spans)) {
-        let (is_found, holds) = (clusters.contains(&table.rows[*row].cluster), labels.pulse.state);
+        let (is_found, holds) = (
+            clusters.contains(&table.rows[*row].cluster),
+            labels.pulse.state,
+        );
         hits += f64::from(u8::from(is_found && holds));
         found += f64::from(u8::from(is_found));
         held += f64::from(u8::from(holds));
     }
     let share = |part: f64, whole: f64| if whole > 0.0 { part / whole } else { 0.0 };
     let (precision, recall) = (share(hits, found), share(hits, held));
-    Detection { scale, clusters: clusters.to_vec(), precision, recall, f1: share(2.0 * hits, found + held) }
+    Detection {
+        scale,
+        clusters: clusters.to_vec(),
+        precision,
+        recall,
+        f1: share(2.0 * hits, found + held),
+    }
 }
 
 /// SNR of the background before and after, for every target; the truth is the record without pulses.
 ///
 /// # Errors
 /// What records refuse.
-pub fn target_snrs(archive: &[PathBuf], separation: &SeparationFile, separated: &Path, pulses: &Path, truth: &Truth) -> Result<Vec<TargetSnr>> {
+pub fn target_snrs(
+    archive: &[PathBuf],
+    separation: &SeparationFile,
+    separated: &Path,
+    pulses: &Path,
+    truth: &Truth,
+) -> Result<Vec<TargetSnr>> {
     let mixture = Archive::open(archive, Selection::default())?;
     let estimate = Archive::open(&[separated.join("background")], Selection::default())?;
     let pulses = Archive::open(&[pulses], Selection::default())?;
     let keys: Vec<StationKey> = station_keys(&mixture);
-    let mut caches = [RecordCache::new(&mixture), RecordCache::new(&estimate), RecordCache::new(&pulses)];
+    let mut caches = [
+        RecordCache::new(&mixture),
+        RecordCache::new(&estimate),
+        RecordCache::new(&pulses),
+    ];
     let mut snrs = Vec::new();
-    for target in separation.targets.iter().filter(|target| !target.channels.is_empty()) {
-        let Some(key) = keys.iter().find(|key| key.to_string() == target.id) else { continue };
+    for target in separation
+        .targets
+        .iter()
+        .filter(|target| !target.channels.is_empty())
+    {
+        let Some(key) = keys.iter().find(|key| key.to_string() == target.id) else {
+            continue;
+        };
         let mut parts = Vec::new();
         for cache in &mut caches {
             if let Some(run) = cache.run(key, target.start_ns, target.end_ns, 0)? {
                 parts.push(run);
             }
         }
-        let [mixture, estimate, pulses] = &parts[..] else { continue };
+        let [mixture, estimate, pulses] = &parts[..] else {
+            continue;
+        };
         let (mut power, mut before, mut after) = (0.0, 0.0, 0.0);
         for channel in 0..mixture.samples.len() {
             let range = mixture.target.clone();
-            let truth: Vec<f64> = range.clone().map(|t| mixture.samples[channel][t] - pulses.samples[channel][t]).collect();
+            let truth: Vec<f64> = range
+                .clone()
+                .map(|t| mixture.samples[channel][t] - pulses.samples[channel][t])
+                .collect();
             let mean = truth.iter().sum::<f64>() / truth.len() as f64;
             for (i, t) in range.enumerate() {
                 power += (truth[i] - mean).powi(2);
@@ -190,7 +246,10 @@ pub fn target_snrs(archive: &[PathBuf], separation: &SeparationFile, separated: 
                 after += (estimate.samples[channel][t] - truth[i]).powi(2);
             }
         }
-        let inside = truth.pulses.iter().filter(|p| p.peak_ns >= target.start_ns && p.peak_ns <= target.end_ns);
+        let inside = truth
+            .pulses
+            .iter()
+            .filter(|p| p.peak_ns >= target.start_ns && p.peak_ns <= target.end_ns);
         snrs.push(TargetSnr {
             start_ns: target.start_ns,
             ratio: inside.map(|p| p.local_ratio).fold(0.0, f64::max),
@@ -203,14 +262,20 @@ pub fn target_snrs(archive: &[PathBuf], separation: &SeparationFile, separated: 
 
 /// 10 log10, within +-120 dB where one side is zero.
 fn decibel(ratio: f64) -> f64 {
-    if ratio.is_nan() { 0.0 } else { (10.0 * ratio.log10()).clamp(-120.0, 120.0) }
+    if ratio.is_nan() {
+        0.0
+    } else {
+        (10.0 * ratio.log10()).clamp(-120.0, 120.0)
+    }
 }
 
 /// The `q` quantile (0..1) of values, by linear interpolation; NaN without values.
 pub fn quantile(values: &[f64], q: f64) -> f64 {
     let mut sorted = values.to_vec();
     sorted.sort_by(f64::total_cmp);
-    let Some(last) = sorted.len().checked_sub(1) else { return f64::NAN };
+    let Some(last) = sorted.len().checked_sub(1) else {
+        return f64::NAN;
+    };
     let position = q * last as f64;
     let (low, high) = (position.floor() as usize, position.ceil() as usize);
     sorted[low] + (sorted[high] - sorted[low]) * (position - low as f64)

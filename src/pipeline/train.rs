@@ -6,7 +6,9 @@ use std::path::{Path, PathBuf};
 use ndarray::{Array3, Axis};
 use seismix_vae as vae;
 use seismix_vae::inputs::paper::{PaperFeatures, PaperStandardiser};
-use seismix_vae::inputs::{CoefficientTable, FittedInputs, InputsOptions, ScaleWindows, WindowLayout};
+use seismix_vae::inputs::{
+    CoefficientTable, FittedInputs, InputsOptions, ScaleWindows, WindowLayout,
+};
 use serde::{Deserialize, Serialize};
 
 use super::config::{Preset, TrainConfig};
@@ -64,9 +66,16 @@ impl ModelInputs {
 ///
 /// # Errors
 /// What features, settings or training refuse; [`PipelineError::Interrupted`].
-pub fn train(features: &[PathBuf], out: &Path, config: &TrainConfig, seed: u64, fresh: bool, observer: &dyn Observer) -> Result<vae::ModelFile> {
+pub fn train(
+    features: &[PathBuf],
+    out: &Path,
+    config: &TrainConfig,
+    seed: u64,
+    fresh: bool,
+    observer: &dyn Observer,
+) -> Result<vae::ModelFile> {
     let corpus = Corpus::open(features, observer)?;
-    let inputs: Vec<InputFile> = corpus.days().map(|day| content_of(day)).collect();
+    let inputs: Vec<InputFile> = corpus.days().map(content_of).collect();
     let provenance = provenance("train", config, seed, &inputs);
     if !fresh && out.exists() {
         let model = vae::ModelFile::load(out)?;
@@ -83,11 +92,21 @@ pub fn train(features: &[PathBuf], out: &Path, config: &TrainConfig, seed: u64, 
         Preset::Compact => prepare_compact(&corpus, config, seed, observer)?,
         Preset::Paper => prepare_paper(&corpus, observer)?,
     };
-    let names: Vec<String> = corpus.layout().scales.iter().map(ToString::to_string).collect();
+    let names: Vec<String> = corpus
+        .layout()
+        .scales
+        .iter()
+        .map(ToString::to_string)
+        .collect();
     let names: Vec<&str> = names.iter().map(String::as_str).collect();
     let mut preset = match config.preset {
         Preset::Compact => {
-            let widths: Vec<usize> = prepared.data.scales.iter().map(|scale| scale.dim().2).collect();
+            let widths: Vec<usize> = prepared
+                .data
+                .scales
+                .iter()
+                .map(|scale| scale.dim().2)
+                .collect();
             vae::Preset::compact(&names, &widths)
         }
         Preset::Paper => {
@@ -107,12 +126,22 @@ pub fn train(features: &[PathBuf], out: &Path, config: &TrainConfig, seed: u64, 
     preset.options.start_labels = prepared.start_labels;
     let mut watch = Watch { observer };
     let train = |watch: &mut Watch| {
-        vae::train(&preset.config, &prepared.data, &prepared.split, &preset.options, Some(&checkpoint), watch)
+        vae::train(
+            &preset.config,
+            &prepared.data,
+            &prepared.split,
+            &preset.options,
+            Some(&checkpoint),
+            watch,
+        )
     };
     let (model, history) = match train(&mut watch) {
         Err(error @ (vae::Error::OtherTraining { .. } | vae::Error::File { .. })) => {
-            observer.remark(&format!("the checkpoint cannot be used and is made anew: {error}"));
-            std::fs::remove_file(&checkpoint).map_err(PipelineError::io("removing", &checkpoint))?;
+            observer.remark(&format!(
+                "the checkpoint cannot be used and is made anew: {error}"
+            ));
+            std::fs::remove_file(&checkpoint)
+                .map_err(PipelineError::io("removing", &checkpoint))?;
             train(&mut watch)?
         }
         done => done?,
@@ -121,7 +150,12 @@ pub fn train(features: &[PathBuf], out: &Path, config: &TrainConfig, seed: u64, 
     if history.stop == vae::StopReason::Interrupted {
         return Err(PipelineError::Interrupted);
     }
-    for warning in history.epochs.last().map(|epoch| epoch.warnings.as_slice()).unwrap_or_default() {
+    for warning in history
+        .epochs
+        .last()
+        .map(|epoch| epoch.warnings.as_slice())
+        .unwrap_or_default()
+    {
         observer.remark(&warning_text(warning, &names));
     }
     let file = vae::ModelFile {
@@ -129,7 +163,8 @@ pub fn train(features: &[PathBuf], out: &Path, config: &TrainConfig, seed: u64, 
         history,
         preset: preset.name.to_owned(),
         arrays: std::collections::BTreeMap::new(),
-        inputs: serde_json::to_value(&prepared.inputs).map_err(|e| PipelineError::unusable(e.to_string(), "report this"))?,
+        inputs: serde_json::to_value(&prepared.inputs)
+            .map_err(|e| PipelineError::unusable(e.to_string(), "report this"))?,
         provenance,
     };
     file.save(out)?;
@@ -143,11 +178,18 @@ pub fn train(features: &[PathBuf], out: &Path, config: &TrainConfig, seed: u64, 
 fn warning_text(warning: &vae::ClusterWarning, scales: &[&str]) -> String {
     let name = |scale: usize| scales.get(scale).copied().unwrap_or_default();
     match *warning {
-        vae::ClusterWarning::Dead { scale, cluster } => format!("cluster {cluster} at scale {} is empty", name(scale)),
-        vae::ClusterWarning::Collapsed { scale, cluster } => {
-            format!("nearly all windows at scale {} are in cluster {cluster}", name(scale))
+        vae::ClusterWarning::Dead { scale, cluster } => {
+            format!("cluster {cluster} at scale {} is empty", name(scale))
         }
-        vae::ClusterWarning::Undecided { scale } => format!("the clusters at scale {} are undecided", name(scale)),
+        vae::ClusterWarning::Collapsed { scale, cluster } => {
+            format!(
+                "nearly all windows at scale {} are in cluster {cluster}",
+                name(scale)
+            )
+        }
+        vae::ClusterWarning::Undecided { scale } => {
+            format!("the clusters at scale {} are undecided", name(scale))
+        }
     }
 }
 
@@ -157,7 +199,10 @@ fn warning_text(warning: &vae::ClusterWarning, scales: &[&str]) -> String {
 /// [`PipelineError::Unusable`] if the file was made by another version.
 pub fn model_inputs(model: &vae::ModelFile) -> Result<ModelInputs> {
     serde_json::from_value(model.inputs.clone()).map_err(|error| {
-        PipelineError::unusable(format!("the model's inputs cannot be read: {error}"), "train the model again with this version")
+        PipelineError::unusable(
+            format!("the model's inputs cannot be read: {error}"),
+            "train the model again with this version",
+        )
     })
 }
 
@@ -169,17 +214,32 @@ struct Prepared {
     start_labels: Option<Vec<Vec<Option<usize>>>>,
 }
 
-fn prepare_compact(corpus: &Corpus, config: &TrainConfig, seed: u64, observer: &dyn Observer) -> Result<Prepared> {
+fn prepare_compact(
+    corpus: &Corpus,
+    config: &TrainConfig,
+    seed: u64,
+    observer: &dyn Observer,
+) -> Result<Prepared> {
     let (segments, windows) = corpus.load_energies(observer)?;
     let split = split(corpus, &windows)?;
     let masks = training_masks(&split, &windows);
-    let options = InputsOptions { n_clusters: vec![config.clusters], seed, ..InputsOptions::default() };
+    let options = InputsOptions {
+        n_clusters: vec![config.clusters],
+        seed,
+        ..InputsOptions::default()
+    };
     observer.begin("fit inputs", 1, "step");
-    let (fitted, scales) = FittedInputs::fit_energies(corpus.table(), &segments, corpus.layout(), &masks, &options)?;
+    let (fitted, scales) =
+        FittedInputs::fit_energies(corpus.table(), &segments, corpus.layout(), &masks, &options)?;
     observer.end();
-    let start_labels = scales.iter().map(|scale| scale.labels.iter().map(|label| Some(*label)).collect()).collect();
+    let start_labels = scales
+        .iter()
+        .map(|scale| scale.labels.iter().map(|label| Some(*label)).collect())
+        .collect();
     Ok(Prepared {
-        inputs: ModelInputs::Compact { fitted: Box::new(fitted) },
+        inputs: ModelInputs::Compact {
+            fitted: Box::new(fitted),
+        },
         data: compact_data(&scales),
         split,
         start_labels: Some(start_labels),
@@ -188,7 +248,12 @@ fn prepare_compact(corpus: &Corpus, config: &TrainConfig, seed: u64, observer: &
 
 /// Inputs of all scales as the network takes them, one channel.
 pub(super) fn compact_data(scales: &[ScaleWindows]) -> vae::TrainingData {
-    vae::TrainingData { scales: scales.iter().map(|scale| scale.inputs.clone().insert_axis(Axis(1))).collect() }
+    vae::TrainingData {
+        scales: scales
+            .iter()
+            .map(|scale| scale.inputs.clone().insert_axis(Axis(1)))
+            .collect(),
+    }
 }
 
 fn prepare_paper(corpus: &Corpus, observer: &dyn Observer) -> Result<Prepared> {
@@ -218,9 +283,15 @@ fn prepare_paper(corpus: &Corpus, observer: &dyn Observer) -> Result<Prepared> {
     let mut scales = Vec::new();
     for parts in &mut parts {
         let channels = parts[0].dim().1;
-        if let Some(other) = parts.iter().map(|part| part.dim().1).find(|n| *n != channels) {
+        if let Some(other) = parts
+            .iter()
+            .map(|part| part.dim().1)
+            .find(|n| *n != channels)
+        {
             return Err(PipelineError::unusable(
-                format!("some feature files hold {channels} channels, others {other}; the paper's network wants one number"),
+                format!(
+                    "some feature files hold {channels} channels, others {other}; the paper's network wants one number"
+                ),
                 "pass the files of one kind only, or use --preset compact, which averages over channels",
             ));
         }
@@ -232,24 +303,51 @@ fn prepare_paper(corpus: &Corpus, observer: &dyn Observer) -> Result<Prepared> {
             standardiser.apply(part)?;
         }
         let views: Vec<_> = parts.iter().map(|part| part.view()).collect();
-        let joined = ndarray::concatenate(Axis(0), &views).map_err(|e| PipelineError::unusable(e.to_string(), "report this"))?;
+        let joined = ndarray::concatenate(Axis(0), &views)
+            .map_err(|e| PipelineError::unusable(e.to_string(), "report this"))?;
         scales.push(joined);
         parts.clear();
         standardisers.push(standardiser);
     }
-    let inputs = ModelInputs::Paper { table: corpus.table().clone(), layout: corpus.layout().clone(), standardisers };
-    Ok(Prepared { inputs, data: vae::TrainingData { scales }, split, start_labels: None })
+    let inputs = ModelInputs::Paper {
+        table: corpus.table().clone(),
+        layout: corpus.layout().clone(),
+        standardisers,
+    };
+    Ok(Prepared {
+        inputs,
+        data: vae::TrainingData { scales },
+        split,
+        start_labels: None,
+    })
 }
 
 /// Holds out blocks of time, with a guard of one largest window.
 fn split(corpus: &Corpus, windows: &[Vec<WindowTime>]) -> Result<vae::Split> {
-    let ends: Vec<i64> = windows.iter().flatten().map(|window| window.end_ns).collect();
+    let ends: Vec<i64> = windows
+        .iter()
+        .flatten()
+        .map(|window| window.end_ns)
+        .collect();
     let largest = corpus.layout().scales.last().copied().unwrap_or(0) as f64;
     let largest_ns = largest / corpus.sampling_rate() * 1e9;
     // A record of a few largest windows leaves nothing to hold out.
-    let span = ends.iter().max().zip(ends.iter().min()).map_or(0, |(last, first)| last - first) as f64;
-    let fraction = if span > 8.0 * largest_ns { VALIDATION_FRACTION } else { 0.0 };
-    Ok(vae::split::blocked(&ends, fraction, (VALIDATION_BLOCK * largest_ns) as i64, largest_ns as i64)?)
+    let span = ends
+        .iter()
+        .max()
+        .zip(ends.iter().min())
+        .map_or(0, |(last, first)| last - first) as f64;
+    let fraction = if span > 8.0 * largest_ns {
+        VALIDATION_FRACTION
+    } else {
+        0.0
+    };
+    Ok(vae::split::blocked(
+        &ends,
+        fraction,
+        (VALIDATION_BLOCK * largest_ns) as i64,
+        largest_ns as i64,
+    )?)
 }
 
 fn training_masks(split: &vae::Split, windows: &[Vec<WindowTime>]) -> Vec<Vec<bool>> {
@@ -298,6 +396,10 @@ impl vae::TrainObserver for Watch<'_> {
 
     fn epoch(&mut self, _record: &vae::EpochRecord) -> ControlFlow<()> {
         self.observer.advance(1);
-        if self.observer.cancelled() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        if self.observer.cancelled() {
+            ControlFlow::Break(())
+        } else {
+            ControlFlow::Continue(())
+        }
     }
 }

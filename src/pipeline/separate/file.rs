@@ -62,7 +62,8 @@ impl SeparationFile {
     /// # Errors
     /// [`PipelineError::Io`].
     pub fn save(&self, path: &Path) -> Result<()> {
-        let json = serde_json::to_vec_pretty(self).map_err(|e| PipelineError::unusable(e.to_string(), "report this"))?;
+        let json = serde_json::to_vec_pretty(self)
+            .map_err(|e| PipelineError::unusable(e.to_string(), "report this"))?;
         crate::pipeline::write_atomic(path, &json)
     }
 
@@ -72,7 +73,11 @@ impl SeparationFile {
     /// [`PipelineError::Io`], [`PipelineError::Unusable`] if it is damaged.
     pub fn load(path: &Path) -> Result<Self> {
         let bytes = std::fs::read(path).map_err(PipelineError::io("reading", path))?;
-        serde_json::from_slice(&bytes)
-            .map_err(|e| PipelineError::unusable(format!("`{}` is damaged: {e}", path.display()), "run `seismix separate` again"))
+        serde_json::from_slice(&bytes).map_err(|e| {
+            PipelineError::unusable(
+                format!("`{}` is damaged: {e}", path.display()),
+                "run `seismix separate` again",
+            )
+        })
     }
 }

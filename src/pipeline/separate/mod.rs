@@ -11,10 +11,10 @@ use std::sync::Arc;
 
 use ndarray::Array2;
 use rayon::prelude::*;
+use seismix_data::StationKey;
 use seismix_data::archive::Archive;
 use seismix_data::store::{ClusterTable, read_clusters};
 use seismix_data::time::{format_utc, steps_ns};
-use seismix_data::StationKey;
 use seismix_separate::{Candidate, ObjectiveOptions, WindowOptions, choose_snippets};
 
 pub use file::{ScaleClusters, SeparationFile, TargetResult};
@@ -127,8 +127,15 @@ struct Job {
 
 impl Job {
     fn new(archive: &Archive, table: &ClusterTable, config: &SeparateConfig) -> Result<Self> {
-        let keys: BTreeMap<String, StationKey> = station_keys(archive).into_iter().map(|key| (key.to_string(), key)).collect();
-        let rates: BTreeSet<u64> = keys.values().filter_map(|key| sampling_rate(archive, key)).map(f64::to_bits).collect();
+        let keys: BTreeMap<String, StationKey> = station_keys(archive)
+            .into_iter()
+            .map(|key| (key.to_string(), key))
+            .collect();
+        let rates: BTreeSet<u64> = keys
+            .values()
+            .filter_map(|key| sampling_rate(archive, key))
+            .map(f64::to_bits)
+            .collect();
         let rate = match rates.iter().collect::<Vec<_>>()[..] {
             [&bits] => f64::from_bits(bits),
             _ => {
@@ -139,19 +146,39 @@ impl Job {
             }
         };
         let Some(target) = &config.target else {
-            return Err(PipelineError::unusable("no target is named", "give --target SCALE:CLUSTER, such as --target 1024:3"));
+            return Err(PipelineError::unusable(
+                "no target is named",
+                "give --target SCALE:CLUSTER, such as --target 1024:3",
+            ));
         };
         let target = resolve(target, table, rate, "target")?;
         let background = match &config.background {
             Some(background) => resolve(background, table, rate, "background")?,
             None => {
-                let used: BTreeSet<usize> = table.rows_of_scale(target.scale).map(|row| table.rows[row].cluster).collect();
-                let others = used.into_iter().filter(|cluster| !target.clusters.contains(cluster)).collect();
-                ScaleClusters { scale: target.scale, clusters: others }
+                let used: BTreeSet<usize> = table
+                    .rows_of_scale(target.scale)
+                    .map(|row| table.rows[row].cluster)
+                    .collect();
+                let others = used
+                    .into_iter()
+                    .filter(|cluster| !target.clusters.contains(cluster))
+                    .collect();
+                ScaleClusters {
+                    scale: target.scale,
+                    clusters: others,
+                }
             }
         };
-        if background.scale == target.scale && background.clusters.iter().any(|k| target.clusters.contains(k)) {
-            return Err(PipelineError::unusable("a cluster is both target and background", "name each cluster once"));
+        if background.scale == target.scale
+            && background
+                .clusters
+                .iter()
+                .any(|k| target.clusters.contains(k))
+        {
+            return Err(PipelineError::unusable(
+                "a cluster is both target and background",
+                "name each cluster once",
+            ));
         }
         let sample_ns = steps_ns(1, rate);
         let finest = table.scales().first().copied().unwrap_or(target.scale);
@@ -166,17 +193,44 @@ impl Job {
             max_iterations: config.max_iter,
             stop_at_expectation: config.objective == Objective::Seismix,
         };
-        let default_id: Option<Arc<str>> = (keys.len() == 1).then(|| keys.keys().next().map(|key| Arc::from(key.as_str()))).flatten();
-        let mut targets = stretches(table, target.scale, &target.clusters, sample_ns, config.max_targets);
-        let mut candidates = background_candidates(table, background.scale, &background.clusters, sample_ns, snippet_samples);
+        let default_id: Option<Arc<str>> = (keys.len() == 1)
+            .then(|| keys.keys().next().map(|key| Arc::from(key.as_str())))
+            .flatten();
+        let mut targets = stretches(
+            table,
+            target.scale,
+            &target.clusters,
+            sample_ns,
+            config.max_targets,
+        );
+        let mut candidates = background_candidates(
+            table,
+            background.scale,
+            &background.clusters,
+            sample_ns,
+            snippet_samples,
+        );
         // A table without ids belongs to the only station there is.
         if let Some(id) = default_id {
-            targets.iter_mut().filter(|t| t.station.is_empty()).for_each(|t| t.station = id.clone());
+            targets
+                .iter_mut()
+                .filter(|t| t.station.is_empty())
+                .for_each(|t| t.station = id.clone());
             if let Some(anonymous) = candidates.remove("") {
                 candidates.insert(id, anonymous);
             }
         }
-        Ok(Self { target, background, targets, candidates, snippet_samples, n_snippets: config.snippets, sample_ns, keys, options })
+        Ok(Self {
+            target,
+            background,
+            targets,
+            candidates,
+            snippet_samples,
+            n_snippets: config.snippets,
+            sample_ns,
+            keys,
+            options,
+        })
     }
 
     fn stations(&self) -> Vec<StationKey> {
@@ -201,30 +255,61 @@ impl Job {
         };
         let left = |mut result: TargetResult, why: String| {
             result.left = Some(why);
-            Ok(Prepared { result, channels: Vec::new() })
+            Ok(Prepared {
+                result,
+                channels: Vec::new(),
+            })
         };
         let Some(key) = self.keys.get(&*stretch.station) else {
-            return left(result, format!("no record of station {} is among the paths", stretch.station));
+            return left(
+                result,
+                format!(
+                    "no record of station {} is among the paths",
+                    stretch.station
+                ),
+            );
         };
         let margin = self.snippet_samples as i64 * self.sample_ns;
         let Some(run) = cache.run(key, stretch.start_ns, stretch.end_ns, margin)? else {
-            return left(result, "the record has no gap-free stretch around it".into());
+            return left(
+                result,
+                "the record has no gap-free stretch around it".into(),
+            );
         };
         if run.n_samples() < self.snippet_samples {
-            return left(result, format!("the gap-free stretch around it has {} samples, {} are needed", run.n_samples(), self.snippet_samples));
+            return left(
+                result,
+                format!(
+                    "the gap-free stretch around it has {} samples, {} are needed",
+                    run.n_samples(),
+                    self.snippet_samples
+                ),
+            );
         }
-        let candidates = self.candidates.get(&stretch.station).map_or(&[][..], Vec::as_slice);
+        let candidates = self
+            .candidates
+            .get(&stretch.station)
+            .map_or(&[][..], Vec::as_slice);
         let span = (stretch.start_ns, stretch.end_ns + self.sample_ns);
         let day_ns = local_day_ns(key);
         let mut snippets: Vec<Vec<Vec<f64>>> = vec![Vec::new(); run.channels.len()];
         for confidence in CONFIDENCE {
-            let chosen = choose_snippets(candidates, span, self.n_snippets, confidence, day_ns, DAY_PENALTY_S);
+            let chosen = choose_snippets(
+                candidates,
+                span,
+                self.n_snippets,
+                confidence,
+                day_ns,
+                DAY_PENALTY_S,
+            );
             if chosen.len() < self.n_snippets && confidence > 0.0 {
                 continue;
             }
             for index in chosen {
                 let start = candidates[index].start_ns;
-                if let Some(samples) = cache.samples(key, start, self.snippet_samples, &run.channels)? {
+                if let Some(samples) =
+                    cache.samples(key, start, self.snippet_samples, &run.channels)?
+                {
                     result.snippets.push(format_utc(start));
                     for (to, samples) in snippets.iter_mut().zip(samples) {
                         to.push(samples);
@@ -234,16 +319,28 @@ impl Job {
             break;
         }
         if result.snippets.len() < LEAST_SNIPPETS {
-            let why = format!("only {} background snippets of {} samples were found, {LEAST_SNIPPETS} are needed", result.snippets.len(), self.snippet_samples);
+            let why = format!(
+                "only {} background snippets of {} samples were found, {LEAST_SNIPPETS} are needed",
+                result.snippets.len(),
+                self.snippet_samples
+            );
             return left(result, why);
         }
-        let channels = run.channels.iter().zip(snippets).enumerate().map(|(channel, (id, snippets))| PreparedChannel {
-            id: id.to_string(),
-            run: run.samples[channel].clone(),
-            target: run.target.clone(),
-            snippets,
-        });
-        Ok(Prepared { result, channels: channels.collect() })
+        let channels =
+            run.channels
+                .iter()
+                .zip(snippets)
+                .enumerate()
+                .map(|(channel, (id, snippets))| PreparedChannel {
+                    id: id.to_string(),
+                    run: run.samples[channel].clone(),
+                    target: run.target.clone(),
+                    snippets,
+                });
+        Ok(Prepared {
+            result,
+            channels: channels.collect(),
+        })
     }
 }
 
@@ -264,11 +361,22 @@ impl Prepared {
     /// Separates all channels; what cannot be separated is left as it is, with the reason.
     fn solve(self, options: WindowOptions) -> (TargetResult, Array2<f64>) {
         let mut result = self.result;
-        let n_samples = self.channels.first().map_or(0, |channel| channel.target.len());
+        let n_samples = self
+            .channels
+            .first()
+            .map_or(0, |channel| channel.target.len());
         let solved: Vec<_> = self
             .channels
             .par_iter()
-            .map(|channel| separate_channel(&channel.id, &channel.run, channel.target.clone(), &channel.snippets, options))
+            .map(|channel| {
+                separate_channel(
+                    &channel.id,
+                    &channel.run,
+                    channel.target.clone(),
+                    &channel.snippets,
+                    options,
+                )
+            })
             .collect();
         let mut background = Array2::zeros((self.channels.len(), n_samples));
         for (row, (channel, solved)) in self.channels.iter().zip(solved).enumerate() {
@@ -282,7 +390,9 @@ impl Prepared {
                     channel.run[channel.target.clone()].to_vec()
                 }
             };
-            background.row_mut(row).assign(&ndarray::ArrayView1::from(&samples));
+            background
+                .row_mut(row)
+                .assign(&ndarray::ArrayView1::from(&samples));
         }
         (result, background)
     }
@@ -290,7 +400,11 @@ impl Prepared {
 
 /// Length of the local day: InSight's station keeps Martian sols.
 fn local_day_ns(key: &StationKey) -> i64 {
-    if key.network == "XB" && key.station.starts_with("ELYS") { 88_775_244_000_000 } else { 86_400_000_000_000 }
+    if key.network == "XB" && key.station.starts_with("ELYS") {
+        88_775_244_000_000
+    } else {
+        86_400_000_000_000
+    }
 }
 
 /// Checks that a target's scale and clusters are in the table.
@@ -304,35 +418,62 @@ fn resolve(target: &Target, table: &ClusterTable, rate: f64, what: &str) -> Resu
             format!("its scales are {}", known.join(", ")),
         ));
     }
-    let n_clusters = table.probabilities.ncols().max(table.rows.iter().map(|row| row.cluster + 1).max().unwrap_or(0));
+    let n_clusters = table.probabilities.ncols().max(
+        table
+            .rows
+            .iter()
+            .map(|row| row.cluster + 1)
+            .max()
+            .unwrap_or(0),
+    );
     if let Some(cluster) = target.clusters.iter().find(|k| **k >= n_clusters) {
         return Err(PipelineError::unusable(
             format!("the {what}'s cluster {cluster} is not in the cluster table"),
-            format!("clusters are numbered 0 to {}", n_clusters.saturating_sub(1)),
+            format!(
+                "clusters are numbered 0 to {}",
+                n_clusters.saturating_sub(1)
+            ),
         ));
     }
-    Ok(ScaleClusters { scale, clusters: target.clusters.clone() })
+    Ok(ScaleClusters {
+        scale,
+        clusters: target.clusters.clone(),
+    })
 }
 
 /// Number of samples outside the targets in which the separated background differs from the input: 0.
 ///
 /// # Errors
 /// What records refuse.
-pub fn changed_outside(paths: &[PathBuf], separated: &Path, file: &SeparationFile) -> Result<usize> {
+pub fn changed_outside(
+    paths: &[PathBuf],
+    separated: &Path,
+    file: &SeparationFile,
+) -> Result<usize> {
     let input = Archive::open(paths, Default::default())?;
     let output = Archive::open(&[separated.join("background")], Default::default())?;
     let mut changed = 0;
     for day in input.station_days() {
         for id in input.channels_of(&day.key) {
             let span = seismix_data::TimeSpan::day_of(day.day_start_ns);
-            let (a, b) = (input.load_raw_starting(&id, span).segments, output.load_raw_starting(&id, span).segments);
+            let (a, b) = (
+                input.load_raw_starting(&id, span).segments,
+                output.load_raw_starting(&id, span).segments,
+            );
             for (a, b) in a.iter().zip(&b) {
                 let half = (0.5e9 / a.sampling_rate) as i64;
                 let targets = file.targets.iter().filter(|t| t.id == day.key.to_string());
-                let spans: Vec<(i64, i64)> = targets.map(|t| (t.start_ns - half, t.end_ns + half)).collect();
-                for index in (0..a.npts().max(b.npts())).filter(|i| *i >= a.npts() || *i >= b.npts() || a.samples.get(*i).to_bits() != b.samples.get(*i).to_bits()) {
+                let spans: Vec<(i64, i64)> = targets
+                    .map(|t| (t.start_ns - half, t.end_ns + half))
+                    .collect();
+                for index in (0..a.npts().max(b.npts())).filter(|i| {
+                    *i >= a.npts()
+                        || *i >= b.npts()
+                        || a.samples.get(*i).to_bits() != b.samples.get(*i).to_bits()
+                }) {
                     let time = a.time_of(index);
-                    changed += usize::from(!spans.iter().any(|(from, to)| (*from..=*to).contains(&time)));
+                    changed +=
+                        usize::from(!spans.iter().any(|(from, to)| (*from..=*to).contains(&time)));
                 }
             }
             changed += a.len().abs_diff(b.len());

@@ -35,8 +35,10 @@ impl Parts {
 
     /// A finished target: its result and background `(channel, sample)`; `None` if it is not there or damaged.
     pub fn read(&self, index: usize) -> Option<(TargetResult, Array2<f64>)> {
-        let result: TargetResult = serde_json::from_slice(&fs::read(self.path(index, "json")).ok()?).ok()?;
-        let background = Array2::<f64>::read_npy(fs::File::open(self.path(index, "npy")).ok()?).ok()?;
+        let result: TargetResult =
+            serde_json::from_slice(&fs::read(self.path(index, "json")).ok()?).ok()?;
+        let background =
+            Array2::<f64>::read_npy(fs::File::open(self.path(index, "npy")).ok()?).ok()?;
         Some((result, background))
     }
 
@@ -44,13 +46,22 @@ impl Parts {
     ///
     /// # Errors
     /// [`PipelineError::Io`].
-    pub fn write(&self, index: usize, result: &TargetResult, background: &Array2<f64>) -> Result<()> {
-        let failed = |e: &dyn std::fmt::Display| PipelineError::unusable(e.to_string(), "report this");
+    pub fn write(
+        &self,
+        index: usize,
+        result: &TargetResult,
+        background: &Array2<f64>,
+    ) -> Result<()> {
+        let failed =
+            |e: &dyn std::fmt::Display| PipelineError::unusable(e.to_string(), "report this");
         let mut npy = Vec::new();
         background.write_npy(&mut npy).map_err(|e| failed(&e))?;
         write_atomic(&self.path(index, "npy"), &npy)?;
         // The result comes last: where it stands, the samples do.
-        write_atomic(&self.path(index, "json"), &serde_json::to_vec(result).map_err(|e| failed(&e))?)
+        write_atomic(
+            &self.path(index, "json"),
+            &serde_json::to_vec(result).map_err(|e| failed(&e))?,
+        )
     }
 
     /// Removes the folder.
