@@ -223,3 +223,51 @@ fn stderr_of_a_pipe_has_no_colours_and_quiet_leaves_only_errors() {
     assert!(quiet.stderr.lines().count() <= 2, "{}", quiet.stderr);
     assert!(quiet.stderr.contains("/nowhere"), "{}", quiet.stderr);
 }
+
+#[test]
+fn a_command_takes_no_option_that_it_would_ignore() {
+    // What would be done anyway must not look like a rehearsal.
+    assert_usage(&["train", "f", "-o", "m", "--dry-run"], &["'--dry-run'"]);
+    let separate = ["separate", "x", "-c", "c", "-o", "y", "--target", "1024:1"];
+    assert_usage(&[&separate[..], &["--dry-run"]].concat(), &["'--dry-run'"]);
+}
+
+#[test]
+fn a_day_beyond_the_memory_allowed_is_refused_and_the_rehearsal_says_how_much() {
+    use seismix::data::mseed::{WriteOptions, write_mseed_file};
+    use seismix::data::{Samples, Segment};
+    let folder = tempfile::tempdir().unwrap();
+    let samples = Samples::I32((0..8192).map(|t| t * t % 101).collect());
+    let segment = Segment::new("XX.TEST.00.BHU".parse().unwrap(), 20.0, 0, samples);
+    let record = folder.path().join("a.mseed");
+    write_mseed_file(&record, &[segment], &WriteOptions::default()).unwrap();
+    let features = |options: &[&str]| {
+        let mut command = seismix();
+        command
+            .current_dir(folder.path())
+            .args(["features", "a.mseed", "-o", "F", "--scales", "1024"]);
+        finish(command.args(options))
+    };
+    let rehearsal = features(&["--dry-run", "--json"]);
+    assert_eq!(rehearsal.code, Some(0), "{}", rehearsal.stderr);
+    let told: serde_json::Value = serde_json::from_str(&rehearsal.stdout).unwrap();
+    assert!(told["memory_bytes"].as_u64().unwrap() > 1 << 20, "{told}");
+    assert!(!folder.path().join("F").exists());
+
+    let refused = features(&["--memory", "1MiB"]);
+    assert_eq!(refused.code, Some(1), "{}", refused.stderr);
+    assert!(
+        refused.stderr.contains("--memory allows 1MiB"),
+        "{}",
+        refused.stderr
+    );
+    let made = features(&[]);
+    assert_eq!(made.code, Some(0), "{}", made.stderr);
+
+    let unsupported = features(&["--wavelet", "morlet"]);
+    assert_usage_outcome(
+        &unsupported,
+        "wavelet",
+        &["`--wavelet morlet`", "battle-lemarie"],
+    );
+}

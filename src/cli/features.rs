@@ -8,7 +8,7 @@ use serde_json::json;
 
 use super::Context;
 use super::failure::Result;
-use super::options::{Running, Selection, Sharding, Transform};
+use super::options::{Planning, Resuming, Selection, Sharding, Transform, run_control};
 
 /// Compute the features of an archive: one HDF5 file a station and day
 ///
@@ -27,7 +27,9 @@ pub struct Features {
     #[command(flatten)]
     transform: Transform,
     #[command(flatten)]
-    running: Running,
+    resuming: Resuming,
+    #[command(flatten)]
+    planning: Planning,
     #[command(flatten)]
     sharding: Sharding,
 }
@@ -37,9 +39,13 @@ impl Features {
     pub fn run(&self, context: &mut Context) -> Result<()> {
         let selection = self.selection.config()?;
         let transform = self.transform.config()?;
-        let run = self
-            .running
-            .config(&context.common, None, Some(&self.sharding));
+        let run = run_control(
+            &context.common,
+            None,
+            &self.resuming,
+            &self.planning,
+            Some(&self.sharding),
+        );
         let printer = &mut context.printer;
         if run.dry_run {
             let plan = features::plan(

@@ -255,22 +255,28 @@ pub struct Seed {
     pub seed: u64,
 }
 
-/// How the long commands run.
+/// Whether finished work is kept.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Running")]
-pub struct Running {
-    /// Peak memory to plan for, such as 512MiB
-    #[arg(long, value_name = "SIZE", default_value = "2GiB")]
-    memory: Memory,
-    /// Say what would be done and how much memory it takes, and do nothing
-    #[arg(long)]
-    dry_run: bool,
+pub struct Resuming {
     /// Keep what is finished and go on from there; this is the default
     #[arg(long, conflicts_with = "fresh")]
     resume: bool,
     /// Do everything anew
     #[arg(long)]
-    fresh: bool,
+    pub fresh: bool,
+}
+
+/// How much memory the days of an archive may take, and whether anything is done at all.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Running")]
+pub struct Planning {
+    /// Peak memory allowed, such as 512MiB; a day that takes more is refused
+    #[arg(long, value_name = "SIZE", default_value = "2GiB")]
+    memory: Memory,
+    /// Say what would be done and how much memory it takes, and do nothing
+    #[arg(long)]
+    dry_run: bool,
 }
 
 /// Part of the days, for the commands whose work falls into days.
@@ -281,22 +287,21 @@ pub struct Sharding {
     shard: Option<Shard>,
 }
 
-impl Running {
-    /// The configuration for the pipeline.
-    pub fn config(
-        &self,
-        common: &Common,
-        seed: Option<&Seed>,
-        sharding: Option<&Sharding>,
-    ) -> RunControl {
-        RunControl {
-            seed: seed.map_or(0, |seed| seed.seed),
-            threads: common.threads,
-            memory: self.memory,
-            dry_run: self.dry_run,
-            shard: sharding.and_then(|sharding| sharding.shard),
-            fresh: self.fresh,
-        }
+/// The configuration for the pipeline.
+pub fn run_control(
+    common: &Common,
+    seed: Option<&Seed>,
+    resuming: &Resuming,
+    planning: &Planning,
+    sharding: Option<&Sharding>,
+) -> RunControl {
+    RunControl {
+        seed: seed.map_or(0, |seed| seed.seed),
+        threads: common.threads,
+        memory: planning.memory,
+        dry_run: planning.dry_run,
+        shard: sharding.and_then(|sharding| sharding.shard),
+        fresh: resuming.fresh,
     }
 }
 

@@ -11,7 +11,9 @@ use std::path::Path;
 
 use super::Context;
 use super::failure::Result;
-use super::options::{Running, Seed, Selection, Separation, Training, Transform};
+use super::options::{
+    Planning, Resuming, Seed, Selection, Separation, Training, Transform, run_control,
+};
 
 /// Do everything: features, train, cluster, separate and report
 ///
@@ -36,7 +38,9 @@ pub struct Run {
     #[command(flatten)]
     seed: Seed,
     #[command(flatten)]
-    running: Running,
+    resuming: Resuming,
+    #[command(flatten)]
+    planning: Planning,
 }
 
 impl Run {
@@ -47,7 +51,13 @@ impl Run {
             selection: self.selection.config()?,
             train: self.training.config()?,
             separate: self.separation.config(transform.octaves.first),
-            control: self.running.config(&context.common, Some(&self.seed), None),
+            control: run_control(
+                &context.common,
+                Some(&self.seed),
+                &self.resuming,
+                &self.planning,
+                None,
+            ),
             transform,
         };
         if config.control.dry_run {

@@ -7,7 +7,7 @@ use seismix::pipeline::separate::separate;
 
 use super::Context;
 use super::failure::Result;
-use super::options::{Running, Selection, Separation, positive};
+use super::options::{Resuming, Selection, Separation, positive};
 
 /// Take the windows of chosen clusters apart into background and source
 ///
@@ -33,7 +33,7 @@ pub struct Separate {
     #[command(flatten)]
     selection: Selection,
     #[command(flatten)]
-    running: Running,
+    resuming: Resuming,
 }
 
 impl Separate {
@@ -41,13 +41,12 @@ impl Separate {
     pub fn run(&self, context: &mut Context) -> Result<()> {
         let selection = self.selection.config()?;
         let separation = self.separation.config(self.octaves);
-        let run = self.running.config(&context.common, None, None);
         let file = separate(
             &self.paths,
             &selection,
             &self.clusters,
             &separation,
-            run.fresh,
+            self.resuming.fresh,
             &self.output,
             &context.observer,
         )?;

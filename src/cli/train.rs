@@ -8,7 +8,7 @@ use serde_json::json;
 
 use super::Context;
 use super::failure::Result;
-use super::options::{Running, Seed, Training};
+use super::options::{Resuming, Seed, Training};
 
 /// Train the model that groups windows into clusters at all scales at once
 #[derive(Debug, Args)]
@@ -24,20 +24,19 @@ pub struct Train {
     #[command(flatten)]
     seed: Seed,
     #[command(flatten)]
-    running: Running,
+    resuming: Resuming,
 }
 
 impl Train {
     /// Runs the command.
     pub fn run(&self, context: &mut Context) -> Result<()> {
         let training = self.training.config()?;
-        let run = self.running.config(&context.common, Some(&self.seed), None);
         let model = train(
             &self.features,
             &self.output,
             &training,
-            run.seed,
-            run.fresh,
+            self.seed.seed,
+            self.resuming.fresh,
             &context.observer,
         )?;
         let last = model.history.epochs.last();

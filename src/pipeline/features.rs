@@ -1,5 +1,6 @@
 //! From an archive to feature files, one a station and UTC day.
 
+use std::fmt::Display;
 use std::path::{Path, PathBuf};
 
 use ndarray::Array4;
@@ -14,7 +15,8 @@ use seismix_data::time::{DAY_NS, format_utc, steps_ns, year_day};
 use seismix_scattering::{self as scattering, BlockTransform, Complex, Real, ScatteringPath};
 
 use super::config::{
-    Precision, ResolvedTransform, RunControl, SelectionConfig, TransformConfig, Wavelet,
+    Boundary, ConfigError, Layers, Memory, Precision, ResolvedTransform, RunControl,
+    SelectionConfig, TransformConfig, Wavelet,
 };
 use super::error::{PipelineError, Result};
 use super::observer::Observer;
@@ -65,7 +67,9 @@ pub fn features(
         if observer.cancelled() {
             return Err(PipelineError::Interrupted);
         }
-        match one_day(&archive, day, transform, control, out, observer) {
+        let done = check_memory(&archive, day, transform, control.memory)
+            .and_then(|()| one_day(&archive, day, transform, control, out, observer));
+        match done {
             Ok((path, n_windows, up_to_date)) => {
                 summary.files.push(path);
                 summary.n_windows += n_windows;
@@ -134,47 +138,68 @@ pub fn plan(
             exists: file.exists(),
             file,
         });
-        let channels = archive.channels_of(&day.key).len() as f64;
-        let rate = sampling_rate(&archive, &day.key).unwrap_or(0.0);
-        let samples = rate * 86_400.0 * channels;
-        // Decoded samples, their copy in the transform's precision, and the coefficients before compression.
-        let resolved = transform.resolve(rate)?;
-        let coefficients = samples / resolved.block as f64 * 210.0 * (8.0 + 16.0);
         plan.memory_bytes = plan
             .memory_bytes
-            .max((samples * 28.0 + coefficients + 3e8) as u64);
+            .max(day_memory_bytes(&archive, &day, transform)?);
     }
     Ok(plan)
 }
 
+/// Peak memory of a day, about.
+fn day_memory_bytes(
+    archive: &Archive,
+    day: &StationDay,
+    transform: &TransformConfig,
+) -> Result<u64> {
+    // Channels of different rates are refused when the day is read.
+    let Some(rate) = sampling_rate(archive, &day.key) else {
+        return Ok(0);
+    };
+    let samples = rate * 86_400.0 * archive.channels_of(&day.key).len() as f64;
+    // Decoded samples, their copy in the transform's precision, and the coefficients before compression.
+    let resolved = transform.resolve(rate)?;
+    let coefficients = samples / resolved.block as f64 * 210.0 * (8.0 + 16.0);
+    Ok((samples * 28.0 + coefficients + 3e8) as u64)
+}
+
+/// Refuses a day that does not fit into the memory allowed.
+fn check_memory(
+    archive: &Archive,
+    day: &StationDay,
+    transform: &TransformConfig,
+    allowed: Memory,
+) -> Result<()> {
+    let bytes = day_memory_bytes(archive, day, transform)?;
+    if bytes <= allowed.bytes {
+        return Ok(());
+    }
+    let mebibytes = bytes.div_ceil(1 << 20);
+    Err(PipelineError::unusable(
+        format!(
+            "the day takes about {mebibytes} MiB, and --memory allows {allowed}; raise it, or select fewer channels with --channel"
+        ),
+        format!("--memory {mebibytes}MiB would do"),
+    ))
+}
+
 /// Refuses what the transform cannot do.
 fn check_supported(transform: &TransformConfig) -> Result<()> {
+    let refused = |option: &str, value: &dyn Display, has: &str| {
+        let text = format!("`--{option} {value}` is not in this version; it has: {has}");
+        Err(ConfigError::new(text).into())
+    };
     if transform.wavelet != Wavelet::BattleLemarie {
-        return Err(PipelineError::unusable(
-            format!("wavelet {} is not available", transform.wavelet),
-            "use --wavelet battle-lemarie",
-        ));
+        return refused("wavelet", &transform.wavelet, "battle-lemarie");
     }
-    if transform.quality.first != 1 || transform.quality.second != 1 {
-        return Err(PipelineError::unusable(
-            format!("{} wavelets an octave are not available", transform.quality),
-            "use --quality 1",
-        ));
+    if transform.quality != Layers::both(1) {
+        return refused("quality", &transform.quality, "1");
     }
     if transform.octaves.first != transform.octaves.second {
-        return Err(PipelineError::unusable(
-            format!(
-                "different octaves in the two layers ({}) are not available",
-                transform.octaves
-            ),
-            "give one number, such as --octaves 8",
-        ));
+        let has = "the same number of octaves in both layers, such as 8";
+        return refused("octaves", &transform.octaves, has);
     }
-    if transform.boundary != super::config::Boundary::Continuous {
-        return Err(PipelineError::unusable(
-            "the reference boundary is not available for features",
-            "use --boundary continuous",
-        ));
+    if transform.boundary != Boundary::Continuous {
+        return refused("boundary", &transform.boundary, "continuous");
     }
     Ok(())
 }
