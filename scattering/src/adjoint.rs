@@ -5,12 +5,13 @@ use std::ops::Range;
 use num_complex::Complex;
 
 use crate::correlation::Correlations;
-use crate::covariance::{ScatteringCovariance, Scratch, measure};
+use crate::covariance::{ScatteringCovariance, Scratch, measure_window};
 use crate::error::{Error, check_length};
 use crate::layers::Layers;
 use crate::normalization::{Normalization, add_power_gradient, factor};
 use crate::path::{CoefficientSet, scattering_paths};
 use crate::real::Real;
+use crate::transform::WaveletTransform;
 
 impl<F: Real> ScatteringCovariance<F> {
     /// Gradient with respect to the signal of any real function L of the coefficients: `d_out` `(coefficient, block)`
@@ -72,10 +73,9 @@ impl<F: Real> ScatteringCovariance<F> {
                 *raw = d_out * factor;
             }
         }
-        let two_over_n = F::of(2.0 / self.window_samples() as f64);
         for (j, &d_power) in scratch.d_power.iter().enumerate() {
-            let g = d_power * two_over_n;
             let (re, im) = scratch.layers.first(j);
+            let g = d_power * F::of(2.0 / re.len() as f64);
             let (to_re, to_im) = scratch.d_layers.first_mut(j);
             for t in 0..re.len() {
                 to_re[t] += g * re[t];
@@ -93,14 +93,29 @@ impl<F: Real> ScatteringCovariance<F> {
             raw,
             ..
         } = scratch;
-        for block in 0..n_blocks {
-            let range = block * pool..(block + 1) * pool;
+        if n_blocks == 1 {
             measure_adjoint(
+                &self.transform,
                 layers,
                 self.set,
                 &self.correlations,
-                range,
-                &raw[block..],
+                None,
+                raw,
+                1,
+                d_layers,
+            );
+            return;
+        }
+        for block in 0..n_blocks {
+            let range = block * pool..(block + 1) * pool;
+            let d_out = &raw[block..];
+            measure_adjoint(
+                &self.transform,
+                layers,
+                self.set,
+                &self.correlations,
+                Some(&range),
+                d_out,
                 n_blocks,
                 d_layers,
             );
@@ -115,14 +130,7 @@ impl<F: Real> ScatteringCovariance<F> {
     pub fn measure_layers(&self, layers: &Layers<F>, out: &mut [Complex<F>]) -> Result<(), Error> {
         self.check_layers(layers)?;
         check_length("out", out.len(), self.paths.len())?;
-        measure(
-            layers,
-            self.set,
-            &self.correlations,
-            0..self.window_samples(),
-            out,
-            1,
-        );
+        measure_window(&self.transform, layers, self.set, &self.correlations, out);
         Ok(())
     }
 
@@ -140,10 +148,11 @@ impl<F: Real> ScatteringCovariance<F> {
         self.check_layers(d_layers)?;
         check_length("d_out", d_out.len(), self.paths.len())?;
         measure_adjoint(
+            &self.transform,
             layers,
             self.set,
             &self.correlations,
-            0..self.window_samples(),
+            None,
             d_out,
             1,
             d_layers,
@@ -161,38 +170,46 @@ impl<F: Real> ScatteringCovariance<F> {
     }
 }
 
-/// Adjoint of `measure`: adds to the gradients of the layers.
+/// Adjoint of `measure_window`, or of `measure_range` where a range is given: adds to the gradients of the layers.
+#[expect(
+    clippy::too_many_arguments,
+    reason = "mirrors what it is the adjoint of, with the two gradients"
+)]
 fn measure_adjoint<F: Real>(
+    transform: &WaveletTransform<F>,
     layers: &Layers<F>,
     set: CoefficientSet,
     correlations: &Correlations,
-    range: Range<usize>,
+    range: Option<&Range<usize>>,
     d_out: &[Complex<F>],
     stride: usize,
     d_layers: &mut Layers<F>,
 ) {
     let octaves = layers.octaves;
-    let scale = F::one() / F::of(range.len() as f64);
+    let within = |row: Range<usize>| match range {
+        Some(range) => row.start + range.start..row.start + range.end,
+        None => row,
+    };
     let mut k = 0;
     for j in 0..octaves {
-        let g = d_out[k * stride].re * scale;
-        let row = layers.first_row(j);
-        for to in &mut d_layers.modulus[row][range.clone()] {
+        let row = within(layers.first_row(j));
+        let g = d_out[k * stride].re / F::of(row.len() as f64);
+        for to in &mut d_layers.modulus[row] {
             *to += g;
         }
         k += 1;
     }
-    let g = d_out[k * stride].re * scale;
-    let (low_pass, _) = d_layers.first_mut(octaves);
-    for to in &mut low_pass[range.clone()] {
+    let row = within(layers.first_row(octaves));
+    let g = d_out[k * stride].re / F::of(row.len() as f64);
+    for to in &mut d_layers.first_re[row] {
         *to += g;
     }
     k += 1;
     if set == CoefficientSet::ScatCov {
         for (j1, j2) in scattering_paths(octaves) {
-            let g = d_out[k * stride].re * scale;
-            let row = layers.pair_row(j1, j2);
-            for t in row.start + range.start..row.start + range.end {
+            let row = within(layers.pair_row(j1, j2));
+            let g = d_out[k * stride].re / F::of(row.len() as f64);
+            for t in row {
                 let (re, im) = (layers.second_re[t], layers.second_im[t]);
                 let modulus = (re * re + im * im).sqrt();
                 if modulus > F::zero() {
@@ -203,5 +220,12 @@ fn measure_adjoint<F: Real>(
             k += 1;
         }
     }
-    correlations.adjoint_same(layers, range, &d_out[k * stride..], stride, d_layers);
+    correlations.adjoint_same(
+        transform,
+        layers,
+        range,
+        &d_out[k * stride..],
+        stride,
+        d_layers,
+    );
 }

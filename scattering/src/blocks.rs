@@ -7,13 +7,13 @@ use num_complex::Complex;
 use rayon::prelude::*;
 
 use crate::correlation::Correlations;
-use crate::covariance::measure;
+use crate::covariance::measure_range;
 use crate::error::{Error, check_length, parameter};
 use crate::filter_bank::Wavelet;
 use crate::layers::Layers;
 use crate::path::{CoefficientSet, ScatteringPath, table};
 use crate::real::Real;
-use crate::transform::WaveletTransform;
+use crate::transform::{Oversampling, WaveletTransform};
 
 /// Longest chunk that is transformed at once, in samples.
 const CHUNK_SAMPLES: usize = 65_536;
@@ -87,7 +87,12 @@ impl BlockTransformBuilder {
             wavelet: self.wavelet,
             paths: table(self.set, self.octaves),
             correlations: Correlations::new(self.octaves),
-            transform: WaveletTransform::new(self.wavelet, self.octaves, CHUNK_SAMPLES)?,
+            transform: WaveletTransform::new(
+                self.wavelet,
+                self.octaves,
+                CHUNK_SAMPLES,
+                Oversampling::Exact,
+            )?,
         })
     }
 }
@@ -153,7 +158,12 @@ impl<F: Real> BlockTransform<F> {
         }
         let short;
         let transform = if run.len() < CHUNK_SAMPLES {
-            short = WaveletTransform::new(self.wavelet, self.transform.octaves(), run.len())?;
+            short = WaveletTransform::new(
+                self.wavelet,
+                self.transform.octaves(),
+                run.len(),
+                Oversampling::Exact,
+            )?;
             &short
         } else {
             &self.transform
@@ -197,7 +207,7 @@ impl<F: Real> BlockTransform<F> {
         layers.analyze_second(transform, false, spectrum, scratch);
         for (block, out) in out.chunks_exact_mut(self.paths.len()).enumerate() {
             let from = start - chunk_start + block * self.block_samples;
-            measure(
+            measure_range(
                 layers,
                 self.set,
                 &self.correlations,
@@ -212,15 +222,15 @@ impl<F: Real> BlockTransform<F> {
 /// What one thread needs for a chunk.
 struct Workspace<F: Real> {
     layers: Layers<F>,
-    spectrum: Vec<Complex<F>>,
+    spectrum: Vec<F>,
     scratch: crate::transform::TransformScratch<F>,
 }
 
 impl<F: Real> Workspace<F> {
     fn new(transform: &WaveletTransform<F>) -> Self {
         Self {
-            layers: Layers::new(transform.octaves(), transform.n_samples()),
-            spectrum: vec![Complex::new(F::zero(), F::zero()); transform.spectrum_len()],
+            layers: Layers::new(transform),
+            spectrum: transform.make_spectrum(),
             scratch: transform.make_scratch(),
         }
     }

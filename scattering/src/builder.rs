@@ -6,7 +6,7 @@ use crate::filter_bank::Wavelet;
 use crate::normalization::Normalization;
 use crate::path::CoefficientSet;
 use crate::real::Real;
-use crate::transform::WaveletTransform;
+use crate::transform::{Oversampling, WaveletTransform};
 
 /// Parameters of a [`ScatteringCovariance`]; only [`check`](Self::check)ed ones run.
 #[derive(Debug, Clone)]
@@ -17,6 +17,7 @@ pub struct PlanBuilder<F> {
     pub(crate) coefficients: CoefficientSet,
     pub(crate) normalization: Normalization,
     pub(crate) pool_samples: Option<usize>,
+    pub(crate) oversampling: Oversampling,
     real: PhantomData<F>,
 }
 
@@ -29,6 +30,7 @@ impl<F: Real> PlanBuilder<F> {
             coefficients: CoefficientSet::default(),
             normalization: Normalization::default(),
             pool_samples: None,
+            oversampling: Oversampling::default(),
             real: PhantomData,
         }
     }
@@ -69,13 +71,25 @@ impl<F: Real> PlanBuilder<F> {
         self
     }
 
+    /// On which grids the transform is kept (default exact). Pooling wants the exact one.
+    #[must_use]
+    pub fn oversampling(mut self, oversampling: Oversampling) -> Self {
+        self.oversampling = oversampling;
+        self
+    }
+
     /// Builds the plan.
     ///
     /// # Errors
     /// [`Error::Parameter`] if the window is shorter than 4 samples, the octaves do not fit it, or the pool does
     /// not divide it.
     pub fn check(self) -> Result<ScatteringCovariance<F>, Error> {
-        let transform = WaveletTransform::new(self.wavelet, self.octaves, self.window_samples)?;
+        let transform = WaveletTransform::new(
+            self.wavelet,
+            self.octaves,
+            self.window_samples,
+            self.oversampling,
+        )?;
         let pool = self.pool_samples.unwrap_or(self.window_samples);
         if pool == 0 || !self.window_samples.is_multiple_of(pool) {
             let reason = format!(
@@ -83,6 +97,13 @@ impl<F: Real> PlanBuilder<F> {
                 self.window_samples
             );
             return Err(parameter("pool", pool, reason));
+        }
+        if pool != self.window_samples && !transform.is_exact() {
+            return Err(parameter(
+                "oversampling",
+                format!("{:?}", self.oversampling),
+                "pooling needs the exact grid; leave one of the two out",
+            ));
         }
         Ok(ScatteringCovariance::from_parts(
             transform,

@@ -7,6 +7,7 @@ use num_complex::Complex;
 use crate::layers::Layers;
 use crate::path::{CoefficientKind, ScatteringPath, pair_index, products};
 use crate::real::Real;
+use crate::transform::WaveletTransform;
 
 /// One product: which rows of the left and right layers it averages.
 #[derive(Debug, Clone, Copy)]
@@ -15,6 +16,8 @@ pub struct CorrelationRow {
     pub path: ScatteringPath,
     left: Row,
     right: Row,
+    /// Scale on whose grid both rows are.
+    grid: usize,
 }
 
 /// A row of [`Layers`]: of the first layer, or of the second.
@@ -55,84 +58,104 @@ impl Correlations {
         self.rows.is_empty()
     }
 
-    /// `mean_t(left . conj(right))` over the samples `range`, for every product, into `out` at stride `stride`.
+    /// `mean_t(left . conj(right))` over the window, for every product, into `out`. Left and right are layers of
+    /// `transform`; the same for a signal with itself.
     pub fn process<F: Real>(
         &self,
+        transform: &WaveletTransform<F>,
         left: &Layers<F>,
         right: &Layers<F>,
+        out: &mut [Complex<F>],
+    ) {
+        let same = std::ptr::eq(left, right);
+        for (to, row) in out.iter_mut().zip(&self.rows) {
+            let (a_re, a_im) = left.row(row.left, None);
+            let scale = F::one() / F::of(a_re.len() as f64);
+            if same && row.left == row.right {
+                *to = Complex::new(energy(a_re, a_im) * scale, F::zero());
+                continue;
+            }
+            let (b_re, b_im) = right.row(row.right, None);
+            *to = match transform.imaginary_weights(row.grid) {
+                None => product(a_re, a_im, b_re, b_im) * scale,
+                Some(weights) => weighted_product(a_re, a_im, b_re, b_im, weights, scale),
+            };
+        }
+    }
+
+    /// The same for one signal over the samples `range` of the window, at stride `stride` in `out`; the layers must be
+    /// kept at the window's own rate.
+    pub(crate) fn process_range<F: Real>(
+        &self,
+        layers: &Layers<F>,
         range: Range<usize>,
         out: &mut [Complex<F>],
         stride: usize,
     ) {
         let scale = F::one() / F::of(range.len() as f64);
-        let same = std::ptr::eq(left, right);
         for (k, row) in self.rows.iter().enumerate() {
-            let (a_re, a_im) = left.row(row.left, &range);
-            let value = if same && row.left == row.right {
-                Complex::new(energy(a_re, a_im), F::zero())
+            let (a_re, a_im) = layers.row(row.left, Some(&range));
+            out[k * stride] = if row.left == row.right {
+                Complex::new(energy(a_re, a_im) * scale, F::zero())
             } else {
-                let (b_re, b_im) = right.row(row.right, &range);
-                product(a_re, a_im, b_re, b_im)
+                let (b_re, b_im) = layers.row(row.right, Some(&range));
+                product(a_re, a_im, b_re, b_im) * scale
             };
-            out[k * stride] = value * scale;
         }
     }
 
     /// Adjoint of [`process`](Self::process): adds to the gradients of the left and, where given, of the right layers,
     /// for gradients `d_out` with dL = Re(conj(d_out) d out).
-    #[expect(
-        clippy::too_many_arguments,
-        reason = "the two sides of a product, with their gradients"
-    )]
     pub fn adjoint<F: Real>(
         &self,
+        transform: &WaveletTransform<F>,
         left: &Layers<F>,
         right: &Layers<F>,
-        range: Range<usize>,
         d_out: &[Complex<F>],
-        stride: usize,
         mut d_left: Option<&mut Layers<F>>,
         mut d_right: Option<&mut Layers<F>>,
     ) {
-        let scale = F::one() / F::of(range.len() as f64);
-        for (k, row) in self.rows.iter().enumerate() {
-            let g = d_out[k * stride] * scale;
+        for (g, row) in d_out.iter().zip(&self.rows) {
             if g.re == F::zero() && g.im == F::zero() {
                 continue;
             }
+            let weights = transform.imaginary_weights(row.grid);
             if let Some(d_left) = d_left.as_deref_mut() {
-                let (b_re, b_im) = right.row(row.right, &range);
-                let (to_re, to_im) = d_left.row_mut(row.left, &range);
-                add_scaled(g, b_re, b_im, to_re, to_im);
+                let (b_re, b_im) = right.row(row.right, None);
+                let (to_re, to_im) = d_left.row_mut(row.left, None);
+                add_weighted(*g, weights, b_re, b_im, to_re, to_im);
             }
             if let Some(d_right) = d_right.as_deref_mut() {
-                let (a_re, a_im) = left.row(row.left, &range);
-                let (to_re, to_im) = d_right.row_mut(row.right, &range);
-                add_scaled(g.conj(), a_re, a_im, to_re, to_im);
+                let (a_re, a_im) = left.row(row.left, None);
+                let (to_re, to_im) = d_right.row_mut(row.right, None);
+                add_weighted(g.conj(), weights, a_re, a_im, to_re, to_im);
             }
         }
     }
 
-    /// [`adjoint`](Self::adjoint) for a signal with itself, left and right being one.
-    pub fn adjoint_same<F: Real>(
+    /// [`adjoint`](Self::adjoint) for a signal with itself, left and right being one; over the samples `range` where
+    /// it is given (layers at the window's own rate), at stride `stride` in `d_out`.
+    pub(crate) fn adjoint_same<F: Real>(
         &self,
+        transform: &WaveletTransform<F>,
         layers: &Layers<F>,
-        range: Range<usize>,
+        range: Option<&Range<usize>>,
         d_out: &[Complex<F>],
         stride: usize,
         d_layers: &mut Layers<F>,
     ) {
-        let scale = F::one() / F::of(range.len() as f64);
         for (k, row) in self.rows.iter().enumerate() {
-            let g = d_out[k * stride] * scale;
+            let g = d_out[k * stride];
             if g.re == F::zero() && g.im == F::zero() {
                 continue;
             }
+            let weights = transform.imaginary_weights(row.grid);
+            let (a_re, a_im) = layers.row(row.left, range);
             if row.left == row.right {
-                let (a_re, a_im) = layers.row(row.left, &range);
-                let (to_re, to_im) = d_layers.row_mut(row.left, &range);
-                add_scaled(
+                let (to_re, to_im) = d_layers.row_mut(row.left, range);
+                add_weighted(
                     Complex::new(g.re + g.re, F::zero()),
+                    weights,
                     a_re,
                     a_im,
                     to_re,
@@ -140,12 +163,11 @@ impl Correlations {
                 );
                 continue;
             }
-            let (b_re, b_im) = layers.row(row.right, &range);
-            let (to_re, to_im) = d_layers.row_mut(row.left, &range);
-            add_scaled(g, b_re, b_im, to_re, to_im);
-            let (a_re, a_im) = layers.row(row.left, &range);
-            let (to_re, to_im) = d_layers.row_mut(row.right, &range);
-            add_scaled(g.conj(), a_re, a_im, to_re, to_im);
+            let (b_re, b_im) = layers.row(row.right, range);
+            let (to_re, to_im) = d_layers.row_mut(row.left, range);
+            add_weighted(g, weights, b_re, b_im, to_re, to_im);
+            let (to_re, to_im) = d_layers.row_mut(row.right, range);
+            add_weighted(g.conj(), weights, a_re, a_im, to_re, to_im);
         }
     }
 }
@@ -158,32 +180,42 @@ fn row(path: ScatteringPath, octaves: usize) -> CorrelationRow {
         CoefficientKind::Envelope => (second(path.j1_left), second(right_scale)),
         _ => (Row::First(path.j1_left), Row::First(right_scale)),
     };
-    CorrelationRow { path, left, right }
+    CorrelationRow {
+        path,
+        left,
+        right,
+        grid: path.j2.unwrap_or(path.j1_left),
+    }
 }
 
 impl<F: Real> Layers<F> {
-    fn row(&self, row: Row, range: &Range<usize>) -> (&[F], &[F]) {
-        let (re, im, index) = match row {
-            Row::First(j) => (&self.first_re, &self.first_im, j),
-            Row::Second(pair) => (&self.second_re, &self.second_im, pair),
+    fn row_range(&self, row: Row, within: Option<&Range<usize>>) -> Range<usize> {
+        let whole = match row {
+            Row::First(j) => self.first_row(j),
+            Row::Second(pair) => self.second_row(pair),
         };
-        let at = index * self.n_samples;
-        (
-            &re[at + range.start..at + range.end],
-            &im[at + range.start..at + range.end],
-        )
+        within.map_or(whole.clone(), |part| {
+            whole.start + part.start..whole.start + part.end
+        })
     }
 
-    fn row_mut(&mut self, row: Row, range: &Range<usize>) -> (&mut [F], &mut [F]) {
-        let (re, im, index) = match row {
-            Row::First(j) => (&mut self.first_re, &mut self.first_im, j),
-            Row::Second(pair) => (&mut self.second_re, &mut self.second_im, pair),
-        };
-        let at = index * self.n_samples;
-        (
-            &mut re[at + range.start..at + range.end],
-            &mut im[at + range.start..at + range.end],
-        )
+    fn row(&self, row: Row, within: Option<&Range<usize>>) -> (&[F], &[F]) {
+        let range = self.row_range(row, within);
+        match row {
+            Row::First(_) => (&self.first_re[range.clone()], &self.first_im[range]),
+            Row::Second(_) => (&self.second_re[range.clone()], &self.second_im[range]),
+        }
+    }
+
+    fn row_mut(&mut self, row: Row, within: Option<&Range<usize>>) -> (&mut [F], &mut [F]) {
+        let range = self.row_range(row, within);
+        match row {
+            Row::First(_) => (&mut self.first_re[range.clone()], &mut self.first_im[range]),
+            Row::Second(_) => (
+                &mut self.second_re[range.clone()],
+                &mut self.second_im[range],
+            ),
+        }
     }
 }
 
@@ -212,6 +244,39 @@ fn product<F: Real>(a_re: &[F], a_im: &[F], b_re: &[F], b_im: &[F]) -> Complex<F
         im[t - whole] += a_im[t] * b_re[t] - a_re[t] * b_im[t];
     }
     Complex::new(lane_sum(re), lane_sum(im))
+}
+
+/// scale . sum Re(a . conj(b)) + i sum w . Im(a . conj(b)).
+fn weighted_product<F: Real>(
+    a_re: &[F],
+    a_im: &[F],
+    b_re: &[F],
+    b_im: &[F],
+    weights: &[F],
+    scale: F,
+) -> Complex<F> {
+    let n = a_re.len();
+    let (a_im, b_re, b_im, weights) = (&a_im[..n], &b_re[..n], &b_im[..n], &weights[..n]);
+    let mut re = [F::zero(); LANES];
+    let mut im = [F::zero(); LANES];
+    let whole = n - n % LANES;
+    for t in (0..whole).step_by(LANES) {
+        let (ar, ai) = (&a_re[t..t + LANES], &a_im[t..t + LANES]);
+        let (br, bi, w) = (
+            &b_re[t..t + LANES],
+            &b_im[t..t + LANES],
+            &weights[t..t + LANES],
+        );
+        for l in 0..LANES {
+            re[l] += ar[l] * br[l] + ai[l] * bi[l];
+            im[l] += w[l] * (ai[l] * br[l] - ar[l] * bi[l]);
+        }
+    }
+    for t in whole..n {
+        re[t - whole] += a_re[t] * b_re[t] + a_im[t] * b_im[t];
+        im[t - whole] += weights[t] * (a_im[t] * b_re[t] - a_re[t] * b_im[t]);
+    }
+    Complex::new(lane_sum(re) * scale, lane_sum(im))
 }
 
 /// Sum over t of |a|^2.
@@ -258,10 +323,40 @@ fn lane_sum<F: Real>(lanes: [F; LANES]) -> F {
         + ((lanes[4] + lanes[5]) + (lanes[6] + lanes[7]))
 }
 
-/// to += g . b.
-fn add_scaled<F: Real>(g: Complex<F>, b_re: &[F], b_im: &[F], to_re: &mut [F], to_im: &mut [F]) {
-    for (((to_re, to_im), &re), &im) in to_re.iter_mut().zip(to_im).zip(b_re).zip(b_im) {
-        *to_re += g.re * re - g.im * im;
-        *to_im += g.re * im + g.im * re;
+/// to += (Re g / n + i w Im g) . b, with w = 1/n where no weights are given.
+fn add_weighted<F: Real>(
+    g: Complex<F>,
+    weights: Option<&[F]>,
+    b_re: &[F],
+    b_im: &[F],
+    to_re: &mut [F],
+    to_im: &mut [F],
+) {
+    let n = b_re.len();
+    let scale = F::one() / F::of(n as f64);
+    let (b_im, to_re, to_im) = (&b_im[..n], &mut to_re[..n], &mut to_im[..n]);
+    let g_re = g.re * scale;
+    match weights {
+        _ if g.im == F::zero() => {
+            for t in 0..n {
+                to_re[t] += g_re * b_re[t];
+                to_im[t] += g_re * b_im[t];
+            }
+        }
+        None => {
+            let g_im = g.im * scale;
+            for t in 0..n {
+                to_re[t] += g_re * b_re[t] - g_im * b_im[t];
+                to_im[t] += g_re * b_im[t] + g_im * b_re[t];
+            }
+        }
+        Some(weights) => {
+            let weights = &weights[..n];
+            for t in 0..n {
+                let g_im = g.im * weights[t];
+                to_re[t] += g_re * b_re[t] - g_im * b_im[t];
+                to_im[t] += g_re * b_im[t] + g_im * b_re[t];
+            }
+        }
     }
 }

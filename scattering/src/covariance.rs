@@ -28,8 +28,8 @@ pub struct ScatteringCovariance<F: Real> {
 /// Work space of a [`ScatteringCovariance`]; its content between calls means nothing.
 pub struct Scratch<F: Real> {
     pub(crate) transform: TransformScratch<F>,
-    pub(crate) spectrum: Vec<Complex<F>>,
-    pub(crate) accumulator: Vec<Complex<F>>,
+    pub(crate) spectrum: Vec<F>,
+    pub(crate) accumulator: Vec<F>,
     pub(crate) layers: Layers<F>,
     pub(crate) d_layers: Layers<F>,
     pub(crate) raw: Vec<Complex<F>>,
@@ -92,14 +92,13 @@ impl<F: Real> ScatteringCovariance<F> {
 
     /// Work space for one thread.
     pub fn make_scratch(&self) -> Scratch<F> {
-        let (octaves, n) = (self.transform.octaves(), self.window_samples());
-        let zero = Complex::new(F::zero(), F::zero());
+        let octaves = self.transform.octaves();
         Scratch {
             transform: self.transform.make_scratch(),
-            spectrum: vec![zero; self.transform.spectrum_len()],
-            accumulator: vec![zero; 2 * n],
-            layers: Layers::new(octaves, n),
-            d_layers: Layers::new(octaves, n),
+            spectrum: self.transform.make_spectrum(),
+            accumulator: self.transform.make_spectrum(),
+            layers: Layers::new(&self.transform),
+            d_layers: Layers::new(&self.transform),
             raw: self.make_output(),
             sigma: vec![F::zero(); octaves + 1],
             d_power: vec![F::zero(); octaves + 1],
@@ -170,9 +169,13 @@ impl<F: Real> ScatteringCovariance<F> {
 
     pub(crate) fn measure_blocks(&self, layers: &Layers<F>, out: &mut [Complex<F>]) {
         let n_blocks = self.n_blocks();
+        if n_blocks == 1 {
+            measure_window(&self.transform, layers, self.set, &self.correlations, out);
+            return;
+        }
         for block in 0..n_blocks {
             let range = block * self.pool_samples..(block + 1) * self.pool_samples;
-            measure(
+            measure_range(
                 layers,
                 self.set,
                 &self.correlations,
@@ -184,16 +187,28 @@ impl<F: Real> ScatteringCovariance<F> {
     }
 
     pub(crate) fn fill_sigma(&self, layers: &Layers<F>, sigma: &mut [F]) {
-        let n = F::of(self.window_samples() as f64);
         for (j, sigma) in sigma.iter_mut().enumerate() {
             let (re, im) = layers.first(j);
-            *sigma = (energy(re, im) / n).sqrt();
+            *sigma = (energy(re, im) / F::of(re.len() as f64)).sqrt();
         }
     }
 }
 
-/// All unnormalised coefficients of `set` as means over the samples `range`, at stride `stride` in `out`.
-pub(crate) fn measure<F: Real>(
+/// All unnormalised coefficients of `set` as means over the window.
+pub(crate) fn measure_window<F: Real>(
+    transform: &WaveletTransform<F>,
+    layers: &Layers<F>,
+    set: CoefficientSet,
+    correlations: &Correlations,
+    out: &mut [Complex<F>],
+) {
+    let k = measure_moduli(layers, set, None, out, 1);
+    correlations.process(transform, layers, layers, &mut out[k..]);
+}
+
+/// All unnormalised coefficients of `set` as means over the samples `range`, at stride `stride` in `out`; the layers
+/// must be kept at the window's own rate.
+pub(crate) fn measure_range<F: Real>(
     layers: &Layers<F>,
     set: CoefficientSet,
     correlations: &Correlations,
@@ -201,23 +216,42 @@ pub(crate) fn measure<F: Real>(
     out: &mut [Complex<F>],
     stride: usize,
 ) {
+    let k = measure_moduli(layers, set, Some(&range), out, stride);
+    correlations.process_range(layers, range, &mut out[k * stride..], stride);
+}
+
+/// Sparsity, mean and, where the set has them, second-layer moduli; returns how many.
+fn measure_moduli<F: Real>(
+    layers: &Layers<F>,
+    set: CoefficientSet,
+    range: Option<&Range<usize>>,
+    out: &mut [Complex<F>],
+    stride: usize,
+) -> usize {
     let octaves = layers.octaves;
-    let scale = F::one() / F::of(range.len() as f64);
-    let real = |value: F| Complex::new(value * scale, F::zero());
+    let part = |n: usize| range.cloned().unwrap_or(0..n);
+    let mean = |sum: F, n: usize| Complex::new(sum / F::of(n as f64), F::zero());
     let mut k = 0;
     for j in 0..octaves {
-        out[k * stride] = real(plain_sum(&layers.modulus(j)[range.clone()]));
+        let row = layers.modulus(j);
+        let row = &row[part(row.len())];
+        out[k * stride] = mean(plain_sum(row), row.len());
         k += 1;
     }
     let (low_pass, _) = layers.first(octaves);
-    out[k * stride] = real(plain_sum(&low_pass[range.clone()]));
+    let low_pass = &low_pass[part(low_pass.len())];
+    out[k * stride] = mean(plain_sum(low_pass), low_pass.len());
     k += 1;
     if set == CoefficientSet::ScatCov {
         for (j1, j2) in scattering_paths(octaves) {
             let (re, im) = layers.second(j1, j2);
-            out[k * stride] = real(modulus_sum(&re[range.clone()], &im[range.clone()]));
+            let range = part(re.len());
+            out[k * stride] = mean(
+                modulus_sum(&re[range.clone()], &im[range.clone()]),
+                range.len(),
+            );
             k += 1;
         }
     }
-    correlations.process(layers, layers, range, &mut out[k * stride..], stride);
+    k
 }

@@ -1,17 +1,21 @@
 //! First and second layer of one signal: everything that covariances are made of.
 
-use num_complex::Complex;
+use std::ops::Range;
 
 use crate::path::{pair_index, scattering_paths};
 use crate::real::Real;
 use crate::transform::{TransformScratch, WaveletTransform};
 
-/// `W_j x` (J + 1 rows), `|W_j x|` (J rows) and `W_j2 |W_j1 x|` (one row a path) on the T samples of a window,
+/// `W_j x` (J + 1 rows), `|W_j x|` (J rows) and `W_j2 |W_j1 x|` (one row a path), each on the grid of its last scale,
 /// real and imaginary parts apart. The same layout holds gradients of these.
 #[derive(Clone)]
 pub struct Layers<F> {
     pub(crate) octaves: usize,
     pub(crate) n_samples: usize,
+    /// Start of each row of the first layer, and the end.
+    first_at: Vec<usize>,
+    /// Start of each row of the second layer, and the end.
+    second_at: Vec<usize>,
     pub(crate) first_re: Vec<F>,
     pub(crate) first_im: Vec<F>,
     pub(crate) modulus: Vec<F>,
@@ -20,17 +24,30 @@ pub struct Layers<F> {
 }
 
 impl<F: Real> Layers<F> {
-    /// Zeroed layers of a window of `n_samples` with `octaves` filters.
-    pub fn new(octaves: usize, n_samples: usize) -> Self {
-        let pairs = octaves * (octaves + 1) / 2;
+    /// Zeroed layers for the windows of `transform`.
+    pub fn new(transform: &WaveletTransform<F>) -> Self {
+        let octaves = transform.octaves();
+        let ends = |lengths: &mut dyn Iterator<Item = usize>| {
+            let mut at = vec![0];
+            for length in lengths {
+                at.push(at[at.len() - 1] + length);
+            }
+            at
+        };
+        let first_at = ends(&mut (0..=octaves).map(|j| transform.row_samples(j)));
+        let second_at =
+            ends(&mut scattering_paths(octaves).map(|(_, j2)| transform.row_samples(j2)));
+        let (n_first, n_second) = (first_at[octaves + 1], second_at[second_at.len() - 1]);
         Self {
             octaves,
-            n_samples,
-            first_re: vec![F::zero(); (octaves + 1) * n_samples],
-            first_im: vec![F::zero(); (octaves + 1) * n_samples],
-            modulus: vec![F::zero(); octaves * n_samples],
-            second_re: vec![F::zero(); pairs * n_samples],
-            second_im: vec![F::zero(); pairs * n_samples],
+            n_samples: transform.n_samples(),
+            first_re: vec![F::zero(); n_first],
+            first_im: vec![F::zero(); n_first],
+            modulus: vec![F::zero(); first_at[octaves]],
+            second_re: vec![F::zero(); n_second],
+            second_im: vec![F::zero(); n_second],
+            first_at,
+            second_at,
         }
     }
 
@@ -47,44 +64,51 @@ impl<F: Real> Layers<F> {
         }
     }
 
-    /// `W_j x`: real and imaginary part, T each.
+    /// `W_j x`: real and imaginary part, on the grid of scale j.
     pub fn first(&self, j: usize) -> (&[F], &[F]) {
-        let row = j * self.n_samples..(j + 1) * self.n_samples;
+        let row = self.first_row(j);
         (&self.first_re[row.clone()], &self.first_im[row])
     }
 
     /// The same, to be written.
     pub fn first_mut(&mut self, j: usize) -> (&mut [F], &mut [F]) {
-        let row = j * self.n_samples..(j + 1) * self.n_samples;
+        let row = self.first_row(j);
         (&mut self.first_re[row.clone()], &mut self.first_im[row])
     }
 
-    /// `|W_j x|`, T samples.
+    /// `|W_j x|`, on the grid of scale j.
     pub fn modulus(&self, j: usize) -> &[F] {
-        &self.modulus[j * self.n_samples..(j + 1) * self.n_samples]
+        &self.modulus[self.first_row(j)]
     }
 
-    /// `W_j2 |W_j1 x|`: real and imaginary part.
+    /// `W_j2 |W_j1 x|`: real and imaginary part, on the grid of scale j2.
     pub fn second(&self, j1: usize, j2: usize) -> (&[F], &[F]) {
         let row = self.pair_row(j1, j2);
         (&self.second_re[row.clone()], &self.second_im[row])
     }
 
-    pub(crate) fn first_row(&self, j: usize) -> std::ops::Range<usize> {
-        j * self.n_samples..(j + 1) * self.n_samples
+    pub(crate) fn first_row(&self, j: usize) -> Range<usize> {
+        self.first_at[j]..self.first_at[j + 1]
     }
 
-    pub(crate) fn pair_row(&self, j1: usize, j2: usize) -> std::ops::Range<usize> {
-        let pair = pair_index(self.octaves, j1, j2);
-        pair * self.n_samples..(pair + 1) * self.n_samples
+    pub(crate) fn pair_row(&self, j1: usize, j2: usize) -> Range<usize> {
+        self.second_row(pair_index(self.octaves, j1, j2))
     }
 
-    /// Fills the first layer from `signal`.
+    pub(crate) fn second_row(&self, pair: usize) -> Range<usize> {
+        self.second_at[pair]..self.second_at[pair + 1]
+    }
+
+    pub(crate) fn same_shape(&self, other: &Self) -> bool {
+        self.n_samples == other.n_samples && self.first_at == other.first_at
+    }
+
+    /// Fills the first layer from `signal` (T samples).
     pub fn analyze_first(
         &mut self,
         transform: &WaveletTransform<F>,
         signal: &[F],
-        spectrum: &mut [Complex<F>],
+        spectrum: &mut [F],
         scratch: &mut TransformScratch<F>,
     ) {
         transform.spectrum(signal, spectrum, scratch);
@@ -100,26 +124,27 @@ impl<F: Real> Layers<F> {
         &mut self,
         transform: &WaveletTransform<F>,
         center: bool,
-        spectrum: &mut [Complex<F>],
+        spectrum: &mut [F],
         scratch: &mut TransformScratch<F>,
     ) {
-        for j in 0..self.octaves {
-            let row = self.first_row(j);
-            let (re, im) = (&self.first_re[row.clone()], &self.first_im[row.clone()]);
-            for ((to, &a), &b) in self.modulus[row].iter_mut().zip(re).zip(im) {
-                *to = (a * a + b * b).sqrt();
-            }
+        for ((to, &re), &im) in self
+            .modulus
+            .iter_mut()
+            .zip(&self.first_re)
+            .zip(&self.first_im)
+        {
+            *to = (re * re + im * im).sqrt();
         }
         for j1 in 0..self.octaves {
-            transform.spectrum(self.modulus(j1), spectrum, scratch);
+            transform.spectrum_of_row(self.modulus(j1), j1, spectrum, scratch);
             if center {
-                // The reflected modulus has the same mean over its period, which is bin 0 alone.
-                spectrum[0] = Complex::new(F::zero(), F::zero());
+                // The mean of the reflected modulus is bin 0 alone.
+                spectrum[0] = F::zero();
             }
             for j2 in j1 + 1..=self.octaves {
                 let row = self.pair_row(j1, j2);
                 let (re, im) = (&mut self.second_re[row.clone()], &mut self.second_im[row]);
-                transform.filter(spectrum, j2, re, im, scratch);
+                transform.filter_row(spectrum, j1, j2, re, im, scratch);
             }
         }
     }
@@ -129,33 +154,41 @@ impl<F: Real> Layers<F> {
         &mut self,
         transform: &WaveletTransform<F>,
         center: bool,
-        accumulator: &mut [Complex<F>],
+        accumulator: &mut [F],
         scratch: &mut TransformScratch<F>,
     ) {
         for j1 in 0..self.octaves {
-            accumulator.fill(Complex::new(F::zero(), F::zero()));
+            accumulator.fill(F::zero());
             for j2 in j1 + 1..=self.octaves {
                 let (re, im) = self.second(j1, j2);
-                transform.filter_adjoint(re, im, j2, accumulator, scratch);
+                transform.filter_row_adjoint(re, im, j1, j2, accumulator, scratch);
             }
             if center {
-                accumulator[0] = Complex::new(F::zero(), F::zero());
+                accumulator[0] = F::zero();
             }
             let row = self.first_row(j1);
-            transform.spectrum_adjoint(accumulator, &mut self.modulus[row], scratch);
+            transform.spectrum_of_row_adjoint(j1, accumulator, &mut self.modulus[row], scratch);
         }
     }
 
     /// Takes gradients of the moduli (in `self`) back to the first layer of `layers`, d|z| = Re(conj(z) dz)/|z|,
     /// 0 at z = 0: adds to `self.first`.
     pub fn backpropagate_modulus(&mut self, layers: &Self) {
-        let n = self.octaves * self.n_samples;
-        for t in 0..n {
-            let modulus = layers.modulus[t];
+        let gradients = self
+            .first_re
+            .iter_mut()
+            .zip(self.first_im.iter_mut())
+            .zip(&self.modulus);
+        let values = layers
+            .first_re
+            .iter()
+            .zip(&layers.first_im)
+            .zip(&layers.modulus);
+        for (((to_re, to_im), &g), ((&re, &im), &modulus)) in gradients.zip(values) {
             if modulus > F::zero() {
-                let g = self.modulus[t] / modulus;
-                self.first_re[t] += g * layers.first_re[t];
-                self.first_im[t] += g * layers.first_im[t];
+                let g = g / modulus;
+                *to_re += g * re;
+                *to_im += g * im;
             }
         }
     }
@@ -165,20 +198,15 @@ impl<F: Real> Layers<F> {
         &self,
         transform: &WaveletTransform<F>,
         gradient: &mut [F],
-        accumulator: &mut [Complex<F>],
+        accumulator: &mut [F],
         scratch: &mut TransformScratch<F>,
     ) {
-        accumulator.fill(Complex::new(F::zero(), F::zero()));
+        accumulator.fill(F::zero());
         for j in 0..=self.octaves {
             let (re, im) = self.first(j);
             transform.filter_adjoint(re, im, j, accumulator, scratch);
         }
         transform.spectrum_adjoint(accumulator, gradient, scratch);
-    }
-
-    /// The second-layer paths in the order in which they are stored.
-    pub fn paths(&self) -> impl Iterator<Item = (usize, usize)> {
-        scattering_paths(self.octaves)
     }
 }
 
@@ -221,10 +249,6 @@ impl<F: Real> Layers<F> {
         add(&mut self.modulus, &other.modulus);
         add(&mut self.second_re, &other.second_re);
         add(&mut self.second_im, &other.second_im);
-    }
-
-    fn same_shape(&self, other: &Self) -> bool {
-        self.octaves == other.octaves && self.n_samples == other.n_samples
     }
 }
 

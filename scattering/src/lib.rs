@@ -27,7 +27,7 @@
 //! spectrum, phase-envelope, envelope; the block index runs fastest when pooling is on.
 //!
 //! # Accuracy
-//! Everything is computed at the full rate, by FFTs of twice the window: in `f64` it agrees with the published
+//! By default everything is computed at the full rate, by FFTs: in `f64` it agrees with the published
 //! reference to rounding (1e-12 of the largest coefficient), in `f32` to a few 1e-6.
 
 mod adjoint;
@@ -39,6 +39,7 @@ mod covariance;
 mod error;
 mod filter_bank;
 mod layers;
+mod level;
 mod normalization;
 mod path;
 mod real;
@@ -55,4 +56,4 @@ pub use normalization::Normalization;
 pub use num_complex::Complex;
 pub use path::{CoefficientKind, CoefficientSet, ScatteringPath, envelope_count, scattering_paths};
 pub use real::Real;
-pub use transform::{TransformScratch, WaveletTransform};
+pub use transform::{Oversampling, Spectrum, TransformScratch, WaveletTransform};

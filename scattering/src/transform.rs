@@ -1,55 +1,89 @@
-//! The wavelet transform of one padded window, and its adjoint.
+//! The wavelet transform of one window, and its adjoint.
 
-use std::sync::Arc;
-
-use num_complex::Complex;
-use realfft::{ComplexToReal, RealFftPlanner, RealToComplex};
-use rustfft::{Fft, FftPlanner};
+use realfft::RealFftPlanner;
+use rustfft::FftPlanner;
 
 use crate::error::{Error, parameter};
 use crate::filter_bank::{FilterBank, Wavelet};
+use crate::level::{Buffers, Level};
 use crate::real::Real;
+
+/// On which grid each `W_j` is kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub enum Oversampling {
+    /// The window's own rate: agrees with the definition to rounding.
+    #[default]
+    Exact,
+    /// At least this many times the upper edge of the filter, 2 or more (MATH: section 3): errors, relative to the
+    /// natural scale of a coefficient, of 3e-4 at 2, 5e-5 at 4 and 5e-6 at 8.
+    Times(u32),
+}
 
 /// `W_j` of windows of T samples, extended by half-sample reflection to N = 2T (MATH: section 1).
 ///
-/// Immutable and shared between threads; the work is done in a [`TransformScratch`].
+/// The samples of `W_j` are kept on the grid of its *level*, every r-th part of the window, r a power of two that
+/// divides T. Immutable and shared between threads; the work is done in a [`TransformScratch`].
 pub struct WaveletTransform<F: Real> {
     n_samples: usize,
     bank: FilterBank<F>,
-    forward: Arc<dyn Fft<F>>,
-    inverse: Arc<dyn Fft<F>>,
-    real_forward: Arc<dyn RealToComplex<F>>,
-    real_inverse: Arc<dyn ComplexToReal<F>>,
+    levels: Vec<Level<F>>,
+    /// Level of each scale j = 0 ..= J.
+    level_of: Vec<usize>,
 }
 
 /// Work space of a [`WaveletTransform`]; its content between calls means nothing.
 pub struct TransformScratch<F> {
-    real: Vec<F>,
-    full: Vec<Complex<F>>,
-    half: Vec<Complex<F>>,
-    fft: Vec<Complex<F>>,
+    buffers: Buffers<F>,
 }
+
+/// Spectrum of a reflected signal with respect to t + 1/2: real, bins 0 .. T of its level, normalised by 1/N.
+pub type Spectrum<F> = Vec<F>;
 
 impl<F: Real> WaveletTransform<F> {
     /// Plans the transform of windows of `n_samples` with `octaves` filters.
     ///
     /// # Errors
-    /// [`Error::Parameter`] if the window is shorter than 4 samples or `octaves` does not fit it.
-    pub fn new(wavelet: Wavelet, octaves: usize, n_samples: usize) -> Result<Self, Error> {
+    /// [`Error::Parameter`] if the window is shorter than 4 samples, `octaves` does not fit it or the oversampling is
+    /// below 2.
+    pub fn new(
+        wavelet: Wavelet,
+        octaves: usize,
+        n_samples: usize,
+        oversampling: Oversampling,
+    ) -> Result<Self, Error> {
         if !(4..=1 << 28).contains(&n_samples) {
             return Err(parameter("window", n_samples, "give 4 to 2^28 samples"));
         }
-        let n_bins = 2 * n_samples;
-        let bank = FilterBank::new(wavelet, octaves, n_bins)?;
-        let mut complex = FftPlanner::new();
-        let mut real = RealFftPlanner::new();
+        if let Oversampling::Times(times @ 0..2) = oversampling {
+            return Err(parameter(
+                "oversampling",
+                times,
+                "give 2 or more; 4 keeps errors below 1e-4",
+            ));
+        }
+        let bank = FilterBank::<F>::new(wavelet, octaves, 2 * n_samples)?;
+        let rates: Vec<usize> = (0..=octaves)
+            .map(|j| rate(&bank, j, n_samples, oversampling))
+            .collect();
+        let (mut complex, mut real) = (FftPlanner::new(), RealFftPlanner::new());
+        let mut distinct = rates.clone();
+        distinct.push(1);
+        distinct.sort_unstable();
+        distinct.dedup();
+        let levels = distinct
+            .iter()
+            .map(|rate| Level::new(n_samples / rate, *rate, &mut complex, &mut real))
+            .collect();
+        let level_of = rates
+            .iter()
+            .map(|rate| distinct.partition_point(|r| r < rate))
+            .collect();
         Ok(Self {
             n_samples,
             bank,
-            forward: complex.plan_fft_forward(n_bins),
-            inverse: complex.plan_fft_inverse(n_bins),
-            real_forward: real.plan_fft_forward(n_bins),
-            real_inverse: real.plan_fft_inverse(n_bins),
+            levels,
+            level_of,
         })
     }
 
@@ -63,9 +97,14 @@ impl<F: Real> WaveletTransform<F> {
         self.n_samples
     }
 
-    /// Number of bins of [`spectrum`](Self::spectrum), N/2 + 1.
-    pub fn spectrum_len(&self) -> usize {
-        self.n_samples + 1
+    /// Samples that are kept of `W_j`.
+    pub fn row_samples(&self, j: usize) -> usize {
+        self.level(j).n
+    }
+
+    /// Whether every `W_j` is kept at the window's own rate.
+    pub fn is_exact(&self) -> bool {
+        self.level_of.iter().all(|level| *level == 0)
     }
 
     /// The filters.
@@ -73,170 +112,294 @@ impl<F: Real> WaveletTransform<F> {
         &self.bank
     }
 
+    /// Weights of the imaginary part in a mean over the window of what is kept of scale j; `None` for 1/T each.
+    pub(crate) fn imaginary_weights(&self, j: usize) -> Option<&[F]> {
+        self.level(j).imaginary_weights.as_deref()
+    }
+
+    fn level(&self, j: usize) -> &Level<F> {
+        &self.levels[self.level_of[j]]
+    }
+
     /// Work space for one thread.
     pub fn make_scratch(&self) -> TransformScratch<F> {
-        let n_bins = 2 * self.n_samples;
-        let zero = Complex::new(F::zero(), F::zero());
-        let fft = [
-            self.forward.get_inplace_scratch_len(),
-            self.inverse.get_inplace_scratch_len(),
-            self.real_forward.get_scratch_len(),
-            self.real_inverse.get_scratch_len(),
-        ];
+        let fft = self
+            .levels
+            .iter()
+            .map(Level::scratch_len)
+            .max()
+            .unwrap_or(0);
         TransformScratch {
-            real: vec![F::zero(); n_bins],
-            full: vec![zero; n_bins],
-            half: vec![zero; self.spectrum_len()],
-            fft: vec![zero; fft.into_iter().max().unwrap_or(0)],
+            buffers: Buffers::new(self.n_samples, fft),
         }
     }
 
-    /// Spectrum, bins 0 ..= N/2, of the reflected `signal` (T), unnormalised.
-    pub fn spectrum(
+    /// A zeroed spectrum, long enough for every level.
+    pub fn make_spectrum(&self) -> Spectrum<F> {
+        vec![F::zero(); self.n_samples]
+    }
+
+    /// Spectrum of the reflected `signal` (T samples).
+    pub fn spectrum(&self, signal: &[F], out: &mut [F], scratch: &mut TransformScratch<F>) {
+        self.levels[0].cosine(
+            signal,
+            F::one() / F::of(self.n_samples as f64),
+            out,
+            &mut scratch.buffers,
+        );
+    }
+
+    /// Spectrum of a reflected real series kept on the grid of scale j, such as `|W_j x|`.
+    pub(crate) fn spectrum_of_row(
         &self,
-        signal: &[F],
-        out: &mut [Complex<F>],
+        row: &[F],
+        j: usize,
+        out: &mut [F],
         scratch: &mut TransformScratch<F>,
     ) {
-        let (front, back) = scratch.real.split_at_mut(self.n_samples);
-        front.copy_from_slice(signal);
-        for (to, &from) in back.iter_mut().zip(signal.iter().rev()) {
-            *to = from;
-        }
-        run(self
-            .real_forward
-            .process_with_scratch(&mut scratch.real, out, &mut scratch.fft));
+        let level = self.level(j);
+        level.cosine(
+            row,
+            F::one() / F::of(level.n as f64),
+            &mut out[..level.n],
+            &mut scratch.buffers,
+        );
     }
 
-    /// `W_j` of the signal whose [`spectrum`](Self::spectrum) is given, on the T samples of the window.
+    /// `W_j` of the signal whose [`spectrum`](Self::spectrum) is given, on the grid of scale j.
     pub fn filter(
         &self,
-        spectrum: &[Complex<F>],
+        spectrum: &[F],
         j: usize,
         out_re: &mut [F],
         out_im: &mut [F],
         scratch: &mut TransformScratch<F>,
     ) {
-        let scale = F::one() / F::of(2.0 * self.n_samples as f64);
+        self.filter_from(spectrum, 0, j, out_re, out_im, scratch);
+    }
+
+    /// `W_j` of a series on the grid of scale `from`.
+    pub(crate) fn filter_row(
+        &self,
+        spectrum: &[F],
+        from: usize,
+        j: usize,
+        out_re: &mut [F],
+        out_im: &mut [F],
+        scratch: &mut TransformScratch<F>,
+    ) {
+        self.filter_from(spectrum, self.level_of[from], j, out_re, out_im, scratch);
+    }
+
+    fn filter_from(
+        &self,
+        spectrum: &[F],
+        from: usize,
+        j: usize,
+        out_re: &mut [F],
+        out_im: &mut [F],
+        scratch: &mut TransformScratch<F>,
+    ) {
+        let (source, target) = (&self.levels[from], self.level(j));
+        let buffers = &mut scratch.buffers;
         if j == self.octaves() {
-            for ((to, from), &phi) in scratch
-                .half
-                .iter_mut()
-                .zip(spectrum)
+            let cosines = &mut buffers.spectrum[..target.n];
+            cosines.fill(F::zero());
+            for (k, (&s, &phi)) in spectrum[..source.n]
+                .iter()
                 .zip(&self.bank.low_pass)
+                .enumerate()
             {
-                *to = from * (phi * scale);
+                let (index, sign) = fold_cosine(k, target.n);
+                if index < target.n {
+                    let twice = if k == 0 { F::one() } else { F::of(2.0) };
+                    cosines[index] += s * phi * twice * F::of(sign);
+                }
             }
-            self.invert_half(scratch);
-            out_re.copy_from_slice(&scratch.real[..self.n_samples]);
+            // The DCT reads the spectrum while it fills the output; both are buffers of their own.
+            let cosines = std::mem::take(&mut buffers.spectrum);
+            target.cosine_adjoint(&cosines[..target.n], buffers, |n, value| out_re[n] = value);
+            buffers.spectrum = cosines;
             out_im.fill(F::zero());
             return;
         }
         let band = &self.bank.band_pass[j];
-        let n_bins = 2 * self.n_samples;
-        scratch.full.fill(Complex::new(F::zero(), F::zero()));
+        let period = 2 * target.n;
+        buffers.spectrum[..period].fill(F::zero());
         for (i, &psi) in band.values.iter().enumerate() {
             let k = band.first_bin + i;
-            let value = if k <= self.n_samples {
-                spectrum[k]
-            } else {
-                spectrum[n_bins - k].conj()
+            let Some((bin, mirrored)) = source_bin(k, source.n) else {
+                continue;
             };
-            scratch.full[k] = value * (psi * scale);
+            let value = spectrum[bin] * psi;
+            let value = if mirrored ^ (k / period % 2 == 1) {
+                -value
+            } else {
+                value
+            };
+            buffers.spectrum[k % period] += value;
         }
-        self.inverse
-            .process_with_scratch(&mut scratch.full, &mut scratch.fft);
-        for ((re, im), z) in out_re.iter_mut().zip(out_im.iter_mut()).zip(&scratch.full) {
-            *re = z.re;
-            *im = z.im;
-        }
+        target.synthesize(out_re, out_im, buffers);
     }
 
-    /// Adds the adjoint of [`filter`](Self::filter) applied to a gradient (T) to `accumulator`, a one-sided
-    /// spectrum of N bins, for [`spectrum_adjoint`](Self::spectrum_adjoint).
+    /// Adds the adjoint of [`filter`](Self::filter) applied to a gradient on the grid of scale j to `accumulator`,
+    /// the gradient with respect to the spectrum.
     pub fn filter_adjoint(
         &self,
         grad_re: &[F],
         grad_im: &[F],
         j: usize,
-        accumulator: &mut [Complex<F>],
+        accumulator: &mut [F],
         scratch: &mut TransformScratch<F>,
     ) {
-        let scale = F::one() / F::of(2.0 * self.n_samples as f64);
+        self.filter_adjoint_from(grad_re, grad_im, 0, j, accumulator, scratch);
+    }
+
+    pub(crate) fn filter_row_adjoint(
+        &self,
+        grad_re: &[F],
+        grad_im: &[F],
+        from: usize,
+        j: usize,
+        accumulator: &mut [F],
+        scratch: &mut TransformScratch<F>,
+    ) {
+        self.filter_adjoint_from(
+            grad_re,
+            grad_im,
+            self.level_of[from],
+            j,
+            accumulator,
+            scratch,
+        );
+    }
+
+    fn filter_adjoint_from(
+        &self,
+        grad_re: &[F],
+        grad_im: &[F],
+        from: usize,
+        j: usize,
+        accumulator: &mut [F],
+        scratch: &mut TransformScratch<F>,
+    ) {
+        let (source, target) = (&self.levels[from], self.level(j));
+        let buffers = &mut scratch.buffers;
         if j == self.octaves() {
-            // The output is real, so only the real part of its gradient counts; bins k and N - k are one.
-            let (front, back) = scratch.real.split_at_mut(self.n_samples);
-            front.copy_from_slice(grad_re);
-            back.fill(F::zero());
-            run(self.real_forward.process_with_scratch(
-                &mut scratch.real,
-                &mut scratch.half,
-                &mut scratch.fft,
-            ));
-            for (k, (g, &phi)) in scratch.half.iter().zip(&self.bank.low_pass).enumerate() {
-                let fold = if k == 0 || k == self.n_samples {
-                    F::one()
-                } else {
-                    F::of(2.0)
-                };
-                accumulator[k] += g * (phi * scale * fold);
+            let mut cosines = std::mem::take(&mut buffers.spectrum);
+            target.cosine(grad_re, F::one(), &mut cosines[..target.n], buffers);
+            buffers.spectrum = cosines;
+            for (k, (to, &phi)) in accumulator[..source.n]
+                .iter_mut()
+                .zip(&self.bank.low_pass)
+                .enumerate()
+            {
+                let (index, sign) = fold_cosine(k, target.n);
+                if index < target.n {
+                    let twice = if k == 0 { F::one() } else { F::of(2.0) };
+                    *to += buffers.spectrum[index] * phi * twice * F::of(sign);
+                }
             }
             return;
         }
-        let zero = Complex::new(F::zero(), F::zero());
-        let (front, back) = scratch.full.split_at_mut(self.n_samples);
-        for ((to, &re), &im) in front.iter_mut().zip(grad_re).zip(grad_im) {
-            *to = Complex::new(re, im);
-        }
-        back.fill(zero);
-        self.forward
-            .process_with_scratch(&mut scratch.full, &mut scratch.fft);
+        target.analyze(grad_re, grad_im, buffers);
         let band = &self.bank.band_pass[j];
-        let bins = band.first_bin..band.first_bin + band.values.len();
-        for ((to, g), &psi) in accumulator[bins.clone()]
-            .iter_mut()
-            .zip(&scratch.full[bins])
-            .zip(&band.values)
-        {
-            *to += g * (psi * scale);
+        let period = 2 * target.n;
+        for (i, &psi) in band.values.iter().enumerate() {
+            let k = band.first_bin + i;
+            let Some((bin, mirrored)) = source_bin(k, source.n) else {
+                continue;
+            };
+            let value = buffers.spectrum[k % period] * psi;
+            accumulator[bin] += if mirrored ^ (k / period % 2 == 1) {
+                -value
+            } else {
+                value
+            };
         }
     }
 
     /// Adjoint of [`spectrum`](Self::spectrum): adds to `gradient` (T) the gradient with respect to the signal.
-    /// Written for a gradient g of a complex z that means dL = Re(conj(g) dz).
     pub fn spectrum_adjoint(
         &self,
-        accumulator: &[Complex<F>],
+        accumulator: &[F],
         gradient: &mut [F],
         scratch: &mut TransformScratch<F>,
     ) {
-        let n_bins = 2 * self.n_samples;
-        let half = F::of(0.5);
-        scratch.half[0] = Complex::new(accumulator[0].re, F::zero());
-        scratch.half[self.n_samples] = Complex::new(accumulator[self.n_samples].re, F::zero());
-        for k in 1..self.n_samples {
-            scratch.half[k] = (accumulator[k] + accumulator[n_bins - k].conj()) * half;
-        }
-        self.invert_half(scratch);
-        let (front, back) = scratch.real.split_at(self.n_samples);
-        for ((to, &a), &b) in gradient.iter_mut().zip(front).zip(back.iter().rev()) {
-            *to += a + b;
-        }
+        self.spectrum_adjoint_at(0, accumulator, gradient, scratch);
     }
 
-    fn invert_half(&self, scratch: &mut TransformScratch<F>) {
-        // The transform to real wants exactly real ends; rounding leaves an imaginary part there.
-        scratch.half[0].im = F::zero();
-        scratch.half[self.n_samples].im = F::zero();
-        run(self.real_inverse.process_with_scratch(
-            &mut scratch.half,
-            &mut scratch.real,
-            &mut scratch.fft,
-        ));
+    pub(crate) fn spectrum_of_row_adjoint(
+        &self,
+        j: usize,
+        accumulator: &[F],
+        gradient: &mut [F],
+        scratch: &mut TransformScratch<F>,
+    ) {
+        self.spectrum_adjoint_at(self.level_of[j], accumulator, gradient, scratch);
+    }
+
+    fn spectrum_adjoint_at(
+        &self,
+        level: usize,
+        accumulator: &[F],
+        gradient: &mut [F],
+        scratch: &mut TransformScratch<F>,
+    ) {
+        let level = &self.levels[level];
+        let scale = F::one() / F::of(level.n as f64);
+        level.cosine_adjoint(&accumulator[..level.n], &mut scratch.buffers, |n, value| {
+            gradient[n] += value * scale
+        });
     }
 }
 
-/// `realfft` refuses only buffers of a wrong length or non-real ends, which the plan rules out.
-fn run(result: Result<(), realfft::FftError>) {
-    debug_assert!(result.is_ok(), "{result:?}");
+/// Every how-many-th part of the window is kept of scale j: a power of two that divides the window and leaves
+/// `oversampling` times the filter's upper edge.
+fn rate<F: Real>(
+    bank: &FilterBank<F>,
+    j: usize,
+    n_samples: usize,
+    oversampling: Oversampling,
+) -> usize {
+    let Oversampling::Times(times) = oversampling else {
+        return 1;
+    };
+    // The low-pass lies below the last band-pass.
+    let band = &bank.band_pass[j.min(bank.octaves() - 1)];
+    let edge = (band.first_bin + band.values.len()) as f64;
+    // The edges lie 3 % above powers of two; that much less oversampling saves half the work.
+    let least = 0.97 * f64::from(times) * edge;
+    let mut rate = 1;
+    while n_samples.is_multiple_of(2 * rate)
+        && n_samples / (2 * rate) >= 4
+        && (n_samples / rate) as f64 >= least
+    {
+        rate *= 2;
+    }
+    rate
+}
+
+/// Where bin k of the period stands in a spectrum of T bins, and whether as its mirror image, S_(N-k) = -S_k. Bin T is 0.
+fn source_bin(k: usize, n: usize) -> Option<(usize, bool)> {
+    match k {
+        k if k < n => Some((k, false)),
+        k if k > n && k < 2 * n => Some((2 * n - k, true)),
+        _ => None,
+    }
+}
+
+/// cos(pi k (n + 1/2) / T) for any k is +-cos of a bin below T, or 0 (index T).
+fn fold_cosine(k: usize, n: usize) -> (usize, f64) {
+    let k = k % (4 * n);
+    let (k, sign) = if k >= 2 * n {
+        (k - 2 * n, -1.0)
+    } else {
+        (k, 1.0)
+    };
+    if k <= n {
+        (k, sign)
+    } else {
+        (2 * n - k, -sign)
+    }
 }

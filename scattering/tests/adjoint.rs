@@ -4,7 +4,9 @@
 mod common;
 
 use common::noise;
-use seismix_scattering::{CoefficientSet, Complex, Normalization, ScatteringCovariance};
+use seismix_scattering::{
+    CoefficientSet, Complex, Normalization, Oversampling, ScatteringCovariance,
+};
 
 fn plans(t: usize, octaves: usize) -> Vec<(String, ScatteringCovariance<f64>)> {
     let mut plans = Vec::new();
@@ -22,6 +24,21 @@ fn plans(t: usize, octaves: usize) -> Vec<(String, ScatteringCovariance<f64>)> {
                 ));
             }
         }
+    }
+    for times in [2, 4] {
+        let plan = ScatteringCovariance::plan(t)
+            .octaves(octaves)
+            .oversampling(Oversampling::Times(times));
+        plans.push((format!("on a grid of {times} times"), plan.check().unwrap()));
+        let plan = ScatteringCovariance::plan(t)
+            .octaves(octaves)
+            .normalization(Normalization::EachPowerSpectrum);
+        plans.push((
+            format!("EachPower on a grid of {times} times"),
+            plan.oversampling(Oversampling::Times(times))
+                .check()
+                .unwrap(),
+        ));
     }
     plans
 }

@@ -1,11 +1,16 @@
 //! The plans against the definition in direct sums, and properties that follow from the definition.
-#![allow(clippy::unwrap_used, clippy::expect_used, missing_docs)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::print_stdout,
+    missing_docs
+)]
 
 mod common;
 
 use common::{naive_coefficient, noise};
 use seismix_scattering::{
-    BlockTransform, CoefficientKind, CoefficientSet, Complex, Error, Normalization,
+    BlockTransform, CoefficientKind, CoefficientSet, Complex, Error, Normalization, Oversampling,
     ScatteringCovariance,
 };
 
@@ -194,4 +199,55 @@ fn bad_calls_are_refused_with_a_cure() {
             .check()
             .is_ok()
     );
+}
+
+/// Coarser grids keep what the filters let through; errors are relative to the natural scale of each coefficient, the
+/// root of the two energies that it correlates.
+#[test]
+fn coarse_grids_are_as_accurate_as_stated() {
+    for t in [4096, 3000] {
+        let x: Vec<f64> = noise(t, 31)
+            .iter()
+            .scan(0.0, |last, v| {
+                *last = 0.9 * *last + v;
+                Some(*last)
+            })
+            .collect();
+        let plan = |oversampling| {
+            ScatteringCovariance::<f64>::plan(t)
+                .octaves(7)
+                .oversampling(oversampling)
+                .check()
+                .unwrap()
+        };
+        let exact = plan(Oversampling::Exact);
+        let reference = exact.process_vec(&x).unwrap();
+        let of = |kind, j1, j2| {
+            let at = exact.paths().iter().position(|p| {
+                p.kind == kind && p.j1_left == j1 && p.j1_right == Some(j1) && p.j2 == j2
+            });
+            reference[at.unwrap()].re
+        };
+        let power = |j| of(CoefficientKind::PowerSpectrum, j, None);
+        for (times, tolerance) in [(2, 1e-3), (4, 1e-4), (8, 2e-5)] {
+            let coarse = plan(Oversampling::Times(times)).process_vec(&x).unwrap();
+            let mut worst = 0.0_f64;
+            for (path, (a, b)) in exact.paths().iter().zip(reference.iter().zip(&coarse)) {
+                let right = path.j1_right.unwrap_or(path.j1_left);
+                let natural = match path.kind {
+                    CoefficientKind::PhaseEnvelope => {
+                        (power(path.j1_left) * of(CoefficientKind::Envelope, right, path.j2)).sqrt()
+                    }
+                    CoefficientKind::Envelope => (of(path.kind, path.j1_left, path.j2)
+                        * of(path.kind, right, path.j2))
+                    .sqrt(),
+                    CoefficientKind::PowerSpectrum => power(path.j1_left),
+                    _ => power(path.j1_left).sqrt(),
+                };
+                worst = worst.max((a - b).norm() / natural);
+            }
+            println!("T {t}, {times} times: {worst:.1e}");
+            assert!(worst <= tolerance, "T {t} oversampling {times}: {worst:e}");
+        }
+    }
 }

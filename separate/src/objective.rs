@@ -4,8 +4,8 @@ use std::sync::Mutex;
 
 use rayon::prelude::*;
 use seismix_scattering::{
-    CoefficientKind, CoefficientSet, Complex, Correlations, Layers, ScatteringCovariance,
-    ScatteringPath, TransformScratch,
+    CoefficientKind, CoefficientSet, Complex, Correlations, Layers, Oversampling,
+    ScatteringCovariance, ScatteringPath, TransformScratch,
 };
 
 use crate::error::Error;
@@ -44,6 +44,8 @@ pub struct ObjectiveOptions {
     /// Floor under each std_k, relative to the natural scale of its coefficient; 0 is the published loss. Without it
     /// a coefficient that hardly varies over the snippets (the mean of detrended windows) rules the whole sum.
     pub std_floor: f64,
+    /// Grids of the transform; 2 times changes a coefficient by 5e-4 of its natural scale, far below its spread.
+    pub oversampling: Oversampling,
 }
 
 impl ObjectiveOptions {
@@ -52,6 +54,7 @@ impl ObjectiveOptions {
         Self {
             octaves,
             std_floor: 0.0,
+            oversampling: Oversampling::Exact,
         }
     }
 
@@ -60,6 +63,7 @@ impl ObjectiveOptions {
         Self {
             octaves,
             std_floor: 1e-2,
+            oversampling: Oversampling::Times(2),
         }
     }
 }
@@ -86,8 +90,8 @@ pub struct ScatteringObjective {
 struct Workspace {
     layers: Layers<f64>,
     d_layers: Layers<f64>,
-    spectrum: Vec<Complex<f64>>,
-    accumulator: Vec<Complex<f64>>,
+    spectrum: Vec<f64>,
+    accumulator: Vec<f64>,
     phi: Vec<Complex<f64>>,
     cross: Vec<Complex<f64>>,
     transform: TransformScratch<f64>,
@@ -114,13 +118,14 @@ impl ScatteringObjective {
         let covariance = ScatteringCovariance::plan(mixture.len())
             .octaves(options.octaves)
             .coefficients(CoefficientSet::Cov)
+            .oversampling(options.oversampling)
             .check()?;
         let correlations = Correlations::new(options.octaves);
         let transform = covariance.transform();
         let mut work = Workspace::new(&covariance, &correlations);
 
         let mut phi_mixture = covariance.make_output();
-        let mut mixture_centered = Layers::new(options.octaves, mixture.len());
+        let mut mixture_centered = Layers::new(transform);
         work.analyze(transform, &mut mixture_centered, mixture, false);
         covariance.measure_layers(&mixture_centered, &mut phi_mixture)?;
         mixture_centered.analyze_second(transform, true, &mut work.spectrum, &mut work.transform);
@@ -131,7 +136,7 @@ impl ScatteringObjective {
         let mut snippet_first = Vec::with_capacity(snippets.len());
         let mut layers_of_snippets = Vec::with_capacity(snippets.len());
         for snippet in snippets {
-            let mut layers = Layers::new(options.octaves, mixture.len());
+            let mut layers = Layers::new(transform);
             work.analyze(transform, &mut layers, snippet, false);
             let mut phi = covariance.make_output();
             covariance.measure_layers(&layers, &mut phi)?;
@@ -141,13 +146,11 @@ impl ScatteringObjective {
                 (&layers, &mixture_centered, &mut snippet_first),
             ] {
                 let mut cross = vec![Complex::new(0.0, 0.0); correlations.len()];
-                correlations.process(left, right, 0..mixture.len(), &mut cross, 1);
+                correlations.process(transform, left, right, &mut cross);
                 to.push(cross);
             }
             let sum: Vec<f64> = mixture.iter().zip(snippet).map(|(x, n)| x + n).collect();
-            let mut sum_layers = std::mem::replace(&mut work.layers, Layers::new(1, 4));
-            work.analyze(transform, &mut sum_layers, &sum, false);
-            work.layers = sum_layers;
+            work.analyze_own(transform, &sum);
             covariance.measure_layers(&work.layers, &mut work.phi)?;
             phi_sums.push(work.phi.clone());
             phi_snippets.push(phi);
@@ -220,7 +223,7 @@ impl ScatteringObjective {
             .zip(background)
             .map(|(x, n)| x - n)
             .collect();
-        let mut source_layers = Layers::new(transform.octaves(), n);
+        let mut source_layers = Layers::new(transform);
         work.analyze(transform, &mut source_layers, &source, true);
         let groups: Vec<GroupSum> = (0..self.snippets.len().div_ceil(GROUP))
             .into_par_iter()
@@ -305,7 +308,6 @@ impl ScatteringObjective {
     ) -> GroupSum {
         let mut work = self.take_workspace();
         let transform = self.covariance.transform();
-        let n = self.n_samples();
         let n_snippets = self.snippets.len();
         let members = group * GROUP..((group + 1) * GROUP).min(n_snippets);
         let per_mixture = 1.0 / (n_snippets * self.phi_mixture.len()) as f64;
@@ -313,7 +315,7 @@ impl ScatteringObjective {
         let mut sum = GroupSum {
             mixture: 0.0,
             independence: 0.0,
-            d_source: with_gradient.then(|| Layers::new(transform.octaves(), n)),
+            d_source: with_gradient.then(|| Layers::new(transform)),
         };
         for snippet in &self.snippets[members] {
             work.layers.set_first_to_sum(source, snippet);
@@ -354,7 +356,7 @@ impl ScatteringObjective {
                     (snippet, source)
                 };
                 self.correlations
-                    .process(left, right, 0..n, &mut work.cross, 1);
+                    .process(transform, left, right, &mut work.cross);
                 let size: f64 = work
                     .cross
                     .iter()
@@ -372,7 +374,7 @@ impl ScatteringObjective {
                         (None, Some(d_source))
                     };
                     self.correlations
-                        .adjoint(left, right, 0..n, &work.cross, 1, d_left, d_right);
+                        .adjoint(transform, left, right, &work.cross, d_left, d_right);
                 }
             }
         }
@@ -416,15 +418,13 @@ impl ScatteringObjective {
 impl Workspace {
     fn new(covariance: &ScatteringCovariance<f64>, correlations: &Correlations) -> Self {
         let transform = covariance.transform();
-        let (octaves, n) = (transform.octaves(), transform.n_samples());
-        let zero = Complex::new(0.0, 0.0);
         Self {
-            layers: Layers::new(octaves, n),
-            d_layers: Layers::new(octaves, n),
-            spectrum: vec![zero; transform.spectrum_len()],
-            accumulator: vec![zero; 2 * n],
+            layers: Layers::new(transform),
+            d_layers: Layers::new(transform),
+            spectrum: transform.make_spectrum(),
+            accumulator: transform.make_spectrum(),
             phi: covariance.make_output(),
-            cross: vec![zero; correlations.len()],
+            cross: vec![Complex::new(0.0, 0.0); correlations.len()],
             transform: transform.make_scratch(),
         }
     }
