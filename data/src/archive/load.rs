@@ -51,7 +51,14 @@ impl Archive {
     /// decides what lies in the span, so neighbouring spans share no sample. Channels of different rates have no time in
     /// common. Only files and records that overlap the span are read: memory is about 12 bytes a sample and channel.
     pub fn load(&self, key: &StationKey, span: TimeSpan) -> StationData {
+        self.load_around(key, span, span)
+    }
+
+    /// As [`load`](Self::load), with the channels that are present in `core`, a part of `span`: a channel that only the
+    /// margins around a day have does not cost the day.
+    pub fn load_around(&self, key: &StationKey, core: TimeSpan, span: TimeSpan) -> StationData {
         let span = span.intersection(&self.selection().span);
+        let core = core.intersection(&span);
         let all = self.channels_of(key);
         let ids: BTreeSet<&StreamId> = all.iter().collect();
         let (streams, faults) = self.read(&ids, widened(span), Belongs::Overlapping);
@@ -63,7 +70,7 @@ impl Archive {
         for (id, segments) in streams {
             let (kept, overlaps) = resolve(segments);
             data.overlaps.extend(overlaps);
-            let present = kept.iter().any(|s| !s.index_range(span).is_empty());
+            let present = kept.iter().any(|s| !s.index_range(core).is_empty());
             if present {
                 data.channels.push(id);
                 channels.push(kept);

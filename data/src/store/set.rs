@@ -47,7 +47,7 @@ pub struct FeatureSet {
 impl FeatureSet {
     /// Opens folders (their `*.h5` files, not recursively) and files. Reads headers, not coefficients.
     ///
-    /// The first good file, by name, sets the settings; files with others are rejected, and so are files that are
+    /// The settings that most files share count (of equally many, the first by name); files with others are rejected, and so are files that are
     /// damaged or repeat a station and day.
     ///
     /// # Errors
@@ -120,7 +120,21 @@ impl FeatureSet {
     }
 
     fn reject_strangers(&mut self) {
-        let Some(first) = self.days.first().cloned() else {
+        // Kinds of settings, each by its first file, and how many files share it.
+        let mut kinds: Vec<(usize, usize)> = Vec::new();
+        for (index, day) in self.days.iter().enumerate() {
+            let meta = &day.header.meta;
+            let same = |(first, _): &&mut (usize, usize)| {
+                meta.difference(&self.days[*first].header.meta).is_none()
+            };
+            match kinds.iter_mut().find(same) {
+                Some((_, count)) => *count += 1,
+                None => kinds.push((index, 1)),
+            }
+        }
+        // Of equally many, the first by name.
+        let most = kinds.iter().rev().max_by_key(|(_, count)| *count);
+        let Some(first) = most.map(|(index, _)| self.days[*index].clone()) else {
             return;
         };
         let (same, others) = std::mem::take(&mut self.days)
