@@ -30,7 +30,7 @@ impl Report {
         // The run's own report holds what only the run knew, such as scores; without it all is gathered anew.
         let data = match ReportData::load(&files.report_data) {
             Ok(data) => data,
-            Err(_) => report_of(&files, &settings, &context.observer)?,
+            Err(_) => report_of(&files, &settings, &[], &context.observer)?,
         };
         write_report(&self.output, &data).map_err(PipelineError::from)?;
         context.printer.text(self.output.display())?;

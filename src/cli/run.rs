@@ -134,8 +134,14 @@ pub fn print_separation(context: &mut Context, file: &SeparationFile, folder: &P
         file.targets.iter().filter(ended).count()
     };
     let untouched = all(Outcome::AlreadyBackground);
-    let left: Vec<_> = file.targets.iter().filter(|t| t.left.is_some()).collect();
-    let separated = file.targets.len() - untouched - left.len();
+    // With channels, a reason speaks of those that are not among them.
+    let told: Vec<_> = file.targets.iter().filter(|t| t.left.is_some()).collect();
+    let left = file
+        .targets
+        .iter()
+        .filter(|t| t.channels.is_empty())
+        .count();
+    let separated = file.targets.len() - untouched - left;
     let clusters: Vec<String> = file
         .target
         .clusters
@@ -148,10 +154,10 @@ pub fn print_separation(context: &mut Context, file: &SeparationFile, folder: &P
         file.target.scale,
         clusters.join(","),
         file.targets.len(),
-        left.len(),
+        left,
         folder.display()
     ))?;
-    for target in &left {
+    for target in &told {
         printer.text(format_args!(
             "  {} {}: {}",
             target.id,
@@ -161,7 +167,7 @@ pub fn print_separation(context: &mut Context, file: &SeparationFile, folder: &P
     }
     printer.record(&json!({
         "target": file.target, "stretches": file.targets.len(), "separated": separated,
-        "already_background": untouched, "left": left.len(), "folder": folder,
+        "already_background": untouched, "left": left, "folder": folder,
     }))?;
     Ok(())
 }

@@ -45,10 +45,24 @@ impl Corpus {
     pub fn open(paths: &[PathBuf], observer: &dyn Observer) -> Result<Self> {
         let set = FeatureSet::open(paths)?;
         for rejected in set.rejected() {
-            observer.problem(
-                &rejected.path.display().to_string(),
-                &rejected.error.to_string(),
-            );
+            let path = rejected.path.display().to_string();
+            let text = rejected.error.to_string();
+            // Most errors of the store name the file themselves.
+            let mut reason = text.strip_prefix(&format!("{path}: ")).unwrap_or(&text);
+            let told;
+            if let store::StoreError::Mismatch {
+                what: what @ "numbers of channels",
+                found,
+                expected,
+                ..
+            } = &rejected.error
+            {
+                told = format!(
+                    "left out: {what} differ, {found} here and {expected} in most files; select channels that all days have with --channel"
+                );
+                reason = &told;
+            }
+            observer.problem(&path, reason);
         }
         let meta = set.meta();
         let table = CoefficientTable {
@@ -62,10 +76,18 @@ impl Corpus {
         if set.n_windows() == 0 {
             let largest = meta.layout.scales.last().copied().unwrap_or(0);
             let seconds = largest as f64 / meta.layout.sampling_rate;
-            return Err(PipelineError::unusable(
+            let noted = set.days().iter().find_map(|day| {
+                let meta = &day.header.meta;
+                let note = meta.note.as_deref()?.lines().collect::<Vec<_>>().join("; ");
+                Some(format!("{} {}: {note}", meta.station_id(), meta.day_name()))
+            });
+            let why = noted.unwrap_or_else(|| {
                 format!(
-                    "the feature files hold no window: no gap-free stretch is as long as the largest window, {largest} samples ({seconds:.0} s)"
-                ),
+                    "no gap-free stretch is as long as the largest window, {largest} samples ({seconds:.0} s)"
+                )
+            });
+            return Err(PipelineError::unusable(
+                format!("the feature files hold no window: {why}"),
                 "use longer records, or compute the features with shorter --scales",
             ));
         }

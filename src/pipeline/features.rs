@@ -1,18 +1,20 @@
 //! From an archive to feature files, one a station and UTC day.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Display;
 use std::path::{Path, PathBuf};
 
 use ndarray::Array4;
 use rayon::prelude::*;
-use seismix_data::TimeSpan;
-use seismix_data::archive::{AlignedSegment, Archive, StationDay};
+use seismix_data::archive::{AlignedSegment, Archive, Overlap, StationDay};
 use seismix_data::store::{
     CoefficientKind, CoefficientRow, DayFeatures, FORMAT_VERSION, FeatureMeta, WindowLayout,
     read_header, write_day,
 };
 use seismix_data::time::{DAY_NS, format_utc, steps_ns, year_day};
+use seismix_data::{StationKey, TimeSpan};
 use seismix_scattering::{self as scattering, BlockTransform, Complex, Real, ScatteringPath};
+use serde_json::json;
 
 use super::config::{
     Boundary, ConfigError, Layers, Memory, Precision, ResolvedTransform, RunControl,
@@ -21,7 +23,10 @@ use super::config::{
 use super::error::{PipelineError, Result};
 use super::observer::Observer;
 use super::provenance::{fingerprint, provenance};
-use super::records::{first_index_at, input_files, open_archive, sampling_rate};
+use super::records::{
+    fault_text, first_index_at, input_files, open_archive, sampling_rate, station_keys,
+};
+use super::workplace::{STALE, sweep};
 
 /// What `features` did.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -53,14 +58,9 @@ pub fn features(
 ) -> Result<FeaturesSummary> {
     check_supported(transform)?;
     let archive = open_archive(paths, selection, observer)?;
-    let days = archive.station_days();
-    let days: Vec<StationDay> = days
-        .into_iter()
-        .enumerate()
-        .filter(|(i, _)| control.shard.is_none_or(|shard| shard.contains(*i)))
-        .map(|(_, day)| day)
-        .collect();
+    let days = days_of(&archive, control, observer);
     std::fs::create_dir_all(out).map_err(PipelineError::io("creating", out))?;
+    sweep(out, STALE);
     let mut summary = FeaturesSummary::default();
     observer.begin("features", days.len() as u64, "days");
     for day in &days {
@@ -77,10 +77,12 @@ pub fn features(
             }
             Err(PipelineError::Interrupted) => return Err(PipelineError::Interrupted),
             Err(error) => {
-                observer.problem(
-                    &format!("{} {}", day.key, format_utc(day.day_start_ns)),
-                    &error.to_string(),
-                );
+                let (year, of_year) = year_day(day.day_start_ns);
+                let mut reason = error.to_string();
+                if let Some(help) = error.help() {
+                    reason = format!("{reason}; {help}");
+                }
+                observer.problem(&format!("{} {year:04}.{of_year:03}", day.key), &reason);
                 summary.n_failed += 1;
             }
         }
@@ -88,6 +90,37 @@ pub fn features(
     }
     observer.end();
     Ok(summary)
+}
+
+/// The days asked for. Files are named by location and day, so each location has one band: the fastest.
+fn days_of(archive: &Archive, control: &RunControl, observer: &dyn Observer) -> Vec<StationDay> {
+    let mut bands: BTreeMap<[String; 3], Vec<StationKey>> = BTreeMap::new();
+    for key in station_keys(archive) {
+        let location = [&key.network, &key.station, &key.location].map(Clone::clone);
+        bands.entry(location).or_default().push(key);
+    }
+    let mut left = BTreeSet::new();
+    for keys in bands.values_mut().filter(|keys| keys.len() > 1) {
+        let rate = |key: &StationKey| sampling_rate(archive, key).unwrap_or(0.0);
+        // Stable: of equal rates the first by name stays.
+        keys.sort_by(|a, b| rate(b).total_cmp(&rate(a)));
+        for other in &keys[1..] {
+            observer.problem(
+                &other.to_string(),
+                &format!(
+                    "left out: a location's features are of one band, here {}; choose another with --channel",
+                    keys[0]
+                ),
+            );
+            left.insert(other.clone());
+        }
+    }
+    let days = archive.station_days().into_iter();
+    days.filter(|day| !left.contains(&day.key))
+        .enumerate()
+        .filter(|(i, _)| control.shard.is_none_or(|shard| shard.contains(*i)))
+        .map(|(_, day)| day)
+        .collect()
 }
 
 /// What `features` would do.
@@ -123,12 +156,7 @@ pub fn plan(
     check_supported(transform)?;
     let archive = open_archive(paths, selection, observer)?;
     let mut plan = FeaturesPlan::default();
-    let days = archive
-        .station_days()
-        .into_iter()
-        .enumerate()
-        .filter(|(i, _)| control.shard.is_none_or(|shard| shard.contains(*i)));
-    for (_, day) in days {
+    for day in days_of(&archive, control, observer) {
         let (year, of_year) = year_day(day.day_start_ns);
         let file = out.join(format!(
             "{}.{}.{}.{year:04}.{of_year:03}.h5",
@@ -236,7 +264,15 @@ fn one_day(
         day.day_start_ns.saturating_add(DAY_NS + after),
     );
     let inputs = input_files(archive, &day.key, span)?;
-    let provenance = provenance("features", &transform, 0, &inputs);
+    // What of the files is used matters as much as the files.
+    let used = span.intersection(&archive.selection().span);
+    let configuration = json!({
+        "transform": transform,
+        "channels": channels_in(archive, &day.key, used),
+        "start_ns": used.start_ns,
+        "end_ns": used.end_ns,
+    });
+    let provenance = provenance("features", &configuration, 0, &inputs);
     let mut meta = FeatureMeta {
         format_version: FORMAT_VERSION,
         network: day.key.network.clone(),
@@ -256,17 +292,40 @@ fn one_day(
         provenance,
     };
     let path = out.join(meta.file_name());
+    let name = format!("{} {}", day.key, meta.day_name());
     if !control.fresh && path.exists() {
         // A file that cannot be read is made anew.
         if let Ok(header) = read_header(&path)
             && fingerprint(&header.meta.provenance) == fingerprint(&meta.provenance)
         {
+            for line in header.meta.note.iter().flat_map(|note| note.lines()) {
+                match line.strip_prefix(UNREAD).and_then(|l| l.split_once(": ")) {
+                    Some((file, message)) => observer.problem(file, message),
+                    None => observer.remark(&format!("{name}: {line}")),
+                }
+            }
             return Ok((path, header.windows()?.len(), true));
         }
     }
-    let data = archive.load(&day.key, span);
+    let of_day = TimeSpan::day_of(day.day_start_ns);
+    let data = archive.load_around(&day.key, of_day, span);
+    let mut notes: Vec<String> = Vec::new();
     for fault in &data.faults {
-        observer.problem(&fault.path.display().to_string(), &fault.message);
+        let (file, message) = fault_text(fault);
+        observer.problem(&file, &message);
+        notes.push(format!("{UNREAD}{file}: {message}"));
+    }
+    let tell = |notes: &mut Vec<String>, note: String| {
+        observer.remark(&format!("{name}: {note}"));
+        notes.push(note);
+    };
+    if !data.missing_channels.is_empty() {
+        let codes = data.missing_channels.iter().map(|id| id.channel.as_str());
+        let codes = codes.collect::<Vec<_>>().join(", ");
+        tell(&mut notes, format!("no sample of {codes} on this day"));
+    }
+    for overlap in &data.overlaps {
+        tell(&mut notes, overlap_text(overlap));
     }
     let mut time = Vec::new();
     let mut segment_numbers = Vec::new();
@@ -275,8 +334,14 @@ fn one_day(
     let n_channels = meta.channels.len();
     let n_paths = meta.index.len();
     let mut longest = 0;
+    let mut n_constant = 0;
     for segment in &data.segments {
         let within = samples_of_day(segment, day.day_start_ns);
+        // Of a constant stretch the transform would see its own rounding errors.
+        if all_constant(segment) {
+            n_constant += within.len();
+            continue;
+        }
         longest = longest.max(within.len());
         let Some(piece) = day_piece(segment, &within, &layout, day.day_start_ns) else {
             continue;
@@ -289,18 +354,22 @@ fn one_day(
         }
         plan.append(segment, &piece, n_channels, n_paths, &mut coefficients)?;
     }
-    if meta.grid_start.is_empty() {
-        meta.note = Some(format!(
-            "no window: the longest gap-free stretch of the day has {longest} samples, the largest window {largest} ({:.0} s)",
-            largest as f64 / rate
-        ));
-        observer.remark(&format!(
-            "{} {}: {}",
-            day.key,
-            format_utc(day.day_start_ns),
-            meta.note.as_deref().unwrap_or_default()
-        ));
+    if n_constant > 0 {
+        tell(
+            &mut notes,
+            format!("{n_constant} samples are left out: all channels are constant there"),
+        );
     }
+    if meta.grid_start.is_empty() {
+        tell(
+            &mut notes,
+            format!(
+                "no window: the longest gap-free stretch with a signal has {longest} samples, the largest window {largest} ({:.0} s)",
+                largest as f64 / rate
+            ),
+        );
+    }
+    meta.note = (!notes.is_empty()).then(|| notes.join("\n"));
     let shape = (time.len(), n_channels, n_paths, 2);
     let coefficients = Array4::from_shape_vec(shape, coefficients)
         .map_err(|e| PipelineError::unusable(e.to_string(), "report this"))?;
@@ -312,6 +381,37 @@ fn one_day(
     };
     write_day(&path, &features)?;
     Ok((path, features.windows()?.len(), false))
+}
+
+/// Begins a line of a file's note about an input that could not be read, so that a later run tells it again.
+const UNREAD: &str = "not read: ";
+
+/// The channels of a station that have samples in a span, sorted.
+fn channels_in(archive: &Archive, key: &StationKey, span: TimeSpan) -> BTreeSet<String> {
+    let files = archive.files_of(key, span).into_iter();
+    files
+        .flat_map(|file| &file.spans)
+        .filter(|stretch| stretch.id.station_key() == *key)
+        .map(|stretch| stretch.id.channel.clone())
+        .collect()
+}
+
+/// Whether every channel keeps one value throughout.
+fn all_constant(segment: &AlignedSegment) -> bool {
+    segment
+        .samples
+        .outer_iter()
+        .all(|row| row.iter().all(|v| *v == row[0]))
+}
+
+fn overlap_text(overlap: &Overlap) -> String {
+    format!(
+        "{}: {} samples from {} on are there twice{}; the earlier record counts",
+        overlap.id,
+        overlap.npts,
+        format_utc(overlap.span.start_ns),
+        if overlap.identical { "" } else { " and differ" }
+    )
 }
 
 /// The blocks of one segment that go into a day's file.

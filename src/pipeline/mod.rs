@@ -6,6 +6,7 @@ pub mod corpus;
 pub mod demo;
 mod error;
 pub mod features;
+mod local_day;
 pub mod observer;
 pub mod provenance;
 pub mod records;
@@ -15,6 +16,7 @@ pub mod score;
 pub mod separate;
 pub mod targets;
 pub mod train;
+mod workplace;
 
 use std::io::Write as _;
 use std::path::Path;

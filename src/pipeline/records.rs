@@ -5,7 +5,7 @@ use std::ops::Range;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use seismix_data::archive::{AlignedSegment, Archive, ArchiveFile};
+use seismix_data::archive::{AlignedSegment, Archive, ArchiveFile, FileFault};
 use seismix_data::time::{DAY_NS, day_start_ns, steps_ns};
 use seismix_data::{StationKey, StreamId, TimeSpan};
 
@@ -28,10 +28,8 @@ pub fn open_archive(
 ) -> Result<Archive> {
     let archive = Archive::open(paths, selection.for_data()?)?;
     for fault in archive.faults() {
-        let place = fault
-            .offset
-            .map_or(String::new(), |offset| format!(" at byte {offset}"));
-        observer.problem(&format!("{}{place}", fault.path.display()), &fault.message);
+        let (file, message) = fault_text(fault);
+        observer.problem(&file, &message);
     }
     if archive.files().is_empty() {
         let named: Vec<String> = paths
@@ -44,6 +42,17 @@ pub fn open_archive(
         ));
     }
     Ok(archive)
+}
+
+/// The file of a fault, and what is wrong with it and where.
+pub fn fault_text(fault: &FileFault) -> (String, String) {
+    let place = fault
+        .offset
+        .map_or(String::new(), |offset| format!("at byte {offset}: "));
+    (
+        fault.path.display().to_string(),
+        format!("{place}{}", fault.message),
+    )
 }
 
 /// Stations of an archive, sorted.
@@ -178,22 +187,40 @@ impl<'a> RecordCache<'a> {
         n_samples: usize,
         channels: &[StreamId],
     ) -> Result<Option<Vec<Vec<f64>>>> {
-        let segments = self.day(key, start_ns, steps_ns(n_samples, 1.0).min(DAY_NS / 8));
-        for segment in segments.iter() {
-            let half = (0.5e9 / segment.sampling_rate) as i64;
-            if start_ns < segment.start_ns() - half || segment.channels != channels {
-                continue;
-            }
-            let from = first_index_at(segment, start_ns - half);
-            if from + n_samples <= segment.npts() {
+        let segments = self.day(key, start_ns, span_margin_ns(n_samples));
+        for segment in segments.iter().filter(|s| s.channels == channels) {
+            if let Some(range) = samples_from(segment, start_ns, n_samples) {
                 let rows = segment
                     .samples
                     .outer_iter()
-                    .map(|row| row.slice(ndarray::s![from..from + n_samples]).to_vec());
+                    .map(|row| row.slice(ndarray::s![range.clone()]).to_vec());
                 return Ok(Some(rows.collect()));
             }
         }
         Ok(None)
+    }
+
+    /// The sampling rate of a station's channels, `None` if they differ.
+    pub fn sampling_rate(&self, key: &StationKey) -> Option<f64> {
+        sampling_rate(self.archive, key)
+    }
+
+    /// `n_samples` samples from `start_ns` on of the first channel there is; `None` if the record has not all of them.
+    ///
+    /// # Errors
+    /// What the files refuse.
+    pub fn first_channel(
+        &mut self,
+        key: &StationKey,
+        start_ns: i64,
+        n_samples: usize,
+    ) -> Result<Option<(StreamId, Vec<f64>)>> {
+        let segments = self.day(key, start_ns, span_margin_ns(n_samples));
+        Ok(segments.iter().find_map(|segment| {
+            let range = samples_from(segment, start_ns, n_samples)?;
+            let samples = segment.samples.row(0).slice(ndarray::s![range]).to_vec();
+            Some((segment.channels[0].clone(), samples))
+        }))
     }
 
     /// Segments of the day on which `start_ns` lies and of `margin_ns` on either side.
@@ -214,11 +241,27 @@ impl<'a> RecordCache<'a> {
             day.saturating_sub(margin_ns),
             day.saturating_add(DAY_NS + margin_ns),
         );
-        let segments = Arc::new(self.archive.load(key, span).segments);
+        let of_day = TimeSpan::day_of(day);
+        let segments = Arc::new(self.archive.load_around(key, of_day, span).segments);
         self.days
             .push_back((key.clone(), day, margin_ns, Arc::clone(&segments)));
         segments
     }
+}
+
+/// How far around a day its segments are needed for so many samples.
+fn span_margin_ns(n_samples: usize) -> i64 {
+    steps_ns(n_samples, 1.0).min(DAY_NS / 8)
+}
+
+/// `n_samples` samples of a segment from a time on, to within half a sample; `None` unless all are there.
+fn samples_from(segment: &AlignedSegment, start_ns: i64, n_samples: usize) -> Option<Range<usize>> {
+    let half = (0.5e9 / segment.sampling_rate) as i64;
+    if start_ns < segment.start_ns() - half {
+        return None;
+    }
+    let from = first_index_at(segment, start_ns - half);
+    (from + n_samples <= segment.npts()).then(|| from..from + n_samples)
 }
 
 /// The samples of a segment between two times, both included to within half a sample; `None` unless all are there.

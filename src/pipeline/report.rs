@@ -1,18 +1,21 @@
 //! From the files of a run to the data of its report.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
-use seismix_data::archive::Archive;
-use seismix_data::store::{ClusterTable, read_clusters};
-use seismix_data::time::{DAY_NS, SECOND_NS, day_start_ns};
+use seismix_data::archive::{AlignedSegment, Archive};
+use seismix_data::store::{ClusterRow, ClusterTable, FeatureSet, read_clusters};
+use seismix_data::time::{DAY_NS, SECOND_NS, steps_ns};
 use seismix_data::{StationKey, TimeSpan};
 use seismix_vae::{self as vae, start::ClusterScore};
 
 use super::config::SelectionConfig;
 use super::error::{PipelineError, Result};
+use super::local_day::LocalDay;
 use super::observer::Observer;
-use super::records::{RecordCache, all_input_files, open_archive, sampling_rate, station_keys};
+use super::records::{
+    RecordCache, all_input_files, fault_text, open_archive, sampling_rate, station_keys,
+};
 use super::run::RunFiles;
 use super::separate::{SeparationFile, TargetResult};
 use super::targets::TRANSIENT_MEASURE;
@@ -30,6 +33,10 @@ const GALLERY: usize = 12;
 const TRACE_BINS: usize = 600;
 /// Separations that are drawn.
 const MAX_SEPARATIONS: usize = 60;
+/// Notes of feature files that are told.
+const MAX_REMARKS: usize = 12;
+/// A loss term below this is rounding.
+const NO_LOSS: f64 = 1e-12;
 
 /// Gathers the report of a run: what was read, clusters over time, galleries, training, separations.
 ///
@@ -41,6 +48,7 @@ pub fn report_data(
     files: &RunFiles,
     configuration: &str,
     seed: u64,
+    problems: &[(String, String)],
     observer: &dyn Observer,
 ) -> Result<ReportData> {
     let archive = open_archive(paths, selection, &super::Silent)?;
@@ -75,18 +83,23 @@ pub fn report_data(
         None => Vec::new(),
     };
     observer.advance(1);
-    let problems = archive.faults().iter().map(|fault| crate::report::Problem {
-        input: fault.path.display().to_string(),
-        message: fault.message.clone(),
-    });
+    let faults = archive.faults().iter().map(fault_text);
+    let mut told: Vec<(String, String)> = faults.chain(problems.iter().cloned()).collect();
+    let mut seen = BTreeSet::new();
+    told.retain(|problem| seen.insert(problem.clone()));
     let overview = Overview {
-        problems: problems.collect(),
+        problems: told
+            .into_iter()
+            .map(|(input, message)| crate::report::Problem { input, message })
+            .collect(),
         ..overview
     };
     let inputs = all_input_files(&archive)?;
     let data = ReportData {
         title: title(&archive),
         amplitude_unit: "counts".into(),
+        clock: LocalDay::of_all(&keys).clock(),
+        remarks: remarks(&files.features),
         transient_measure: TRANSIENT_MEASURE.into(),
         overview,
         stations,
@@ -174,21 +187,12 @@ fn stations(
             .collect();
         days.sort_unstable();
         for day in days {
-            for segment in archive
-                .load(key, TimeSpan::new(day, day.saturating_add(DAY_NS)))
-                .segments
-            {
+            let loaded = archive.load(key, TimeSpan::new(day, day.saturating_add(DAY_NS)));
+            for segment in &loaded.segments {
                 for (row, id) in segment.channels.iter().enumerate() {
                     let id = id.to_string();
-                    let bins = (segment.npts() as f64 / segment.sampling_rate / ENVELOPE_BIN_S)
-                        .ceil() as usize;
                     let samples = segment.samples.row(row);
-                    let trace = Trace::from_samples(
-                        segment.start_ns(),
-                        segment.sampling_rate,
-                        samples.iter().copied(),
-                        bins.max(1),
-                    );
+                    let trace = envelope(segment, samples.as_slice().unwrap_or_default(), day);
                     let record = channels.entry(id.clone()).or_insert_with(|| ChannelRecord {
                         id: id.clone(),
                         pieces: Vec::new(),
@@ -209,12 +213,13 @@ fn stations(
             }
         }
         let id = key.to_string();
+        let sample_ns = sampling_rate(archive, key).map_or(1, |rate| steps_ns(1, rate));
         let strips = table.scales().into_iter().map(|scale| {
             let rows = table.rows_of_scale(scale).map(|row| &table.rows[row]);
             let rows = rows.filter(|row| row.id.as_deref().is_none_or(|found| found == id));
             let windows = rows.map(|row| WindowCluster {
                 start_ns: row.start_ns,
-                end_ns: row.end_ns + 1,
+                end_ns: row.end_ns + sample_ns,
                 cluster: row.cluster as u32,
                 probability: f64::from(row.probability),
             });
@@ -232,6 +237,31 @@ fn stations(
     (overview, records)
 }
 
+/// The lowest and highest sample of each bin. The last bin is left out unless it is full and ends on the day: the
+/// picture must not reach into a day without data.
+fn envelope(segment: &AlignedSegment, samples: &[f64], day_start_ns: i64) -> Trace {
+    let rate = true_rate(segment);
+    let per_bin = ((ENVELOPE_BIN_S * rate).round() as usize).max(1);
+    let left_s = (day_start_ns.saturating_add(DAY_NS) - segment.start_ns()) as f64 / 1e9;
+    let bins = (samples.len() / per_bin).min((left_s * rate / per_bin as f64) as usize);
+    let drawn = if bins > 0 {
+        &samples[..bins * per_bin]
+    } else {
+        samples
+    };
+    Trace::from_samples(segment.start_ns(), rate, drawn.iter().copied(), bins.max(1))
+}
+
+/// Samples a second by the clock of the records, which may be a little off the nominal rate.
+fn true_rate(segment: &AlignedSegment) -> f64 {
+    let ns = segment.end_ns() - segment.start_ns();
+    if ns > 0 {
+        (segment.npts() - 1) as f64 / (ns as f64 / 1e9)
+    } else {
+        segment.sampling_rate
+    }
+}
+
 fn scales(
     table: &ClusterTable,
     scores: &[ClusterScore],
@@ -242,6 +272,7 @@ fn scales(
 ) -> Result<Vec<ScaleReport>> {
     let finest = table.scales().first().copied().unwrap_or(0);
     let n_clusters = table.probabilities.ncols();
+    let local_day = LocalDay::of_all(keys);
     let mut reports = Vec::new();
     for scale in table.scales() {
         let rows: Vec<usize> = table.rows_of_scale(scale).collect();
@@ -263,8 +294,7 @@ fn scales(
             for row in &members {
                 let row = &table.rows[*row];
                 let middle = row.start_ns + (row.end_ns - row.start_ns) / 2;
-                hours[((middle - day_start_ns(middle)) / (3600 * SECOND_NS)).clamp(0, 23)
-                    as usize] += 1;
+                hours[local_day.hour(middle)] += 1;
             }
             let n = members.len();
             let mean = members
@@ -278,19 +308,22 @@ fn scales(
                     .total_cmp(&table.rows[*a].probability)
                     .then(a.cmp(b))
             });
+            let score = scores
+                .iter()
+                .find(|score| scale == finest && score.cluster == cluster);
+            // Pulses are moved onto each other, with what lies around them; of other clusters, what lies beyond the
+            // window would draw the eye.
+            let context = score.is_some_and(|score| score.is_transient);
             let chosen = apart(&members, table);
             let mut gallery = Vec::new();
             for row in chosen {
                 if let Some((channel, window)) =
-                    gallery_window(table, row, scale, keys, rate, cache)?
+                    gallery_window(&table.rows[row], context, keys, cache)?
                 {
                     gallery_channel = channel;
                     gallery.push(window);
                 }
             }
-            let score = scores
-                .iter()
-                .find(|score| scale == finest && score.cluster == cluster);
             let role = separation.and_then(|file| {
                 if file.target.scale == scale && file.target.clusters.contains(&cluster) {
                     Some(Role::Target)
@@ -342,36 +375,67 @@ fn apart(members: &[usize], table: &ClusterTable) -> Vec<usize> {
     chosen
 }
 
+/// A window of the station's first channel, with half a window on both sides if `context` asks for it and the record
+/// has it.
 fn gallery_window(
-    table: &ClusterTable,
-    row: usize,
-    scale: usize,
+    row: &ClusterRow,
+    context: bool,
     keys: &[StationKey],
-    rate: f64,
     cache: &mut RecordCache,
 ) -> Result<Option<(String, GalleryWindow)>> {
-    let row = &table.rows[row];
     let key = match &row.id {
         Some(id) => keys.iter().find(|key| *key.to_string() == **id),
         None => keys.first(),
     };
     let Some(key) = key else { return Ok(None) };
-    let half = (scale as f64 / 2.0 / rate * 1e9) as i64;
-    // Half a window of context on both sides lets the page move windows onto each other.
-    for (start, n) in [(row.start_ns - half, 2 * scale), (row.start_ns, scale)] {
-        let channels = cache.channels(key);
-        if let Some(samples) = cache.samples(key, start, n, &channels)? {
-            let trace = Trace::from_samples(start, rate, samples[0].iter().copied(), TRACE_BINS);
-            return Ok(Some((
-                channels[0].to_string(),
-                GalleryWindow {
-                    probability: f64::from(row.probability),
-                    trace,
-                },
-            )));
+    let Some(rate) = cache.sampling_rate(key) else {
+        return Ok(None);
+    };
+    let half_ns = steps_ns(row.scale / 2, rate);
+    let (around, within) = (
+        (row.start_ns - half_ns, 2 * row.scale),
+        (row.start_ns, row.scale),
+    );
+    let wanted = if context {
+        &[around, within][..]
+    } else {
+        &[within]
+    };
+    for &(start, n) in wanted {
+        if let Some((id, samples)) = cache.first_channel(key, start, n)? {
+            let trace = Trace::from_samples(start, rate, samples.into_iter(), TRACE_BINS);
+            let window = GalleryWindow {
+                probability: f64::from(row.probability),
+                trace,
+            };
+            return Ok(Some((id.to_string(), window)));
         }
     }
     Ok(None)
+}
+
+/// What the feature files note, such as why a day has no window.
+fn remarks(features: &Path) -> Vec<String> {
+    let Ok(set) = FeatureSet::open(&[features]) else {
+        return Vec::new();
+    };
+    let mut remarks = Vec::new();
+    for day in set.days() {
+        let meta = &day.header.meta;
+        for line in meta.note.iter().flat_map(|note| note.lines()) {
+            remarks.push(format!(
+                "{} {}: {line}.",
+                meta.station_id(),
+                meta.day_name()
+            ));
+        }
+    }
+    if remarks.len() > MAX_REMARKS {
+        let more = remarks.len() - MAX_REMARKS;
+        remarks.truncate(MAX_REMARKS);
+        remarks.push(format!("And {more} more notes in the feature files."));
+    }
+    remarks
 }
 
 fn training(model: &vae::ModelFile) -> Training {
@@ -402,8 +466,8 @@ fn training(model: &vae::ModelFile) -> Training {
         series,
     };
     Training {
-        epochs: epochs.iter().map(|e| e.epoch as u32).collect(),
-        kept_epoch: epochs.last().map(|e| e.epoch as u32),
+        epochs: epochs.iter().map(|e| e.epoch as u32 + 1).collect(),
+        kept_epoch: epochs.last().map(|e| e.epoch as u32 + 1),
         panels: vec![
             panel("Loss", vec![means(&|t| f64::from(t.total))]),
             panel(
@@ -428,12 +492,10 @@ fn training(model: &vae::ModelFile) -> Training {
             ),
         ],
         remark: format!(
-            "{} preset, {} epochs; {:?}",
+            "Preset {}, {} epochs.",
             model.preset,
-            epochs.len(),
-            model.history.stop
-        )
-        .to_lowercase(),
+            model.history.epochs.len()
+        ),
     }
 }
 
@@ -492,16 +554,17 @@ fn separations(
             });
         separations.push(Separation {
             channels: channels.collect(),
-            ..separation(target, file)
+            ..separation(target, file, steps_ns(1, rate))
         });
     }
     Ok(separations)
 }
 
-fn separation(target: &TargetResult, file: &SeparationFile) -> Separation {
+fn separation(target: &TargetResult, file: &SeparationFile, sample_ns: i64) -> Separation {
     let n = target.channels.len().max(1) as f64;
     let mean = |pick: &dyn Fn(&super::separate::ChannelResult) -> f64| {
-        target.channels.iter().map(pick).sum::<f64>() / n
+        let mean = target.channels.iter().map(pick).sum::<f64>() / n;
+        if mean < NO_LOSS { 0.0 } else { mean }
     };
     let names = ["background", "mixture", "independence"];
     let mut loss: Vec<LossTerm> = (0..3)
@@ -518,7 +581,7 @@ fn separation(target: &TargetResult, file: &SeparationFile) -> Separation {
         end: mean(&|c| c.terms_end.iter().sum()),
         expected: None,
     });
-    let mut stops: Vec<&str> = Vec::new();
+    let mut stops: Vec<(&str, Vec<&str>)> = Vec::new();
     for channel in &target.channels {
         let text = match (channel.outcome, channel.stop.first()) {
             (seismix_separate::Outcome::AlreadyBackground, _) => {
@@ -534,8 +597,10 @@ fn separation(target: &TargetResult, file: &SeparationFile) -> Separation {
             }
             (_, None) => "not separated",
         };
-        if !stops.contains(&text) {
-            stops.push(text);
+        let code = channel.id.rsplit('.').next().unwrap_or_default();
+        match stops.iter_mut().find(|(stop, _)| *stop == text) {
+            Some((_, codes)) => codes.push(code),
+            None => stops.push((text, vec![code])),
         }
     }
     let clusters: Vec<String> = file
@@ -548,9 +613,17 @@ fn separation(target: &TargetResult, file: &SeparationFile) -> Separation {
         station: target.id.clone(),
         target: format!("{}:{}", file.target.scale, clusters.join(",")),
         start_ns: target.start_ns,
-        end_ns: target.end_ns + 1,
+        end_ns: target.end_ns + sample_ns,
         probability: f64::from(target.probability),
-        stop: target.left.clone().unwrap_or_else(|| stops.join("; ")),
+        stop: stops
+            .iter()
+            .map(|(text, codes)| match stops.len() {
+                1 => (*text).to_owned(),
+                _ => format!("{}: {text}", codes.join(", ")),
+            })
+            .chain(target.left.clone())
+            .collect::<Vec<_>>()
+            .join("; "),
         iterations: target
             .channels
             .iter()

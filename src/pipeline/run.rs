@@ -1,6 +1,7 @@
 //! All stages, one after the other, resumable at any moment.
 
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 
 use serde::{Deserialize, Serialize};
 
@@ -11,6 +12,7 @@ use super::error::{PipelineError, Result};
 use super::observer::Observer;
 use super::separate::{SeparationFile, separate};
 use super::targets::{save_scores, score_transients, transient_clusters};
+use super::workplace::Workplace;
 use super::{cluster, features, report, train};
 use crate::report::{ReportData, write_report};
 use seismix_data::store::ClusterTable;
@@ -114,7 +116,9 @@ pub fn run(
 ) -> Result<RunSummary> {
     let files = RunFiles::of(out);
     let control = &config.control;
-    std::fs::create_dir_all(out).map_err(PipelineError::io("creating", out))?;
+    let _held = Workplace::hold(out)?;
+    let watched = Watched::new(observer);
+    let observer = &watched;
     let settings = RunSettings {
         version: super::provenance::VERSION.into(),
         paths: paths.to_vec(),
@@ -153,7 +157,7 @@ pub fn run(
         &files.separation,
         observer,
     )?;
-    let data = report_of(&files, &settings, observer)?;
+    let data = report_of(&files, &settings, &watched.problems(), observer)?;
     data.save(&files.report_data)?;
     write_report(&files.report, &data)?;
     Ok(RunSummary {
@@ -164,6 +168,57 @@ pub fn run(
         separation,
         n_failed: made.n_failed,
     })
+}
+
+/// Passes everything on, and keeps the problems for the report.
+struct Watched<'a> {
+    inner: &'a dyn Observer,
+    problems: Mutex<Vec<(String, String)>>,
+}
+
+impl<'a> Watched<'a> {
+    fn new(inner: &'a dyn Observer) -> Self {
+        Self {
+            inner,
+            problems: Mutex::new(Vec::new()),
+        }
+    }
+
+    fn problems(&self) -> Vec<(String, String)> {
+        let problems = self.problems.lock();
+        problems.unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+impl Observer for Watched<'_> {
+    fn begin(&self, stage: &str, total: u64, unit: &str) {
+        self.inner.begin(stage, total, unit);
+    }
+
+    fn advance(&self, steps: u64) {
+        self.inner.advance(steps);
+    }
+
+    fn remark(&self, text: &str) {
+        self.inner.remark(text);
+    }
+
+    fn end(&self) {
+        self.inner.end();
+    }
+
+    fn problem(&self, subject: &str, reason: &str) {
+        let problem = (subject.to_owned(), reason.to_owned());
+        let problems = self.problems.lock();
+        let mut problems = problems.unwrap_or_else(PoisonError::into_inner);
+        problems.push(problem);
+        drop(problems);
+        self.inner.problem(subject, reason);
+    }
+
+    fn cancelled(&self) -> bool {
+        self.inner.cancelled()
+    }
 }
 
 /// Settings and inputs of a run.
@@ -181,13 +236,15 @@ pub fn read_settings(files: &RunFiles) -> Result<RunSettings> {
     })
 }
 
-/// The report of a finished run.
+/// The report of a finished run; `problems` are inputs that could not be used, and why, beside those that the records'
+/// headers tell.
 ///
 /// # Errors
 /// What its files refuse.
 pub fn report_of(
     files: &RunFiles,
     settings: &RunSettings,
+    problems: &[(String, String)],
     observer: &dyn Observer,
 ) -> Result<ReportData> {
     let text = serde_json::to_string_pretty(&settings.config)
@@ -198,6 +255,7 @@ pub fn report_of(
         files,
         &text,
         settings.config.control.seed,
+        problems,
         observer,
     )
 }

@@ -77,14 +77,16 @@ pub fn train(
     let corpus = Corpus::open(features, observer)?;
     let inputs: Vec<InputFile> = corpus.days().map(content_of).collect();
     let provenance = provenance("train", config, seed, &inputs);
+    let checkpoint = with_suffix(out, "checkpoint");
     if !fresh && out.exists() {
         let model = vae::ModelFile::load(out)?;
         if fingerprint(&model.provenance) == fingerprint(&provenance) {
             observer.remark("the model is up to date");
+            // Killed between the model and this, a run leaves it behind.
+            let _ = std::fs::remove_file(&checkpoint);
             return Ok(model);
         }
     }
-    let checkpoint = with_suffix(out, "checkpoint");
     if fresh && checkpoint.exists() {
         std::fs::remove_file(&checkpoint).map_err(PipelineError::io("removing", &checkpoint))?;
     }

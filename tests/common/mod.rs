@@ -1,6 +1,8 @@
 //! What the tests of the binary share.
 #![allow(dead_code, clippy::expect_used, clippy::print_stdout)]
 
+pub mod records;
+
 use std::path::PathBuf;
 
 use assert_cmd::Command;

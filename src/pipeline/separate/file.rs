@@ -50,9 +50,9 @@ pub struct TargetResult {
     pub snippets: Vec<String>,
     /// Samples in a snippet.
     pub snippet_samples: usize,
-    /// One entry a channel; empty if nothing could be done.
+    /// One entry a channel that could be separated; empty if none could.
     pub channels: Vec<ChannelResult>,
-    /// Why the target was left as it is, if it was.
+    /// Why the target, or the channels that are not listed, were left as they are.
     pub left: Option<String>,
 }
 

@@ -22,10 +22,12 @@ pub use window::{ChannelResult, FADE_SAMPLES};
 
 use super::config::{Objective, SelectionConfig, SeparateConfig, Target};
 use super::error::{PipelineError, Result};
+use super::local_day::LocalDay;
 use super::observer::Observer;
 use super::provenance::{InputFile, fingerprint, provenance};
 use super::records::{RecordCache, all_input_files, open_archive, sampling_rate, station_keys};
 use super::targets::{Stretch, background_candidates, stretches};
+use super::workplace::Workplace;
 use parts::Parts;
 use window::separate_channel;
 
@@ -57,19 +59,37 @@ pub fn separate(
     let archive = open_archive(paths, selection, observer)?;
     let table = read_clusters(clusters)?;
     let job = Job::new(&archive, &table, config)?;
-    let inputs = (InputFile::of(clusters)?, all_input_files(&archive)?);
+    // What of the files is used matters as much as the files.
+    let inputs = (
+        InputFile::of(clusters)?,
+        all_input_files(&archive)?,
+        selection,
+    );
     let provenance = provenance("separate", config, 0, &inputs);
     let file_path = out.join("separation.json");
+    let parts_folder = out.join("parts");
     if !fresh
         && file_path.exists()
         && let Ok(file) = SeparationFile::load(&file_path)
         && fingerprint(&file.provenance) == fingerprint(&provenance)
     {
         observer.remark("the separated records are up to date");
+        // Killed between the file and this, a run leaves them behind.
+        Parts::remove(&parts_folder)?;
         return Ok(file);
     }
-    std::fs::create_dir_all(out).map_err(PipelineError::io("creating", out))?;
-    let parts = Parts::open(out.join("parts"), &fingerprint(&provenance))?;
+    let _held = Workplace::hold(out)?;
+    // From here on it would speak for records that are not there any more.
+    match std::fs::remove_file(&file_path) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            return Err(PipelineError::io("removing", &file_path)(error));
+        }
+        _ => {}
+    }
+    if fresh {
+        Parts::remove(&parts_folder)?;
+    }
+    let parts = Parts::open(parts_folder.clone(), &fingerprint(&provenance))?;
     let mut cache = RecordCache::new(&archive);
     let mut done: Vec<(TargetResult, Array2<f64>)> = Vec::new();
     observer.begin("separate", job.targets.len() as u64, "targets");
@@ -81,8 +101,8 @@ pub fn separate(
         let mut prepared = Vec::new();
         for &index in batch {
             match parts.read(index) {
-                Some(part) if !fresh => drop(solved.insert(index, part)),
-                _ => prepared.push((index, job.prepare(index, &mut cache)?)),
+                Some(part) => drop(solved.insert(index, part)),
+                None => prepared.push((index, job.prepare(index, &mut cache)?)),
             }
         }
         let finished: Vec<(usize, TargetResult, Array2<f64>)> = prepared
@@ -108,7 +128,7 @@ pub fn separate(
         provenance,
     };
     file.save(&file_path)?;
-    parts.remove()?;
+    Parts::remove(&parts_folder)?;
     Ok(file)
 }
 
@@ -131,13 +151,31 @@ impl Job {
             .into_iter()
             .map(|key| (key.to_string(), key))
             .collect();
+        // Stations without clusters stay as they are, whatever their rate.
+        let clustered: BTreeSet<&str> = table
+            .rows
+            .iter()
+            .filter_map(|row| row.id.as_deref())
+            .collect();
         let rates: BTreeSet<u64> = keys
-            .values()
+            .iter()
+            .filter(|(id, _)| clustered.is_empty() || clustered.contains(id.as_str()))
+            .map(|(_, key)| key)
             .filter_map(|key| sampling_rate(archive, key))
             .map(f64::to_bits)
             .collect();
         let rate = match rates.iter().collect::<Vec<_>>()[..] {
             [&bits] => f64::from_bits(bits),
+            [] => {
+                let ids: Vec<&str> = clustered.into_iter().collect();
+                return Err(PipelineError::unusable(
+                    format!(
+                        "no record of the clusters' stations ({}) is among the paths, or its channels have different rates",
+                        ids.join(", ")
+                    ),
+                    "pass the records that the features were computed from",
+                ));
+            }
             _ => {
                 return Err(PipelineError::unusable(
                     format!("the records have {} sampling rates", rates.len()),
@@ -291,7 +329,7 @@ impl Job {
             .get(&stretch.station)
             .map_or(&[][..], Vec::as_slice);
         let span = (stretch.start_ns, stretch.end_ns + self.sample_ns);
-        let day_ns = local_day_ns(key);
+        let day_ns = LocalDay::of(key).length_ns();
         let mut snippets: Vec<Vec<Vec<f64>>> = vec![Vec::new(); run.channels.len()];
         for confidence in CONFIDENCE {
             let chosen = choose_snippets(
@@ -358,7 +396,7 @@ struct PreparedChannel {
 }
 
 impl Prepared {
-    /// Separates all channels; what cannot be separated is left as it is, with the reason.
+    /// Separates all channels; one that cannot be separated is left as it is, with the reason.
     fn solve(self, options: WindowOptions) -> (TargetResult, Array2<f64>) {
         let mut result = self.result;
         let n_samples = self
@@ -378,32 +416,24 @@ impl Prepared {
                 )
             })
             .collect();
-        let mut background = Array2::zeros((self.channels.len(), n_samples));
-        for (row, (channel, solved)) in self.channels.iter().zip(solved).enumerate() {
-            let samples = match solved {
+        // A row for each channel in the result: those that could be separated.
+        let mut rows: Vec<f64> = Vec::new();
+        let mut reasons = Vec::new();
+        for (channel, solved) in self.channels.iter().zip(solved) {
+            match solved {
                 Ok((samples, of_channel)) => {
                     result.channels.push(of_channel);
-                    samples
+                    rows.extend(samples);
                 }
-                Err(error) => {
-                    result.left = Some(format!("{}: {error}", channel.id));
-                    channel.run[channel.target.clone()].to_vec()
-                }
-            };
-            background
-                .row_mut(row)
-                .assign(&ndarray::ArrayView1::from(&samples));
+                Err(error) => reasons.push(format!("{}: {error}", channel.id)),
+            }
         }
+        if !reasons.is_empty() {
+            result.left = Some(reasons.join("; "));
+        }
+        let background = Array2::from_shape_vec((result.channels.len(), n_samples), rows)
+            .unwrap_or_else(|_| Array2::zeros((0, n_samples)));
         (result, background)
-    }
-}
-
-/// Length of the local day: InSight's station keeps Martian sols.
-fn local_day_ns(key: &StationKey) -> i64 {
-    if key.network == "XB" && key.station.starts_with("ELYS") {
-        88_775_244_000_000
-    } else {
-        86_400_000_000_000
     }
 }
 

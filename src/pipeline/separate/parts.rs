@@ -64,12 +64,17 @@ impl Parts {
         )
     }
 
-    /// Removes the folder.
+    /// Removes the folder, if it is there.
     ///
     /// # Errors
     /// [`PipelineError::Io`].
-    pub fn remove(self) -> Result<()> {
-        fs::remove_dir_all(&self.folder).map_err(PipelineError::io("removing", &self.folder))
+    pub fn remove(folder: &Path) -> Result<()> {
+        match fs::remove_dir_all(folder) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                Err(PipelineError::io("removing", folder)(error))
+            }
+            _ => Ok(()),
+        }
     }
 
     fn path(&self, index: usize, extension: &str) -> PathBuf {

@@ -11,6 +11,7 @@ use seismix_data::{Samples, Segment, StationKey, StreamId, TimeSpan};
 use super::file::TargetResult;
 use crate::pipeline::error::{PipelineError, Result};
 use crate::pipeline::observer::Observer;
+use crate::pipeline::records::fault_text;
 
 /// Writes background and source of every stream and UTC day of the archive. Samples outside the targets are the
 /// input's, bit for bit, and 0 in the source; background + source is the input.
@@ -30,7 +31,12 @@ pub(super) fn write(
         }
         for id in archive.channels_of(&day.key) {
             let span = TimeSpan::day_of(day.day_start_ns);
-            let mut segments = archive.load_raw_starting(&id, span).segments;
+            let raw = archive.load_raw_starting(&id, span);
+            for fault in &raw.faults {
+                let (file, message) = fault_text(fault);
+                observer.problem(&file, &message);
+            }
+            let mut segments = raw.segments;
             if segments.is_empty() {
                 continue;
             }
