@@ -1,114 +1,272 @@
 //! Filters in Fourier on the grid of the padded window.
 
-use crate::battle_lemarie;
+use std::marker::PhantomData;
+
 use crate::error::{Error, parameter};
 use crate::real::Real;
+use crate::{battle_lemarie, bump_steerable, meyer, morlet, shannon};
 
-/// Family of the band-pass filters.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+/// Family of the band-pass filters (MATH: section 1).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 #[non_exhaustive]
 pub enum Wavelet {
-    /// Cubic spline wavelets with their side lobes removed (arXiv 2301.11981).
+    /// Cubic spline wavelets with their side lobes removed (arXiv 2301.11981); Q moves the centres only.
     #[default]
     BattleLemarie,
+    /// Gabor less a Gaussian; its bandwidth follows Q.
+    Morlet,
+    /// Smooth bumps of compact support in Fourier.
+    BumpSteerable,
+    /// Meyer wavelets of degree 7; Q moves the centres only.
+    Meyer,
+    /// Boxes in Fourier.
+    Shannon,
+}
+
+/// What the band-pass filters are divided by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+#[non_exhaustive]
+pub enum FilterNorm {
+    /// Each family's own: peaks about 1, so that a sinusoid keeps its amplitude at any scale.
+    #[default]
+    L1,
+    /// The root of the sum of squares over bins (Morlet: of the impulse response).
+    L2,
 }
 
 /// Centre frequency of the finest filter, cycles per sample.
 const FINEST_CENTER: f64 = 0.425;
 
-/// One band-pass filter: real, non-negative, zero outside `first_bin .. first_bin + values.len()`.
+/// One band-pass filter: real, zero outside `first_bin .. first_bin + values.len()`.
 #[derive(Debug, Clone)]
 pub struct BandPass<F> {
     /// Centre frequency xi_j in cycles per sample.
     pub center_frequency: f64,
+    /// Bandwidth sigma_j in cycles per sample, for the families that have one (Morlet, Shannon).
+    pub bandwidth: Option<f64>,
     /// Bin of `values[0]`; bin k is the frequency k/N in cycles per sample, above N/2 too.
     pub first_bin: usize,
     /// `psi_hat` on its support.
     pub values: Vec<F>,
 }
 
-/// The band-pass filters `psi_j`, j = 0 (finest) .. J-1, and the low-pass `phi_J` (MATH: section 1).
+/// The band-pass filters `psi_j`, j = 0 (finest) .. JQ-1, and the low-pass `phi` (MATH: section 1).
 #[derive(Debug, Clone)]
 pub struct FilterBank<F> {
     /// Band-pass filters, from the finest.
     pub band_pass: Vec<BandPass<F>>,
     /// `phi_hat` at bins 0 ..= N/2; it is even.
     pub low_pass: Vec<F>,
-    /// Length N of the grid, twice the window.
+    /// Length N of the grid, that of the padded window.
     pub n_bins: usize,
+    /// Number Q of filters an octave.
+    pub wavelets_per_octave: usize,
+}
+
+/// Parameters of a [`FilterBank`].
+#[derive(Debug, Clone)]
+pub struct FilterBankBuilder<F> {
+    n_bins: usize,
+    wavelet: Wavelet,
+    octaves: usize,
+    wavelets_per_octave: usize,
+    norm: FilterNorm,
+    real: PhantomData<F>,
+}
+
+impl<F: Real> FilterBankBuilder<F> {
+    /// Wavelet family (default Battle-Lemarie).
+    #[must_use]
+    pub fn wavelet(mut self, wavelet: Wavelet) -> Self {
+        self.wavelet = wavelet;
+        self
+    }
+
+    /// Number J of octaves (default 8).
+    #[must_use]
+    #[doc(alias = "J")]
+    pub fn octaves(mut self, octaves: usize) -> Self {
+        self.octaves = octaves;
+        self
+    }
+
+    /// Number Q of filters an octave (default 1).
+    #[must_use]
+    #[doc(alias = "Q")]
+    pub fn wavelets_per_octave(mut self, wavelets_per_octave: usize) -> Self {
+        self.wavelets_per_octave = wavelets_per_octave;
+        self
+    }
+
+    /// Normalisation of the band-pass filters (default [`FilterNorm::L1`]).
+    #[must_use]
+    pub fn filter_norm(mut self, norm: FilterNorm) -> Self {
+        self.norm = norm;
+        self
+    }
+
+    /// Samples the filters.
+    ///
+    /// # Errors
+    /// [`Error::Parameter`] if octaves or filters an octave are 0 or so many that the lowest filter holds no bin.
+    pub fn check(self) -> Result<FilterBank<F>, Error> {
+        let n_bins = self.n_bins;
+        if self.octaves == 0 || self.octaves > 40 {
+            return Err(parameter("octaves", self.octaves, "give 1 to 40"));
+        }
+        let per_octave = self.wavelets_per_octave;
+        if per_octave == 0 || per_octave > 64 {
+            return Err(parameter("wavelets_per_octave", per_octave, "give 1 to 64"));
+        }
+        if n_bins < 2 {
+            return Err(parameter("n_bins", n_bins, "give 2 or more"));
+        }
+        let mut band_pass = Vec::with_capacity(self.octaves * per_octave);
+        for j in 0..self.octaves * per_octave {
+            let filter = self.sampled_band_pass(j);
+            // Below a quarter of a bin the filter's whole pass-band lies between the frequencies 0 and 1/N.
+            if filter.values.is_empty() || filter.center_frequency * (n_bins as f64) < 0.25 {
+                let reason = format!(
+                    "filter {j} holds no frequency of a padded window of {n_bins} samples; take fewer octaves or a longer window",
+                );
+                return Err(parameter("octaves", self.octaves, reason));
+            }
+            band_pass.push(filter);
+        }
+        Ok(FilterBank {
+            band_pass,
+            low_pass: self.sampled_low_pass(),
+            n_bins,
+            wavelets_per_octave: per_octave,
+        })
+    }
+
+    fn center(&self, j: usize) -> f64 {
+        if self.wavelets_per_octave == 1 {
+            FINEST_CENTER * 0.5_f64.powi(j as i32)
+        } else {
+            FINEST_CENTER * 0.5_f64.powf(j as f64 / self.wavelets_per_octave as f64)
+        }
+    }
+
+    fn bandwidth(&self, j: usize) -> Option<f64> {
+        match self.wavelet {
+            Wavelet::Morlet => Some(morlet::bandwidth(self.center(j), self.wavelets_per_octave)),
+            Wavelet::Shannon => Some(shannon::bandwidth(self.center(j), self.wavelets_per_octave)),
+            _ => None,
+        }
+    }
+
+    /// `psi_hat_j` on its support; nothing on the last ceil(N/8) bins.
+    fn sampled_band_pass(&self, j: usize) -> BandPass<F> {
+        let (n_bins, center) = (self.n_bins, self.center(j));
+        let bandwidth = self.bandwidth(j);
+        let sigma = bandwidth.unwrap_or(center);
+        let frequency = |k: usize| k as f64 / n_bins as f64;
+        let sampled = |at: &dyn Fn(usize) -> f64| (0..n_bins).map(at).collect::<Vec<f64>>();
+        let mut values = match self.wavelet {
+            Wavelet::BattleLemarie => without_side_lobes(center, n_bins),
+            Wavelet::Morlet => morlet::band_pass(center, sigma, n_bins, self.norm),
+            Wavelet::BumpSteerable => sampled(&|k| {
+                bump_steerable::band_pass(frequency(k), center, self.wavelets_per_octave)
+            }),
+            Wavelet::Meyer => sampled(&|k| match 2 * k < n_bins {
+                true => meyer::band_pass(frequency(k), center),
+                false => 0.0,
+            }),
+            Wavelet::Shannon => {
+                sampled(&|k| shannon::band_pass(k as f64 / (n_bins - 1) as f64, center, sigma))
+            }
+        };
+        if self.norm == FilterNorm::L2 && self.wavelet != Wavelet::Morlet {
+            let size = values.iter().map(|v| v * v).sum::<f64>().sqrt();
+            if size > 0.0 {
+                values.iter_mut().for_each(|value| *value /= size);
+            }
+        }
+        values.truncate(n_bins - n_bins.div_ceil(8));
+        while values.last() == Some(&0.0) {
+            values.pop();
+        }
+        let first_bin = values
+            .iter()
+            .position(|&v| v != 0.0)
+            .unwrap_or(values.len());
+        BandPass {
+            center_frequency: center,
+            bandwidth,
+            first_bin,
+            values: values[first_bin..].iter().map(|&v| F::of(v)).collect(),
+        }
+    }
+
+    /// `phi_hat` at bins 0 ..= N/2, below the last band-pass filter.
+    fn sampled_low_pass(&self) -> Vec<F> {
+        let n_bins = self.n_bins;
+        let last = self.octaves * self.wavelets_per_octave - 1;
+        let center = self.center(last);
+        let sigma = self.bandwidth(last).unwrap_or(center);
+        let frequency = |k: usize| k as f64 / n_bins as f64;
+        if self.wavelet == Wavelet::Morlet {
+            let values = morlet::low_pass(sigma, n_bins);
+            return values[..=n_bins / 2].iter().map(|&v| F::of(v)).collect();
+        }
+        let at = |k: usize| match self.wavelet {
+            Wavelet::BumpSteerable => bump_steerable::low_pass(frequency(k), center),
+            Wavelet::Meyer => meyer::low_pass(frequency(k), center),
+            Wavelet::Shannon => shannon::low_pass(k as f64 / (n_bins - 1) as f64, center, sigma),
+            _ => battle_lemarie::low_pass(frequency(k), center),
+        };
+        (0..=n_bins / 2).map(|k| F::of(at(k))).collect()
+    }
 }
 
 impl<F: Real> FilterBank<F> {
+    /// Starts a bank on a grid of `n_bins` frequencies, the length of the padded window.
+    pub fn plan(n_bins: usize) -> FilterBankBuilder<F> {
+        FilterBankBuilder {
+            n_bins,
+            wavelet: Wavelet::default(),
+            octaves: 8,
+            wavelets_per_octave: 1,
+            norm: FilterNorm::default(),
+            real: PhantomData,
+        }
+    }
+
     /// Builds the bank of `octaves` filters (one an octave) on a grid of `n_bins` frequencies.
     ///
     /// # Errors
-    /// [`Error::Parameter`] if `octaves` is 0 or so large that the lowest filter holds no bin.
+    /// As [`FilterBankBuilder::check`], and [`Error::Parameter`] if `n_bins` is odd.
     pub fn new(wavelet: Wavelet, octaves: usize, n_bins: usize) -> Result<Self, Error> {
-        let Wavelet::BattleLemarie = wavelet;
-        if octaves == 0 || octaves > 40 {
-            return Err(parameter("octaves", octaves, "give 1 to 40"));
-        }
         if n_bins < 2 || !n_bins.is_multiple_of(2) {
-            return Err(parameter(
-                "n_bins",
-                n_bins,
-                "give an even number, twice the window",
-            ));
+            let reason = "give an even number, twice the window";
+            return Err(parameter("n_bins", n_bins, reason));
         }
-        let mut band_pass = Vec::with_capacity(octaves);
-        for j in 0..octaves {
-            let center_frequency = FINEST_CENTER * 0.5_f64.powi(j as i32);
-            let (first_bin, values) = sampled_band_pass(center_frequency, n_bins);
-            // Below a quarter of a bin the filter's whole pass-band lies between the frequencies 0 and 1/N.
-            if values.is_empty() || center_frequency * (n_bins as f64) < 0.25 {
-                let reason = format!(
-                    "filter {j} holds no frequency of a window of {} samples; take fewer octaves or a longer window",
-                    n_bins / 2
-                );
-                return Err(parameter("octaves", octaves, reason));
-            }
-            band_pass.push(BandPass {
-                center_frequency,
-                first_bin,
-                values: values.into_iter().map(F::of).collect(),
-            });
-        }
-        let last = FINEST_CENTER * 0.5_f64.powi(octaves as i32 - 1);
-        let low_pass = (0..=n_bins / 2)
-            .map(|k| F::of(battle_lemarie::low_pass(k as f64 / n_bins as f64, last)))
-            .collect();
-        Ok(Self {
-            band_pass,
-            low_pass,
-            n_bins,
-        })
+        Self::plan(n_bins).wavelet(wavelet).octaves(octaves).check()
     }
 
     /// Number J of octaves.
     pub fn octaves(&self) -> usize {
+        self.band_pass.len() / self.wavelets_per_octave
+    }
+
+    /// Number JQ of band-pass filters; JQ is the index of the low-pass.
+    pub fn n_band_pass(&self) -> usize {
         self.band_pass.len()
     }
 }
 
-/// `psi_hat` on its support: cut after its first local minimum, and nothing on the last ceil(N/8) bins.
-fn sampled_band_pass(center: f64, n_bins: usize) -> (usize, Vec<f64>) {
-    let at = |k: usize| battle_lemarie::band_pass(k as f64 / n_bins as f64, center);
+/// Battle-Lemarie `psi_hat` cut after its first local minimum.
+fn without_side_lobes(center: f64, n_bins: usize) -> Vec<f64> {
     let mut values: Vec<f64> =
         Vec::with_capacity(n_bins.min((4.0 * center * n_bins as f64) as usize + 3));
     for k in 0..n_bins {
-        values.push(at(k));
+        values.push(battle_lemarie::band_pass(k as f64 / n_bins as f64, center));
         if k >= 2 && values[k - 2] > values[k - 1] && values[k - 1] < values[k] {
             values.truncate(k);
             break;
         }
     }
-    values.truncate(n_bins - n_bins.div_ceil(8));
-    while values.last() == Some(&0.0) {
-        values.pop();
-    }
-    let first = values
-        .iter()
-        .position(|&v| v != 0.0)
-        .unwrap_or(values.len());
-    (first, values.split_off(first))
+    values
 }
