@@ -59,13 +59,14 @@ impl<F: Real> ScatteringCovariance<F> {
         self.measure_blocks(&scratch.layers, &mut scratch.raw);
         scratch.d_power.fill(F::zero());
         for (k, path) in self.paths.iter().enumerate() {
-            let factor = factor(path, &scratch.sigma);
+            let factor = factor(path, &scratch.sigma, scratch.sigma.len());
             let blocks = k * n_blocks..(k + 1) * n_blocks;
             for (raw, &d_out) in scratch.raw[blocks.clone()].iter_mut().zip(&d_out[blocks]) {
                 let normalized = *raw * factor;
                 add_power_gradient(
                     path,
                     &scratch.sigma,
+                    scratch.sigma.len(),
                     d_out,
                     normalized,
                     &mut scratch.d_power,

@@ -11,7 +11,8 @@ use crate::covariance::measure_range;
 use crate::error::{Error, check_length, parameter};
 use crate::filter_bank::Wavelet;
 use crate::layers::Layers;
-use crate::path::{CoefficientSet, ScatteringPath, table};
+use crate::path::{CoefficientSet, ScatteringPath};
+use crate::path_table::table;
 use crate::real::Real;
 use crate::transform::{Oversampling, WaveletTransform};
 

@@ -84,6 +84,26 @@ impl<F: Real> PlanBuilder<F> {
     /// [`Error::Parameter`] if the window is shorter than 4 samples, the octaves do not fit it, or the pool does
     /// not divide it.
     pub fn check(self) -> Result<ScatteringCovariance<F>, Error> {
+        if !matches!(
+            self.coefficients,
+            CoefficientSet::Cov | CoefficientSet::ScatCov
+        ) {
+            return Err(parameter(
+                "coefficients",
+                format!("{:?}", self.coefficients),
+                "plan a ScatteringTransform for this set",
+            ));
+        }
+        if !matches!(
+            self.normalization,
+            Normalization::None | Normalization::EachPowerSpectrum
+        ) {
+            return Err(parameter(
+                "normalization",
+                format!("{:?}", self.normalization),
+                "plan a ScatteringTransform for this normalisation",
+            ));
+        }
         let transform = WaveletTransform::new(
             self.wavelet,
             self.octaves,

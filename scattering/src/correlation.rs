@@ -5,7 +5,8 @@ use std::ops::Range;
 use num_complex::Complex;
 
 use crate::layers::Layers;
-use crate::path::{CoefficientKind, ScatteringPath, pair_index, products};
+use crate::path::{CoefficientKind, ScatteringPath, pair_index};
+use crate::path_table::products;
 use crate::real::Real;
 use crate::transform::WaveletTransform;
 
@@ -220,10 +221,10 @@ impl<F: Real> Layers<F> {
 }
 
 /// Independent partial sums let the compiler use vector registers, and fix the order of summation.
-const LANES: usize = 8;
+pub(crate) const LANES: usize = 8;
 
 /// Sum over t of a . conj(b).
-fn product<F: Real>(a_re: &[F], a_im: &[F], b_re: &[F], b_im: &[F]) -> Complex<F> {
+pub(crate) fn product<F: Real>(a_re: &[F], a_im: &[F], b_re: &[F], b_im: &[F]) -> Complex<F> {
     let n = a_re.len();
     let (a_im, b_re, b_im) = (&a_im[..n], &b_re[..n], &b_im[..n]);
     let mut re = [F::zero(); LANES];
@@ -318,7 +319,7 @@ pub(crate) fn plain_sum<F: Real>(a: &[F]) -> F {
     lane_sum(sum)
 }
 
-fn lane_sum<F: Real>(lanes: [F; LANES]) -> F {
+pub(crate) fn lane_sum<F: Real>(lanes: [F; LANES]) -> F {
     ((lanes[0] + lanes[1]) + (lanes[2] + lanes[3]))
         + ((lanes[4] + lanes[5]) + (lanes[6] + lanes[7]))
 }

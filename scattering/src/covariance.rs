@@ -9,7 +9,8 @@ use crate::correlation::{Correlations, energy, modulus_sum, plain_sum};
 use crate::error::{Error, check_length};
 use crate::layers::Layers;
 use crate::normalization::{Normalization, factor};
-use crate::path::{CoefficientSet, ScatteringPath, scattering_paths, table};
+use crate::path::{CoefficientSet, ScatteringPath, scattering_paths};
+use crate::path_table::table;
 use crate::real::Real;
 use crate::transform::{TransformScratch, WaveletTransform};
 
@@ -124,7 +125,7 @@ impl<F: Real> ScatteringCovariance<F> {
         if self.normalization == Normalization::EachPowerSpectrum {
             self.fill_sigma(&scratch.layers, &mut scratch.sigma);
             for (path, blocks) in self.paths.iter().zip(out.chunks_exact_mut(self.n_blocks())) {
-                let factor = factor(path, &scratch.sigma);
+                let factor = factor(path, &scratch.sigma, scratch.sigma.len());
                 blocks.iter_mut().for_each(|value| *value *= factor);
             }
         }

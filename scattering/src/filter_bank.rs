@@ -55,8 +55,11 @@ pub struct BandPass<F> {
 pub struct FilterBank<F> {
     /// Band-pass filters, from the finest.
     pub band_pass: Vec<BandPass<F>>,
-    /// `phi_hat` at bins 0 ..= N/2; it is even.
+    /// `phi_hat` at bins 0 ..= N/2; it is even, but for `uneven_low_pass`.
     pub low_pass: Vec<F>,
+    /// Where the sampled low-pass is not even, all of it in pieces like band-pass filters, otherwise nothing. Shannon's
+    /// reaches one bin farther below zero frequency than above, so that what it leaves is not quite real.
+    pub uneven_low_pass: Vec<BandPass<F>>,
     /// Length N of the grid, that of the padded window.
     pub n_bins: usize,
     /// Number Q of filters an octave.
@@ -136,6 +139,7 @@ impl<F: Real> FilterBankBuilder<F> {
         Ok(FilterBank {
             band_pass,
             low_pass: self.sampled_low_pass(),
+            uneven_low_pass: self.sampled_uneven_low_pass(),
             n_bins,
             wavelets_per_octave: per_octave,
         })
@@ -145,7 +149,8 @@ impl<F: Real> FilterBankBuilder<F> {
         if self.wavelets_per_octave == 1 {
             FINEST_CENTER * 0.5_f64.powi(j as i32)
         } else {
-            FINEST_CENTER * 0.5_f64.powf(j as f64 / self.wavelets_per_octave as f64)
+            FINEST_CENTER
+                * (1.0 / 2.0_f64.powf(1.0 / self.wavelets_per_octave as f64)).powi(j as i32)
         }
     }
 
@@ -221,6 +226,32 @@ impl<F: Real> FilterBankBuilder<F> {
     }
 }
 
+impl<F: Real> FilterBankBuilder<F> {
+    /// Shannon's low-pass, on the grid k/(N - 1) of its reference.
+    fn sampled_uneven_low_pass(&self) -> Vec<BandPass<F>> {
+        if self.wavelet != Wavelet::Shannon {
+            return Vec::new();
+        }
+        let last = self.octaves * self.wavelets_per_octave - 1;
+        let center = self.center(last);
+        let sigma = self.bandwidth(last).unwrap_or(center);
+        let frequency = |k: usize| k as f64 / (self.n_bins - 1) as f64;
+        let pass = |f: f64| shannon::low_pass(f, center, sigma) != 0.0;
+        let above = (0..self.n_bins).take_while(|&k| pass(frequency(k))).count();
+        let below = (above..self.n_bins)
+            .rev()
+            .take_while(|&k| pass(1.0 - frequency(k)))
+            .count();
+        let piece = |first_bin, n| BandPass {
+            center_frequency: 0.0,
+            bandwidth: None,
+            first_bin,
+            values: vec![F::one(); n],
+        };
+        vec![piece(0, above), piece(self.n_bins - below, below)]
+    }
+}
+
 impl<F: Real> FilterBank<F> {
     /// Starts a bank on a grid of `n_bins` frequencies, the length of the padded window.
     pub fn plan(n_bins: usize) -> FilterBankBuilder<F> {
@@ -249,6 +280,27 @@ impl<F: Real> FilterBank<F> {
     /// Number J of octaves.
     pub fn octaves(&self) -> usize {
         self.band_pass.len() / self.wavelets_per_octave
+    }
+
+    /// Filter j as pieces of the bins 0 .. N; `None` for an even low-pass.
+    pub(crate) fn pieces(&self, j: usize) -> Option<&[BandPass<F>]> {
+        match self.band_pass.get(j) {
+            Some(band) => Some(std::slice::from_ref(band)),
+            None if self.uneven_low_pass.is_empty() => None,
+            None => Some(&self.uneven_low_pass),
+        }
+    }
+
+    /// Value of filter j at any bin below N, that of an even low-pass from its other half.
+    pub fn value(&self, j: usize, bin: usize) -> F {
+        let Some(pieces) = self.pieces(j) else {
+            return self.low_pass[bin.min(self.n_bins - bin)];
+        };
+        let within = |piece: &BandPass<F>| {
+            let i = bin.checked_sub(piece.first_bin)?;
+            piece.values.get(i).copied()
+        };
+        pieces.iter().find_map(within).unwrap_or_else(F::zero)
     }
 
     /// Number JQ of band-pass filters; JQ is the index of the low-pass.

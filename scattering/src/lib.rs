@@ -44,8 +44,15 @@ mod level;
 mod meyer;
 mod morlet;
 mod normalization;
+mod operations;
+mod padded;
 mod path;
+mod path_table;
+mod periodic;
 mod real;
+mod scattering_adjoint;
+mod scattering_builder;
+mod scattering_transform;
 mod shannon;
 mod transform;
 
@@ -58,6 +65,13 @@ pub use filter_bank::{BandPass, FilterBank, FilterBankBuilder, FilterNorm, Wavel
 pub use layers::Layers;
 pub use normalization::Normalization;
 pub use num_complex::Complex;
-pub use path::{CoefficientKind, CoefficientSet, ScatteringPath, envelope_count, scattering_paths};
+pub use padded::Padding;
+pub use path::{
+    CoefficientKind, CoefficientSet, ScaleDistance, ScatteringPath, envelope_count,
+    scattering_paths,
+};
+pub use path_table::{ChannelPairs, LayerScales};
 pub use real::Real;
+pub use scattering_builder::{EnvelopeMean, PowerRows, ScatteringTransformBuilder};
+pub use scattering_transform::{ScatteringScratch, ScatteringTransform};
 pub use transform::{Oversampling, Spectrum, TransformScratch, WaveletTransform};

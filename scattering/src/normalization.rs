@@ -8,34 +8,71 @@ use num_complex::Complex;
 use crate::path::{CoefficientKind, ScatteringPath};
 use crate::real::Real;
 
-/// What the first layer is divided by.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+/// What the first layer is divided by. A band without energy gives 0.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 #[non_exhaustive]
 pub enum Normalization {
     /// Nothing.
     #[default]
     None,
-    /// `each_ps`: sigma_j = sqrt(mean_t |W_j x|^2) of the window itself, so that amplitude is not seen.
-    /// A band without energy gives 0.
+    /// `each_ps`: sigma_j = sqrt(mean_t |W_j x|^2) of the window and channel itself, so that amplitude is not seen.
     EachPowerSpectrum,
+    /// `batch_ps`: sigma_j^2 is the mean of that over the batch, for each channel.
+    BatchPowerSpectrum,
+    /// The sigma_j^2 that the plan was given.
+    Given,
 }
 
-/// The one or two first-layer scales whose sigma divides a coefficient.
-pub(crate) fn scales(path: &ScatteringPath) -> (usize, Option<usize>) {
-    match path.kind {
-        CoefficientKind::Sparsity | CoefficientKind::Mean | CoefficientKind::Scattering => {
-            (path.j1_left, None)
-        }
-        CoefficientKind::PowerSpectrum
-        | CoefficientKind::PhaseEnvelope
-        | CoefficientKind::Envelope => (path.j1_left, path.j1_right),
+/// A power of a first-layer sigma.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct SigmaPower {
+    channel: usize,
+    scale: usize,
+    exponent: f64,
+}
+
+impl SigmaPower {
+    fn index(&self, n_scales: usize) -> usize {
+        self.channel * n_scales + self.scale
     }
 }
 
-/// 1 / (sigma_a sigma_b), or 0 where a band is empty.
-pub(crate) fn factor<F: Real>(path: &ScatteringPath, sigma: &[F]) -> F {
-    let (a, b) = scales(path);
-    let divisor = sigma[a] * b.map_or(F::one(), |b| sigma[b]);
+/// The one or two powers of sigma that divide a coefficient.
+pub(crate) fn divisors(path: &ScatteringPath) -> [Option<SigmaPower>; 2] {
+    let power = |channel, scale, exponent| SigmaPower {
+        channel,
+        scale,
+        exponent,
+    };
+    match path.kind {
+        CoefficientKind::PowerSpectrum
+        | CoefficientKind::PhaseEnvelope
+        | CoefficientKind::Envelope => [
+            Some(power(path.channel_left, path.j1_left, 1.0)),
+            path.j1_right
+                .map(|scale| power(path.channel_right, scale, 1.0)),
+        ],
+        CoefficientKind::Raw | CoefficientKind::Sparsity | CoefficientKind::Mean => {
+            [Some(power(path.channel_left, path.j1_left, 1.0)), None]
+        }
+        CoefficientKind::Scattering => [
+            Some(power(path.channel_left, path.j1_left, path.exponent)),
+            None,
+        ],
+    }
+}
+
+/// 1 over the product of the coefficient's powers of sigma `(channel, scale)`, or 0 where a band is empty.
+pub(crate) fn factor<F: Real>(path: &ScatteringPath, sigma: &[F], n_scales: usize) -> F {
+    let mut divisor = F::one();
+    for power in divisors(path).into_iter().flatten() {
+        let sigma = sigma[power.index(n_scales)];
+        divisor *= if power.exponent == 1.0 {
+            sigma
+        } else {
+            sigma.powf(F::of(power.exponent))
+        };
+    }
     if divisor > F::zero() && divisor.is_finite() {
         F::one() / divisor
     } else {
@@ -43,20 +80,21 @@ pub(crate) fn factor<F: Real>(path: &ScatteringPath, sigma: &[F]) -> F {
     }
 }
 
-/// Adds to `d_power[j]` the gradient with respect to sigma_j^2 that one normalised coefficient brings.
+/// Adds to `d_power` `(channel, scale)` the gradient with respect to sigma^2 that one normalised coefficient brings.
 pub(crate) fn add_power_gradient<F: Real>(
     path: &ScatteringPath,
     sigma: &[F],
+    n_scales: usize,
     d_out: Complex<F>,
     normalized: Complex<F>,
     d_power: &mut [F],
 ) {
     let slope = -(d_out.re * normalized.re + d_out.im * normalized.im) * F::of(0.5);
-    let (a, b) = scales(path);
-    for j in [Some(a), b].into_iter().flatten() {
-        let power = sigma[j] * sigma[j];
+    for divisor in divisors(path).into_iter().flatten() {
+        let index = divisor.index(n_scales);
+        let power = sigma[index] * sigma[index];
         if power > F::zero() {
-            d_power[j] += slope / power;
+            d_power[index] += slope * F::of(divisor.exponent) / power;
         }
     }
 }

@@ -1,14 +1,16 @@
-//! The table of coefficients: what each one is, in the order in which they are given out.
+//! What a coefficient is.
 
 /// Kind of a coefficient (MATH: section 2).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum CoefficientKind {
+    /// `raw`: W_j x(t) or W_j2 |W_j1 x|(t) itself.
+    Raw,
     /// `spars`: E|W_j x|.
     Sparsity,
     /// `mean`: E[x * phi].
     Mean,
-    /// `scat`: E|W_j2 |W_j1 x||.
+    /// `scat`: E|W_j2 |W_j1 x||^q, or E|W_j x|^q.
     Scattering,
     /// `ps`: E|W_j x|^2.
     PowerSpectrum,
@@ -22,6 +24,7 @@ impl CoefficientKind {
     /// The short name used in tables and files.
     pub fn name(self) -> &'static str {
         match self {
+            Self::Raw => "raw",
             Self::Sparsity => "spars",
             Self::Mean => "mean",
             Self::Scattering => "scat",
@@ -33,32 +36,79 @@ impl CoefficientKind {
 }
 
 /// Which coefficients a plan computes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 #[non_exhaustive]
 pub enum CoefficientSet {
+    /// Both layers as series of time, no average.
+    Raw,
+    /// Moments E|.|^q of both layers.
+    Scat,
     /// Sparsity, mean, power spectrum, phase-envelope, envelope (174 at J = 8).
     Cov,
     /// The same with the second-layer moduli (`scat`) after the mean (210 at J = 8).
     #[default]
     ScatCov,
+    /// `Cov` reduced to what does not change with scale: phase-envelope averaged over j at fixed distance a of the two
+    /// scales, envelope at fixed (a, b); low-pass rows stay apart (97 at J = 8).
+    CovReduced,
 }
 
-/// One coefficient. A scale j is an index of the filter bank, J the low-pass.
+/// Distances between scales in an averaged coefficient of [`CoefficientSet::CovReduced`], in filters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct ScaleDistance {
+    /// a = j1_left - j1_right.
+    pub a: usize,
+    /// b = j1_left - j2 < 0, of an envelope.
+    pub b: Option<i32>,
+}
+
+/// One coefficient. A scale j is an index of its layer's filter bank, JQ the low-pass.
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub struct ScatteringPath {
     /// What is averaged.
     pub kind: CoefficientKind,
-    /// First-layer scale of the left factor (for `PhaseEnvelope`: j2 itself).
+    /// First-layer scale of the left factor (for `PhaseEnvelope`: the one with the frequency of `j2`).
     pub j1_left: usize,
     /// First-layer scale of the right factor, where there is one.
     pub j1_right: Option<usize>,
     /// Second-layer scale, where there is one.
     pub j2: Option<usize>,
-    /// Whether the coefficient is real by construction: equal paths, or both ending in the low-pass.
+    /// Whether the two paths are equal, or both end in the low-pass. With one channel, and for moments, the coefficient
+    /// is then real; see [`is_real`](Self::is_real) for two.
     pub real: bool,
+    /// Channel of the left factor.
+    pub channel_left: usize,
+    /// Channel of the right factor; that of the left where there is one factor.
+    pub channel_right: usize,
+    /// Exponent q of a modulus, 2 for a product.
+    pub exponent: f64,
+    /// For a mean over scales: their distances. The scales above are then those of its first term.
+    pub distance: Option<ScaleDistance>,
 }
 
 impl ScatteringPath {
+    pub(crate) fn single(kind: CoefficientKind, channel: usize, j1: usize) -> Self {
+        Self {
+            kind,
+            j1_left: j1,
+            j1_right: None,
+            j2: None,
+            real: true,
+            channel_left: channel,
+            channel_right: channel,
+            exponent: 1.0,
+            distance: None,
+        }
+    }
+
+    /// Whether the coefficient is real by construction, for two channels too.
+    pub fn is_real(&self) -> bool {
+        let same = self.channel_left == self.channel_right;
+        let product = self.j1_right.is_some();
+        // Two channels' low-passes are two real series; `real` does not say which of its two reasons holds.
+        self.real && (same || !product)
+    }
+
     /// Centre frequencies in Hz at `sampling_rate_hz` of (`j1_left`, `j1_right`, `j2`), one filter an octave;
     /// 0 stands for the low-pass.
     pub fn center_frequencies_hz(
@@ -93,82 +143,9 @@ pub(crate) fn pair_index(octaves: usize, j1: usize, j2: usize) -> usize {
     j1 * octaves - j1 * j1.saturating_sub(1) / 2 + (j2 - j1 - 1)
 }
 
-/// The coefficient table of a set, one filter an octave.
-pub(crate) fn table(set: CoefficientSet, octaves: usize) -> Vec<ScatteringPath> {
-    use CoefficientKind as Kind;
-    let single = |kind, j| ScatteringPath {
-        kind,
-        j1_left: j,
-        j1_right: None,
-        j2: None,
-        real: true,
-    };
-    let mut paths: Vec<ScatteringPath> = (0..octaves).map(|j| single(Kind::Sparsity, j)).collect();
-    paths.push(single(Kind::Mean, octaves));
-    if set == CoefficientSet::ScatCov {
-        paths.extend(scattering_paths(octaves).map(|(j1, j2)| ScatteringPath {
-            j2: Some(j2),
-            ..single(Kind::Scattering, j1)
-        }));
-    }
-    paths.extend(products(octaves));
-    paths
-}
-
-/// The covariances: power spectrum, phase-envelope, envelope.
-pub(crate) fn products(octaves: usize) -> Vec<ScatteringPath> {
-    use CoefficientKind as Kind;
-    let mut paths = Vec::new();
-    for j in 0..=octaves {
-        paths.push(ScatteringPath {
-            kind: Kind::PowerSpectrum,
-            j1_left: j,
-            j1_right: Some(j),
-            j2: None,
-            real: true,
-        });
-    }
-    for j2 in 1..=octaves {
-        for j1 in 0..j2 {
-            let real = j2 == octaves;
-            paths.push(ScatteringPath {
-                kind: Kind::PhaseEnvelope,
-                j1_left: j2,
-                j1_right: Some(j1),
-                j2: Some(j2),
-                real,
-            });
-        }
-    }
-    for left in 0..octaves {
-        // For each left path (j1, j2) the right paths (j1', j2), j1' <= j1.
-        for j2 in left + 1..=octaves {
-            for right in 0..=left {
-                let real = left == right || j2 == octaves;
-                paths.push(ScatteringPath {
-                    kind: Kind::Envelope,
-                    j1_left: left,
-                    j1_right: Some(right),
-                    j2: Some(j2),
-                    real,
-                });
-            }
-        }
-    }
-    paths
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn counts_are_those_of_the_paper() {
-        assert_eq!(table(CoefficientSet::Cov, 8).len(), 174);
-        assert_eq!(table(CoefficientSet::ScatCov, 8).len(), 210);
-        assert_eq!(table(CoefficientSet::Cov, 5).len(), 62);
-        assert_eq!(envelope_count(8), 120);
-    }
 
     #[test]
     fn pairs_are_numbered_in_lexicographic_order() {

@@ -4,7 +4,7 @@ use realfft::RealFftPlanner;
 use rustfft::FftPlanner;
 
 use crate::error::{Error, parameter};
-use crate::filter_bank::{FilterBank, Wavelet};
+use crate::filter_bank::{BandPass, FilterBank, Wavelet};
 use crate::level::{Buffers, Level};
 use crate::real::Real;
 
@@ -63,7 +63,16 @@ impl<F: Real> WaveletTransform<F> {
             ));
         }
         let bank = FilterBank::<F>::new(wavelet, octaves, 2 * n_samples)?;
-        let rates: Vec<usize> = (0..=octaves)
+        Ok(Self::from_bank(bank, n_samples, oversampling))
+    }
+
+    /// The transform of windows of `n_samples` with a bank on twice as many bins.
+    pub(crate) fn from_bank(
+        bank: FilterBank<F>,
+        n_samples: usize,
+        oversampling: Oversampling,
+    ) -> Self {
+        let rates: Vec<usize> = (0..=bank.n_band_pass())
             .map(|j| rate(&bank, j, n_samples, oversampling))
             .collect();
         let (mut complex, mut real) = (FftPlanner::new(), RealFftPlanner::new());
@@ -79,12 +88,12 @@ impl<F: Real> WaveletTransform<F> {
             .iter()
             .map(|rate| distinct.partition_point(|r| r < rate))
             .collect();
-        Ok(Self {
+        Self {
             n_samples,
             bank,
             levels,
             level_of,
-        })
+        }
     }
 
     /// Number J of octaves; scale J is the low-pass.
@@ -202,7 +211,7 @@ impl<F: Real> WaveletTransform<F> {
     ) {
         let (source, target) = (&self.levels[from], self.level(j));
         let buffers = &mut scratch.buffers;
-        if j == self.octaves() {
+        let Some(pieces) = self.bank.pieces(j) else {
             let cosines = &mut buffers.spectrum[..target.n];
             cosines.fill(F::zero());
             for (k, (&s, &phi)) in spectrum[..source.n]
@@ -222,12 +231,10 @@ impl<F: Real> WaveletTransform<F> {
             buffers.spectrum = cosines;
             out_im.fill(F::zero());
             return;
-        }
-        let band = &self.bank.band_pass[j];
+        };
         let period = 2 * target.n;
         buffers.spectrum[..period].fill(F::zero());
-        for (i, &psi) in band.values.iter().enumerate() {
-            let k = band.first_bin + i;
+        for (k, psi) in bins(pieces) {
             let Some((bin, mirrored)) = source_bin(k, source.n) else {
                 continue;
             };
@@ -285,7 +292,7 @@ impl<F: Real> WaveletTransform<F> {
     ) {
         let (source, target) = (&self.levels[from], self.level(j));
         let buffers = &mut scratch.buffers;
-        if j == self.octaves() {
+        let Some(pieces) = self.bank.pieces(j) else {
             let mut cosines = std::mem::take(&mut buffers.spectrum);
             target.cosine(grad_re, F::one(), &mut cosines[..target.n], buffers);
             buffers.spectrum = cosines;
@@ -301,12 +308,10 @@ impl<F: Real> WaveletTransform<F> {
                 }
             }
             return;
-        }
+        };
         target.analyze(grad_re, grad_im, buffers);
-        let band = &self.bank.band_pass[j];
         let period = 2 * target.n;
-        for (i, &psi) in band.values.iter().enumerate() {
-            let k = band.first_bin + i;
+        for (k, psi) in bins(pieces) {
             let Some((bin, mirrored)) = source_bin(k, source.n) else {
                 continue;
             };
@@ -366,7 +371,7 @@ fn rate<F: Real>(
         return 1;
     };
     // The low-pass lies below the last band-pass.
-    let band = &bank.band_pass[j.min(bank.octaves() - 1)];
+    let band = &bank.band_pass[j.min(bank.n_band_pass() - 1)];
     let edge = (band.first_bin + band.values.len()) as f64;
     // The edges lie 3 % above powers of two; that much less oversampling saves half the work.
     let least = 0.97 * f64::from(times) * edge;
@@ -378,6 +383,14 @@ fn rate<F: Real>(
         rate *= 2;
     }
     rate
+}
+
+/// Bins and values of a filter given in pieces.
+pub(crate) fn bins<F: Real>(pieces: &[BandPass<F>]) -> impl Iterator<Item = (usize, F)> + '_ {
+    pieces.iter().flat_map(|piece| {
+        let values = piece.values.iter().copied().enumerate();
+        values.map(|(i, value)| (piece.first_bin + i, value))
+    })
 }
 
 /// Where bin k of the period stands in a spectrum of T bins, and whether as its mirror image, S_(N-k) = -S_k. Bin T is 0.

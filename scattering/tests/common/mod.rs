@@ -3,7 +3,9 @@
 
 use std::f64::consts::PI;
 
-use seismix_scattering::{CoefficientKind, Complex, FilterBank, ScatteringPath, Wavelet};
+use seismix_scattering::{
+    CoefficientKind, Complex, FilterBank, Padding, ScatteringPath, ScatteringTransform, Wavelet,
+};
 
 /// Gaussian-like noise (sum of uniforms) from a small congruential generator.
 pub fn noise(n: usize, seed: u64) -> Vec<f64> {
@@ -98,6 +100,88 @@ pub fn naive_coefficient(
         }
         CoefficientKind::Envelope => product(second(path.j1_left), second(path.j1_right.unwrap())),
         _ => unreachable!(),
+    };
+    let n = block.len() as f64;
+    series[block].iter().sum::<Complex<f64>>() / n
+}
+
+/// `W_j x` by direct sums with any bank.
+pub fn naive_filter_of(
+    x: &[f64],
+    bank: &FilterBank<f64>,
+    j: usize,
+    padding: Padding,
+) -> Vec<Complex<f64>> {
+    let (t, n) = (x.len(), bank.n_bins);
+    let padded: Vec<f64> = match padding {
+        Padding::Periodic => x.to_vec(),
+        _ => x.iter().chain(x.iter().rev()).copied().collect(),
+    };
+    assert_eq!(padded.len(), n);
+    let unit: Vec<Complex<f64>> = (0..n)
+        .map(|i| Complex::from_polar(1.0, 2.0 * PI * i as f64 / n as f64))
+        .collect();
+    let mut out = vec![Complex::new(0.0, 0.0); t];
+    for k in 0..n {
+        let weight = bank.value(j, k) / n as f64;
+        if weight == 0.0 {
+            continue;
+        }
+        let spectrum: Complex<f64> = padded
+            .iter()
+            .enumerate()
+            .map(|(i, &v)| unit[i * k % n].conj() * v)
+            .sum();
+        for (i, out) in out.iter_mut().enumerate() {
+            *out += spectrum * unit[i * k % n] * weight;
+        }
+    }
+    out
+}
+
+/// One unnormalised coefficient of the channels `(channel, T)` of a signal, from its definition, averaged over `block`.
+/// `centred`: the moduli lose their mean before the second layer.
+pub fn naive_value(
+    signal: &[f64],
+    plan: &ScatteringTransform<f64>,
+    padding: Padding,
+    centred: bool,
+    path: &ScatteringPath,
+    block: std::ops::Range<usize>,
+) -> Complex<f64> {
+    let t = plan.window_samples();
+    let [bank1, bank2] = plan.filter_banks();
+    let first = |channel: usize, j: usize| {
+        naive_filter_of(&signal[channel * t..(channel + 1) * t], bank1, j, padding)
+    };
+    let second = |channel: usize, j1: usize| {
+        let modulus: Vec<f64> = first(channel, j1).iter().map(|z| z.norm()).collect();
+        let mean = if centred {
+            modulus.iter().sum::<f64>() / t as f64
+        } else {
+            0.0
+        };
+        let modulus: Vec<f64> = modulus.iter().map(|v| v - mean).collect();
+        naive_filter_of(&modulus, bank2, path.j2.unwrap(), padding)
+    };
+    let own = |channel: usize, j1: usize| match path.j2 {
+        Some(_) => second(channel, j1),
+        None => first(channel, j1),
+    };
+    let left = match path.kind {
+        CoefficientKind::PhaseEnvelope => first(path.channel_left, path.j1_left),
+        _ => own(path.channel_left, path.j1_left),
+    };
+    let series: Vec<Complex<f64>> = match path.kind {
+        CoefficientKind::Raw | CoefficientKind::Mean => left,
+        CoefficientKind::Sparsity | CoefficientKind::Scattering => left
+            .iter()
+            .map(|z| Complex::new(z.norm().powf(path.exponent), 0.0))
+            .collect(),
+        _ => {
+            let right = own(path.channel_right, path.j1_right.unwrap());
+            left.iter().zip(&right).map(|(a, b)| a * b.conj()).collect()
+        }
     };
     let n = block.len() as f64;
     series[block].iter().sum::<Complex<f64>>() / n

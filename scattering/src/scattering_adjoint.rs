@@ -1,0 +1,321 @@
+//! Vector-Jacobian product of every set and option, by the same FFTs.
+
+use num_complex::Complex;
+use rayon::prelude::*;
+
+use crate::error::{Error, check_length};
+use crate::normalization::{Normalization, add_power_gradient};
+use crate::operations::RowPair;
+use crate::real::Real;
+use crate::scattering_builder::EnvelopeMean;
+use crate::scattering_transform::{GradientScratch, ScatteringScratch, ScatteringTransform, zeros};
+
+impl<F: Real> ScatteringTransform<F> {
+    /// Gradient with respect to the signal of any real function L of the coefficients: `d_out` `(coefficient, block)`
+    /// holds its gradient g with dL = sum Re(conj(g) d phi) (twice the Wirtinger derivative with respect to conj(phi)),
+    /// `d_signal` `(channel, window_samples)` is overwritten. d|z|^q is 0 at z = 0.
+    ///
+    /// # Errors
+    /// As [`process`](Self::process).
+    pub fn adjoint(
+        &self,
+        signal: &[F],
+        d_out: &[Complex<F>],
+        d_signal: &mut [F],
+        scratch: &mut ScatteringScratch<F>,
+    ) -> Result<(), Error> {
+        self.check_signal(signal)?;
+        check_length("d_out", d_out.len(), self.output_len())?;
+        check_length("d_signal", d_signal.len(), self.signal_len())?;
+        let mut gradients = match scratch.gradients.take() {
+            Some(gradients) => gradients,
+            None => return Ok(()), // Only scratch of our own making lacks them.
+        };
+        self.analyze(signal, scratch);
+        self.expand(d_out, &mut gradients.d_raw);
+        gradients.d_power.fill(F::zero());
+        if self.depends_on_own_power() {
+            self.measure(scratch);
+        }
+        self.fill_sigma(scratch);
+        self.adjoint_normalization(&scratch.raw, &scratch.sigma, &mut gradients);
+        self.backpropagate(d_signal, scratch, &mut gradients);
+        scratch.gradients = Some(gradients);
+        Ok(())
+    }
+
+    /// [`adjoint`](Self::adjoint) of [`process_batch`](Self::process_batch): `d_out` `(batch, coefficient, block)`,
+    /// `d_signals` `(batch, channel, window_samples)`. With `BatchPowerSpectrum` the members see each other's power.
+    ///
+    /// # Errors
+    /// As [`process`](Self::process).
+    pub fn adjoint_batch(
+        &self,
+        signals: &[F],
+        d_out: &[Complex<F>],
+        d_signals: &mut [F],
+    ) -> Result<(), Error> {
+        let n_batch = self.check_batch(signals)?;
+        check_length("d_out", d_out.len(), n_batch * self.output_len())?;
+        check_length("d_signals", d_signals.len(), signals.len())?;
+        let each = signals
+            .par_chunks(self.signal_len())
+            .zip(d_out.par_chunks(self.output_len()))
+            .zip(d_signals.par_chunks_mut(self.signal_len()));
+        if self.options.normalization != Normalization::BatchPowerSpectrum {
+            return each.try_for_each_init(
+                || self.make_scratch(),
+                |scratch, ((signal, d_out), d_signal)| {
+                    self.adjoint(signal, d_out, d_signal, scratch)
+                },
+            );
+        }
+        let members = self.measure_batch(signals);
+        let sigma = self.batch_sigma(&members);
+        let n_blocks = self.n_blocks();
+        let mut d_power = vec![F::zero(); sigma.len()];
+        let mut d_raw = zeros(self.base.len() * n_blocks);
+        for (member, d_out) in members.iter().zip(d_out.chunks_exact(self.output_len())) {
+            self.expand(d_out, &mut d_raw);
+            self.normalize_gradient(&member.raw, &sigma, &mut d_raw, &mut d_power);
+        }
+        let share = F::one() / F::of(n_batch as f64);
+        d_power.iter_mut().for_each(|d_power| *d_power *= share);
+        each.for_each_init(
+            || self.make_scratch(),
+            |scratch, ((signal, d_out), d_signal)| {
+                if let Some(mut gradients) = scratch.gradients.take() {
+                    self.analyze(signal, scratch);
+                    self.expand(d_out, &mut gradients.d_raw);
+                    for (k, path) in self.base.iter().enumerate() {
+                        let factor = self.factor(path, &sigma);
+                        for d_raw in &mut gradients.d_raw[k * n_blocks..(k + 1) * n_blocks] {
+                            *d_raw *= factor;
+                        }
+                    }
+                    gradients.d_power.copy_from_slice(&d_power);
+                    self.backpropagate(d_signal, scratch, &mut gradients);
+                    scratch.gradients = Some(gradients);
+                }
+            },
+        );
+        Ok(())
+    }
+
+    fn depends_on_own_power(&self) -> bool {
+        matches!(
+            self.options.normalization,
+            Normalization::EachPowerSpectrum | Normalization::BatchPowerSpectrum
+        )
+    }
+
+    /// Gradients of the base table from those of the output.
+    fn expand(&self, d_out: &[Complex<F>], d_base: &mut [Complex<F>]) {
+        let Some(reduction) = &self.reduction else {
+            d_base.copy_from_slice(d_out);
+            return;
+        };
+        let n_blocks = self.n_blocks();
+        for (rows, d_out) in reduction.rows.iter().zip(d_out.chunks_exact(n_blocks)) {
+            let weight = F::one() / F::of(rows.len() as f64);
+            for row in rows {
+                for (to, from) in d_base[row * n_blocks..].iter_mut().zip(d_out) {
+                    *to = from * weight;
+                }
+            }
+        }
+    }
+
+    /// Turns `d_raw` from gradients of the normalised into those of the plain coefficients.
+    fn adjoint_normalization(
+        &self,
+        raw: &[Complex<F>],
+        sigma: &[F],
+        gradients: &mut GradientScratch<F>,
+    ) {
+        if self.options.normalization == Normalization::None {
+            return;
+        }
+        let GradientScratch { d_raw, d_power, .. } = gradients;
+        if self.depends_on_own_power() {
+            self.normalize_gradient(raw, sigma, d_raw, d_power);
+            return;
+        }
+        for (path, blocks) in self
+            .base
+            .iter()
+            .zip(d_raw.chunks_exact_mut(self.n_blocks()))
+        {
+            let factor = self.factor(path, sigma);
+            blocks.iter_mut().for_each(|d_raw| *d_raw *= factor);
+        }
+    }
+
+    /// The same, and adds to `d_power` what reaches the first layer through sigma.
+    fn normalize_gradient(
+        &self,
+        raw: &[Complex<F>],
+        sigma: &[F],
+        d_raw: &mut [Complex<F>],
+        d_power: &mut [F],
+    ) {
+        let n_blocks = self.n_blocks();
+        for (k, path) in self.base.iter().enumerate() {
+            if self.is_spared(path) {
+                continue;
+            }
+            let factor = self.factor(path, sigma);
+            let blocks = k * n_blocks..(k + 1) * n_blocks;
+            for (d_raw, &raw) in d_raw[blocks.clone()].iter_mut().zip(&raw[blocks]) {
+                add_power_gradient(path, sigma, self.n_scales(), *d_raw, raw * factor, d_power);
+                *d_raw *= factor;
+            }
+        }
+    }
+
+    /// From gradients of the plain coefficients and of the power to the analysed signal.
+    fn backpropagate(
+        &self,
+        d_signal: &mut [F],
+        scratch: &mut ScatteringScratch<F>,
+        gradients: &mut GradientScratch<F>,
+    ) {
+        let pool = self.pool();
+        gradients.d_first.clear();
+        gradients.d_sources.fill(F::zero());
+        let rows = RowPair {
+            first: &scratch.first,
+            second: &scratch.second,
+        };
+        rows.measure_adjoint(
+            &self.program.first,
+            pool,
+            &gradients.d_raw,
+            &mut gradients.d_first,
+            &mut gradients.d_second,
+        );
+        for j2 in 0..self.program.second.len() {
+            if !self.program.second[j2].is_empty() {
+                self.backpropagate_second(j2, scratch, gradients);
+            }
+        }
+        self.backpropagate_modulus(scratch, gradients);
+        self.backpropagate_power(scratch, gradients);
+        self.backpropagate_first(d_signal, scratch, gradients);
+    }
+
+    /// From the coefficients at j2 to the spectra of the moduli, and to the first layer that they are multiplied with.
+    fn backpropagate_second(
+        &self,
+        j2: usize,
+        scratch: &mut ScatteringScratch<F>,
+        gradients: &mut GradientScratch<F>,
+    ) {
+        self.analyze_second(j2, scratch);
+        gradients.d_second.clear();
+        let rows = RowPair {
+            first: &scratch.first,
+            second: &scratch.second,
+        };
+        rows.measure_adjoint(
+            &self.program.second[j2],
+            self.pool(),
+            &gradients.d_raw,
+            &mut gradients.d_first,
+            &mut gradients.d_second,
+        );
+        let n_sources = self.options.scales.n_sources();
+        let spectrum_len = scratch.spectrum.len();
+        for channel in 0..self.n_channels() {
+            for j1 in 0..self.n_active(j2) {
+                let row = channel * n_sources + j1;
+                self.layer(1).filter_adjoint(
+                    gradients.d_second.row(row),
+                    j2,
+                    &mut gradients.d_sources[row * spectrum_len..][..spectrum_len],
+                    &mut scratch.transform,
+                );
+            }
+        }
+    }
+
+    /// From the spectra of the moduli to the first layer: d|z| = Re(conj(z) dz)/|z|, 0 at z = 0.
+    fn backpropagate_modulus(
+        &self,
+        scratch: &mut ScatteringScratch<F>,
+        gradients: &mut GradientScratch<F>,
+    ) {
+        let (n_scales, n_sources) = (self.n_scales(), self.options.scales.n_sources());
+        let spectrum_len = scratch.spectrum.len();
+        for channel in 0..self.n_channels() {
+            for j1 in 0..n_sources {
+                let source = channel * n_sources + j1;
+                let d_spectrum = &mut gradients.d_sources[source * spectrum_len..][..spectrum_len];
+                if self.options.envelope_mean == EnvelopeMean::Removed {
+                    d_spectrum[0] = F::zero();
+                }
+                gradients.d_modulus.fill(F::zero());
+                self.layer(1).spectrum_adjoint(
+                    d_spectrum,
+                    &mut gradients.d_modulus,
+                    &mut scratch.transform,
+                );
+                let row = channel * n_scales + j1;
+                let (re, im) = scratch.first.row(row);
+                let (to_re, to_im) = gradients.d_first.row_mut(row);
+                for t in 0..re.len() {
+                    let modulus = (re[t] * re[t] + im[t] * im[t]).sqrt();
+                    if modulus > F::zero() {
+                        let g = gradients.d_modulus[t] / modulus;
+                        to_re[t] += g * re[t];
+                        to_im[t] += g * im[t];
+                    }
+                }
+            }
+        }
+    }
+
+    /// From the power of each band to the first layer.
+    fn backpropagate_power(
+        &self,
+        scratch: &ScatteringScratch<F>,
+        gradients: &mut GradientScratch<F>,
+    ) {
+        let two_over_n = F::of(2.0 / self.window_samples() as f64);
+        for (row, &d_power) in gradients.d_power.iter().enumerate() {
+            if d_power == F::zero() {
+                continue;
+            }
+            let g = d_power * two_over_n;
+            let (re, im) = scratch.first.row(row);
+            let (to_re, to_im) = gradients.d_first.row_mut(row);
+            for t in 0..re.len() {
+                to_re[t] += g * re[t];
+                to_im[t] += g * im[t];
+            }
+        }
+    }
+
+    fn backpropagate_first(
+        &self,
+        d_signal: &mut [F],
+        scratch: &mut ScatteringScratch<F>,
+        gradients: &GradientScratch<F>,
+    ) {
+        d_signal.fill(F::zero());
+        let n_scales = self.n_scales();
+        for (channel, d_signal) in d_signal.chunks_exact_mut(self.window_samples()).enumerate() {
+            scratch.spectrum.fill(F::zero());
+            for j in 0..n_scales {
+                self.layer(0).filter_adjoint(
+                    gradients.d_first.row(channel * n_scales + j),
+                    j,
+                    &mut scratch.spectrum,
+                    &mut scratch.transform,
+                );
+            }
+            self.layer(0)
+                .spectrum_adjoint(&scratch.spectrum, d_signal, &mut scratch.transform);
+        }
+    }
+}

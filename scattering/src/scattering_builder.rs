@@ -1,0 +1,260 @@
+use std::marker::PhantomData;
+
+use crate::error::{Error, check_length, parameter};
+use crate::filter_bank::{FilterBank, FilterNorm, Wavelet};
+use crate::normalization::Normalization;
+use crate::padded::{PaddedTransform, Padding};
+use crate::path::CoefficientSet;
+use crate::path_table::{ChannelPairs, LayerScales};
+use crate::real::Real;
+use crate::scattering_transform::ScatteringTransform;
+
+/// What the second layer sees of each modulus.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+#[non_exhaustive]
+pub enum EnvelopeMean {
+    /// |W_j1 x| itself.
+    #[default]
+    Kept,
+    /// |W_j1 x| less its mean over the window (cross covariances of the separation, MATH: section 2).
+    Removed,
+}
+
+/// What a normalisation makes of the power spectrum of each channel with itself, which it would turn into 1.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+#[non_exhaustive]
+pub enum PowerRows {
+    /// Divided like all others.
+    #[default]
+    Normalized,
+    /// Left as it is, so that amplitude stays in the output.
+    Kept,
+}
+
+/// Parameters of a [`ScatteringTransform`]; only [`check`](Self::check)ed ones run.
+#[derive(Debug, Clone)]
+pub struct ScatteringTransformBuilder<F> {
+    pub(crate) window_samples: usize,
+    pub(crate) scales: LayerScales,
+    pub(crate) wavelet: Wavelet,
+    pub(crate) filter_norm: FilterNorm,
+    pub(crate) padding: Padding,
+    pub(crate) n_channels: usize,
+    pub(crate) pairs: ChannelPairs,
+    pub(crate) coefficients: CoefficientSet,
+    pub(crate) moments: Vec<f64>,
+    pub(crate) normalization: Normalization,
+    pub(crate) given_power: Vec<f64>,
+    pub(crate) power_rows: PowerRows,
+    pub(crate) envelope_mean: EnvelopeMean,
+    pub(crate) pool_samples: Option<usize>,
+    real: PhantomData<F>,
+}
+
+impl<F: Real> ScatteringTransformBuilder<F> {
+    pub(crate) fn new(window_samples: usize) -> Self {
+        Self {
+            window_samples,
+            scales: LayerScales::dyadic(8),
+            wavelet: Wavelet::default(),
+            filter_norm: FilterNorm::default(),
+            padding: Padding::default(),
+            n_channels: 1,
+            pairs: ChannelPairs::default(),
+            coefficients: CoefficientSet::default(),
+            moments: vec![1.0, 2.0],
+            normalization: Normalization::default(),
+            given_power: Vec::new(),
+            power_rows: PowerRows::default(),
+            envelope_mean: EnvelopeMean::default(),
+            pool_samples: None,
+            real: PhantomData,
+        }
+    }
+
+    /// Number J of octaves of both layers (default 8).
+    #[must_use]
+    #[doc(alias = "J")]
+    pub fn octaves(self, octaves: usize) -> Self {
+        self.octaves_by_layer(octaves, octaves)
+    }
+
+    /// Numbers J of octaves of the first and of the second layer.
+    #[must_use]
+    pub fn octaves_by_layer(mut self, first: usize, second: usize) -> Self {
+        self.scales.octaves = [first, second];
+        self
+    }
+
+    /// Number Q of filters an octave of both layers (default 1).
+    #[must_use]
+    #[doc(alias = "Q")]
+    pub fn wavelets_per_octave(self, wavelets_per_octave: usize) -> Self {
+        self.wavelets_per_octave_by_layer(wavelets_per_octave, wavelets_per_octave)
+    }
+
+    /// Numbers Q of filters an octave of the first and of the second layer.
+    #[must_use]
+    pub fn wavelets_per_octave_by_layer(mut self, first: usize, second: usize) -> Self {
+        self.scales.wavelets_per_octave = [first, second];
+        self
+    }
+
+    /// Wavelet family (default Battle-Lemarie).
+    #[must_use]
+    pub fn wavelet(mut self, wavelet: Wavelet) -> Self {
+        self.wavelet = wavelet;
+        self
+    }
+
+    /// Normalisation of the filters (default L1).
+    #[must_use]
+    pub fn filter_norm(mut self, norm: FilterNorm) -> Self {
+        self.filter_norm = norm;
+        self
+    }
+
+    /// What lies beyond the ends of the window (default its reflection).
+    #[must_use]
+    pub fn padding(mut self, padding: Padding) -> Self {
+        self.padding = padding;
+        self
+    }
+
+    /// Number of channels (default 1), and which pairs of them are multiplied (default each with itself).
+    #[must_use]
+    pub fn channels(mut self, n_channels: usize, pairs: ChannelPairs) -> Self {
+        self.n_channels = n_channels;
+        self.pairs = pairs;
+        self
+    }
+
+    /// Which coefficients (default `scat+cov`).
+    #[must_use]
+    pub fn coefficients(mut self, set: CoefficientSet) -> Self {
+        self.coefficients = set;
+        self
+    }
+
+    /// Exponents q of the moments in [`CoefficientSet::Scat`] (default 1 and 2).
+    #[must_use]
+    pub fn moments(mut self, exponents: &[f64]) -> Self {
+        self.moments = exponents.to_vec();
+        self
+    }
+
+    /// Normalisation of the first layer (default none).
+    #[must_use]
+    pub fn normalization(mut self, normalization: Normalization) -> Self {
+        self.normalization = normalization;
+        self
+    }
+
+    /// Divides by the root of `power` `(channel, first-layer scale)`, in the square of the signal's unit, such as
+    /// [`ScatteringTransform::power_spectrum`] gives.
+    #[must_use]
+    pub fn given_power(mut self, power: &[f64]) -> Self {
+        self.normalization = Normalization::Given;
+        self.given_power = power.to_vec();
+        self
+    }
+
+    /// Whether normalisation spares the power spectrum (default no).
+    #[must_use]
+    pub fn power_rows(mut self, rows: PowerRows) -> Self {
+        self.power_rows = rows;
+        self
+    }
+
+    /// Whether the second layer sees the mean of the moduli (default yes).
+    #[must_use]
+    pub fn envelope_mean(mut self, mean: EnvelopeMean) -> Self {
+        self.envelope_mean = mean;
+        self
+    }
+
+    /// Averages over consecutive blocks of `samples` instead of the whole window ([`CoefficientSet::Raw`]: instead of
+    /// not at all); must divide the window.
+    #[must_use]
+    pub fn pool(mut self, samples: usize) -> Self {
+        self.pool_samples = Some(samples);
+        self
+    }
+
+    /// Builds the plan.
+    ///
+    /// # Errors
+    /// [`Error::Parameter`] if the window is shorter than 4 samples, the filters do not fit it, the pool does not divide
+    /// it, `OffDiag` has fewer than two channels, an exponent is not positive, or `CovReduced` has different Q in the
+    /// two layers; [`Error::Length`] if the given power has not one value a channel and first-layer scale.
+    pub fn check(self) -> Result<ScatteringTransform<F>, Error> {
+        self.check_parameters()?;
+        let mut transforms = vec![self.layer(0)?];
+        let same = self.scales.octaves[0] == self.scales.octaves[1]
+            && self.scales.wavelets_per_octave[0] == self.scales.wavelets_per_octave[1];
+        if !same {
+            transforms.push(self.layer(1)?);
+        }
+        Ok(ScatteringTransform::from_parts(self, transforms))
+    }
+
+    fn check_parameters(&self) -> Result<(), Error> {
+        let window = self.window_samples;
+        if !(4..=1 << 28).contains(&window) {
+            return Err(parameter("window", window, "give 4 to 2^28 samples"));
+        }
+        if let Some(pool) = self.pool_samples
+            && (pool == 0 || !window.is_multiple_of(pool))
+        {
+            let reason = format!("give a divisor of the window of {window} samples");
+            return Err(parameter("pool", pool, reason));
+        }
+        if !(1..=64).contains(&self.n_channels) {
+            return Err(parameter("channels", self.n_channels, "give 1 to 64"));
+        }
+        if self.pairs == ChannelPairs::OffDiag && self.n_channels < 2 {
+            return Err(parameter(
+                "channels",
+                "offdiag",
+                "pairs of different channels need two channels; take diag for one",
+            ));
+        }
+        let usable = |q: &f64| *q > 0.0 && *q <= 16.0;
+        if self.moments.is_empty() {
+            return Err(parameter("moments", "empty", "give at least one exponent"));
+        }
+        if let Some(q) = self.moments.iter().find(|q| !usable(q)) {
+            return Err(parameter("moments", q, "give exponents above 0, up to 16"));
+        }
+        let [first, second] = self.scales.wavelets_per_octave;
+        if self.coefficients == CoefficientSet::CovReduced && first != second {
+            return Err(parameter(
+                "wavelets_per_octave",
+                format!("{first},{second}"),
+                "covreduced compares scales of the two layers; give both the same",
+            ));
+        }
+        if self.normalization == Normalization::Given {
+            // Overflow is ruled out by the bank's own limits, which are checked after this.
+            let n_scales = first.min(64) * self.scales.octaves[0].min(40) + 1;
+            check_length("power", self.given_power.len(), self.n_channels * n_scales)?;
+            if let Some(power) = self
+                .given_power
+                .iter()
+                .find(|p| !(p.is_finite() && **p >= 0.0))
+            {
+                return Err(parameter("power", power, "give finite values of 0 or more"));
+            }
+        }
+        Ok(())
+    }
+
+    fn layer(&self, layer: usize) -> Result<PaddedTransform<F>, Error> {
+        let bank = FilterBank::plan(self.padding.n_bins(self.window_samples))
+            .wavelet(self.wavelet)
+            .octaves(self.scales.octaves[layer])
+            .wavelets_per_octave(self.scales.wavelets_per_octave[layer])
+            .filter_norm(self.filter_norm);
+        PaddedTransform::new(bank, self.padding, self.window_samples)
+    }
+}

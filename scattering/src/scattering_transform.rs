@@ -1,0 +1,507 @@
+//! The transform with all its options: any bank in either layer, several channels, every set of coefficients.
+
+use num_complex::Complex;
+use rayon::prelude::*;
+
+use crate::error::{Error, check_length};
+use crate::filter_bank::FilterBank;
+use crate::normalization::{Normalization, factor};
+use crate::operations::{Program, RowPair, Rows};
+use crate::padded::{PaddedScratch, PaddedTransform};
+use crate::path::{CoefficientKind, CoefficientSet, ScatteringPath};
+use crate::path_table::{LayerScales, Reduction, full_table};
+use crate::real::Real;
+use crate::scattering_builder::{EnvelopeMean, PowerRows, ScatteringTransformBuilder};
+
+/// Plan for scattering coefficients of windows of one length, at full rate (arXiv 2204.10177; MATH: sections 1 and 2).
+///
+/// Every option of the transform is here; [`ScatteringCovariance`](crate::ScatteringCovariance) is the faster plan for
+/// the covariances of one channel with one filter an octave. The second layer is computed one j2 at a time, so that
+/// memory grows with the number of filters, not with that of their pairs. Immutable, `Send + Sync`.
+pub struct ScatteringTransform<F: Real> {
+    pub(crate) options: ScatteringTransformBuilder<F>,
+    /// Of the first layer, and of the second where it differs.
+    transforms: Vec<PaddedTransform<F>>,
+    pub(crate) base: Vec<ScatteringPath>,
+    pub(crate) reduction: Option<Reduction>,
+    pub(crate) program: Program,
+    pub(crate) given_sigma: Vec<F>,
+}
+
+/// Work space of a [`ScatteringTransform`] for one thread; its content between calls means nothing.
+pub struct ScatteringScratch<F: Real> {
+    pub(crate) transform: PaddedScratch<F>,
+    pub(crate) spectrum: Vec<F>,
+    /// (channel, j1) `W_j1 x`.
+    pub(crate) first: Rows<F>,
+    /// (channel, j1) spectra of the moduli that go on.
+    pub(crate) sources: Vec<F>,
+    pub(crate) modulus: Vec<F>,
+    /// (channel, j1) `W_j2 |W_j1 x|` for one j2.
+    pub(crate) second: Rows<F>,
+    /// Coefficients as the definition gives them, `(base coefficient, block)`.
+    pub(crate) raw: Vec<Complex<F>>,
+    /// (channel, j1).
+    pub(crate) power: Vec<F>,
+    pub(crate) sigma: Vec<F>,
+    /// (channel) mean square of the signal.
+    pub(crate) level: Vec<F>,
+    pub(crate) gradients: Option<GradientScratch<F>>,
+}
+
+/// What the adjoint needs besides.
+pub(crate) struct GradientScratch<F> {
+    pub(crate) d_first: Rows<F>,
+    pub(crate) d_sources: Vec<F>,
+    pub(crate) d_modulus: Vec<F>,
+    pub(crate) d_second: Rows<F>,
+    pub(crate) d_raw: Vec<Complex<F>>,
+    pub(crate) d_power: Vec<F>,
+}
+
+impl<F: Real> ScatteringTransform<F> {
+    /// Starts the plan for windows of `window_samples` samples.
+    pub fn plan(window_samples: usize) -> ScatteringTransformBuilder<F> {
+        ScatteringTransformBuilder::new(window_samples)
+    }
+
+    pub(crate) fn from_parts(
+        options: ScatteringTransformBuilder<F>,
+        transforms: Vec<PaddedTransform<F>>,
+    ) -> Self {
+        let base = full_table(
+            options.coefficients,
+            &options.scales,
+            options.n_channels,
+            options.pairs,
+            &options.moments,
+        );
+        let reduction = (options.coefficients == CoefficientSet::CovReduced)
+            .then(|| Reduction::new(&base, &options.scales));
+        Self {
+            program: Program::new(&base, &options.scales),
+            given_sigma: options
+                .given_power
+                .iter()
+                .map(|power| F::of(power.sqrt()))
+                .collect(),
+            options,
+            transforms,
+            base,
+            reduction,
+        }
+    }
+
+    /// What each coefficient is, in the order of the output.
+    pub fn paths(&self) -> &[ScatteringPath] {
+        self.reduction
+            .as_ref()
+            .map_or(&self.base, |reduction| &reduction.paths)
+    }
+
+    /// Octaves and filters an octave of the two layers.
+    pub fn scales(&self) -> &LayerScales {
+        &self.options.scales
+    }
+
+    /// The filters of the first and of the second layer.
+    pub fn filter_banks(&self) -> [&FilterBank<F>; 2] {
+        [0, 1].map(|layer| self.layer(layer).filter_bank())
+    }
+
+    /// Centre frequencies in Hz at `sampling_rate_hz` of (`j1_left`, `j1_right`, `j2`); 0 stands for the low-pass.
+    pub fn center_frequencies_hz(
+        &self,
+        path: &ScatteringPath,
+        sampling_rate_hz: f64,
+    ) -> (f64, Option<f64>, Option<f64>) {
+        let [first, second] = self.filter_banks();
+        let hz = |bank: &FilterBank<F>, j: usize| {
+            bank.band_pass
+                .get(j)
+                .map_or(0.0, |band| band.center_frequency * sampling_rate_hz)
+        };
+        (
+            hz(first, path.j1_left),
+            path.j1_right.map(|j| hz(first, j)),
+            path.j2.map(|j| hz(second, j)),
+        )
+    }
+
+    /// Length T of a window.
+    pub fn window_samples(&self) -> usize {
+        self.options.window_samples
+    }
+
+    /// Number C of channels.
+    pub fn n_channels(&self) -> usize {
+        self.options.n_channels
+    }
+
+    /// Length of a signal, channels times samples.
+    pub fn signal_len(&self) -> usize {
+        self.n_channels() * self.window_samples()
+    }
+
+    /// Number of blocks: 1 without pooling, T for unpooled raw layers.
+    pub fn n_blocks(&self) -> usize {
+        self.window_samples() / self.pool()
+    }
+
+    /// Length of the output, coefficients times blocks.
+    pub fn output_len(&self) -> usize {
+        self.paths().len() * self.n_blocks()
+    }
+
+    /// A zeroed output, `(coefficient, block)`.
+    pub fn make_output(&self) -> Vec<Complex<F>> {
+        zeros(self.output_len())
+    }
+
+    /// Work space for one thread, for [`process`](Self::process) and [`adjoint`](Self::adjoint).
+    pub fn make_scratch(&self) -> ScatteringScratch<F> {
+        let mut scratch = self.make_forward_scratch();
+        let n = self.window_samples();
+        scratch.gradients = Some(GradientScratch {
+            d_first: Rows::new(self.n_first(), n),
+            d_sources: vec![F::zero(); scratch.sources.len()],
+            d_modulus: vec![F::zero(); n],
+            d_second: Rows::new(self.n_second(), n),
+            d_raw: zeros(scratch.raw.len()),
+            d_power: vec![F::zero(); self.n_first()],
+        });
+        scratch
+    }
+
+    /// Work space for [`process`](Self::process) alone.
+    pub(crate) fn make_forward_scratch(&self) -> ScatteringScratch<F> {
+        let n = self.window_samples();
+        let spectrum_len = self.layer(0).spectrum_len();
+        ScatteringScratch {
+            transform: self.layer(0).make_scratch(),
+            spectrum: vec![F::zero(); spectrum_len],
+            first: Rows::new(self.n_first(), n),
+            sources: vec![F::zero(); self.n_second() * spectrum_len],
+            modulus: vec![F::zero(); n],
+            second: Rows::new(self.n_second(), n),
+            raw: zeros(self.base.len() * self.n_blocks()),
+            power: vec![F::zero(); self.n_first()],
+            sigma: vec![F::zero(); self.n_first()],
+            level: vec![F::zero(); self.n_channels()],
+            gradients: None,
+        }
+    }
+
+    /// Coefficients of `signal` `(channel, window_samples)`, any unit `u`, into `out` `(coefficient, block)`.
+    /// Unnormalised, moments E|.|^q are in `u^q`, mean and raw layers in `u`, products in `u^2`.
+    /// `BatchPowerSpectrum` takes the signal for the whole batch.
+    ///
+    /// # Errors
+    /// [`Error::Length`] if a buffer differs from the plan, [`Error::NotFinite`] if the signal holds a NaN or an
+    /// infinity; nothing is written then.
+    pub fn process(
+        &self,
+        signal: &[F],
+        out: &mut [Complex<F>],
+        scratch: &mut ScatteringScratch<F>,
+    ) -> Result<(), Error> {
+        self.check_signal(signal)?;
+        check_length("out", out.len(), self.output_len())?;
+        self.analyze(signal, scratch);
+        self.measure(scratch);
+        self.fill_sigma(scratch);
+        self.finish(&scratch.raw, &scratch.sigma, out);
+        Ok(())
+    }
+
+    /// [`process`](Self::process) into buffers of its own.
+    ///
+    /// # Errors
+    /// As `process`.
+    pub fn process_vec(&self, signal: &[F]) -> Result<Vec<Complex<F>>, Error> {
+        let mut out = self.make_output();
+        self.process(signal, &mut out, &mut self.make_forward_scratch())?;
+        Ok(out)
+    }
+
+    /// Coefficients of a batch of `signals` `(batch, channel, window_samples)` into `out` `(batch, coefficient, block)`,
+    /// in parallel; the result does not depend on the number of threads.
+    ///
+    /// # Errors
+    /// As [`process`](Self::process).
+    pub fn process_batch(&self, signals: &[F], out: &mut [Complex<F>]) -> Result<(), Error> {
+        let n_batch = self.check_batch(signals)?;
+        check_length("out", out.len(), n_batch * self.output_len())?;
+        if self.options.normalization != Normalization::BatchPowerSpectrum {
+            return out
+                .par_chunks_mut(self.output_len())
+                .zip(signals.par_chunks(self.signal_len()))
+                .try_for_each_init(
+                    || self.make_forward_scratch(),
+                    |scratch, (out, signal)| self.process(signal, out, scratch),
+                );
+        }
+        let members = self.measure_batch(signals);
+        let sigma = self.batch_sigma(&members);
+        out.par_chunks_mut(self.output_len())
+            .zip(members)
+            .for_each(|(out, member)| self.finish(&member.raw, &sigma, out));
+        Ok(())
+    }
+
+    /// Mean power sigma_j^2 of each first-layer band `(channel, scale)`, averaged over a batch of `signals`
+    /// `(batch, channel, window_samples)`; see [`ScatteringTransformBuilder::given_power`].
+    ///
+    /// # Errors
+    /// As [`process`](Self::process).
+    pub fn power_spectrum(&self, signals: &[F]) -> Result<Vec<f64>, Error> {
+        let n_batch = self.check_batch(signals)?;
+        let mut mean = vec![0.0; self.n_first()];
+        let mut scratch = self.make_forward_scratch();
+        for signal in signals.chunks_exact(self.signal_len()) {
+            self.analyze(signal, &mut scratch);
+            for (mean, power) in mean.iter_mut().zip(&scratch.power) {
+                *mean += power.to_double() / n_batch as f64;
+            }
+        }
+        Ok(mean)
+    }
+}
+
+/// The steps.
+impl<F: Real> ScatteringTransform<F> {
+    pub(crate) fn layer(&self, layer: usize) -> &PaddedTransform<F> {
+        &self.transforms[layer.min(self.transforms.len() - 1)]
+    }
+
+    pub(crate) fn pool(&self) -> usize {
+        let whole = match self.options.coefficients {
+            CoefficientSet::Raw => 1,
+            _ => self.window_samples(),
+        };
+        self.options.pool_samples.unwrap_or(whole)
+    }
+
+    /// Scales of the first layer, the low-pass included.
+    pub(crate) fn n_scales(&self) -> usize {
+        self.options.scales.first_low_pass() + 1
+    }
+
+    fn n_first(&self) -> usize {
+        self.n_channels() * self.n_scales()
+    }
+
+    fn n_second(&self) -> usize {
+        self.n_channels() * self.options.scales.n_sources()
+    }
+
+    /// Rows (channel, j1) of the second layer that exist for j2: their number a channel.
+    pub(crate) fn n_active(&self, j2: usize) -> usize {
+        let scales = &self.options.scales;
+        (0..scales.n_sources())
+            .take_while(|&j1| scales.is_path(j1, j2))
+            .count()
+    }
+
+    pub(crate) fn check_signal(&self, signal: &[F]) -> Result<(), Error> {
+        check_length("signal", signal.len(), self.signal_len())?;
+        match signal.iter().position(|value| !value.is_finite()) {
+            Some(index) => Err(Error::NotFinite {
+                index: index % self.window_samples(),
+                value: format!("{}", signal[index].to_double()),
+            }),
+            None => Ok(()),
+        }
+    }
+
+    pub(crate) fn check_batch(&self, signals: &[F]) -> Result<usize, Error> {
+        let n_batch = (signals.len() / self.signal_len()).max(1);
+        check_length("signals", signals.len(), n_batch * self.signal_len())?;
+        for signal in signals.chunks_exact(self.signal_len()) {
+            self.check_signal(signal)?;
+        }
+        Ok(n_batch)
+    }
+
+    /// First layer, its power, and the spectra of its moduli.
+    pub(crate) fn analyze(&self, signal: &[F], scratch: &mut ScatteringScratch<F>) {
+        let n = self.window_samples();
+        let (n_scales, n_sources) = (self.n_scales(), self.options.scales.n_sources());
+        let spectrum_len = scratch.spectrum.len();
+        let per_sample = F::one() / F::of(n as f64);
+        for (channel, signal) in signal.chunks_exact(n).enumerate() {
+            scratch.level[channel] = signal.iter().map(|&x| x * x).sum::<F>() * per_sample;
+            self.layer(0)
+                .spectrum(signal, &mut scratch.spectrum, &mut scratch.transform);
+            for j in 0..n_scales {
+                let row = channel * n_scales + j;
+                self.layer(0).filter(
+                    &scratch.spectrum,
+                    j,
+                    scratch.first.row_mut(row),
+                    &mut scratch.transform,
+                );
+                let (re, im) = scratch.first.row(row);
+                scratch.power[row] = crate::correlation::energy(re, im) * per_sample;
+                if j < n_sources {
+                    for ((to, &re), &im) in scratch.modulus.iter_mut().zip(re).zip(im) {
+                        *to = (re * re + im * im).sqrt();
+                    }
+                    let source = channel * n_sources + j;
+                    let to = &mut scratch.sources[source * spectrum_len..][..spectrum_len];
+                    self.layer(1)
+                        .spectrum(&scratch.modulus, to, &mut scratch.transform);
+                    if self.options.envelope_mean == EnvelopeMean::Removed {
+                        to[0] = F::zero();
+                    }
+                }
+            }
+        }
+    }
+
+    /// The second layer at j2.
+    pub(crate) fn analyze_second(&self, j2: usize, scratch: &mut ScatteringScratch<F>) {
+        let n_sources = self.options.scales.n_sources();
+        let spectrum_len = scratch.spectrum.len();
+        for channel in 0..self.n_channels() {
+            for j1 in 0..self.n_active(j2) {
+                let row = channel * n_sources + j1;
+                self.layer(1).filter(
+                    &scratch.sources[row * spectrum_len..][..spectrum_len],
+                    j2,
+                    scratch.second.row_mut(row),
+                    &mut scratch.transform,
+                );
+            }
+        }
+    }
+
+    /// All coefficients of the base table, unnormalised, from an analysed signal into `scratch.raw`.
+    pub(crate) fn measure(&self, scratch: &mut ScatteringScratch<F>) {
+        let pool = self.pool();
+        let rows = RowPair {
+            first: &scratch.first,
+            second: &scratch.second,
+        };
+        rows.measure(&self.program.first, pool, &mut scratch.raw);
+        for (j2, operations) in self.program.second.iter().enumerate() {
+            if operations.is_empty() {
+                continue;
+            }
+            self.analyze_second(j2, scratch);
+            let rows = RowPair {
+                first: &scratch.first,
+                second: &scratch.second,
+            };
+            rows.measure(operations, pool, &mut scratch.raw);
+        }
+    }
+
+    /// The sigma of an analysed signal, by its own power or the given one.
+    pub(crate) fn fill_sigma(&self, scratch: &mut ScatteringScratch<F>) {
+        if self.options.normalization == Normalization::Given {
+            scratch.sigma.copy_from_slice(&self.given_sigma);
+            return;
+        }
+        let n_scales = self.n_scales();
+        for (k, (sigma, &power)) in scratch.sigma.iter_mut().zip(&scratch.power).enumerate() {
+            *sigma = sigma_of(power, scratch.level[k / n_scales]);
+        }
+    }
+
+    /// 1 over the sigmas that divide a coefficient of the base table.
+    pub(crate) fn factor(&self, path: &ScatteringPath, sigma: &[F]) -> F {
+        if self.is_spared(path) {
+            F::one()
+        } else {
+            factor(path, sigma, self.n_scales())
+        }
+    }
+
+    /// Whether normalisation passes a coefficient by.
+    pub(crate) fn is_spared(&self, path: &ScatteringPath) -> bool {
+        self.options.normalization == Normalization::None
+            || (self.options.power_rows == PowerRows::Kept
+                && path.kind == CoefficientKind::PowerSpectrum
+                && path.channel_left == path.channel_right)
+    }
+
+    /// Normalises and reduces.
+    fn finish(&self, raw: &[Complex<F>], sigma: &[F], out: &mut [Complex<F>]) {
+        let n_blocks = self.n_blocks();
+        let blocks = |k: usize| k * n_blocks..(k + 1) * n_blocks;
+        let Some(reduction) = &self.reduction else {
+            for (k, path) in self.base.iter().enumerate() {
+                let factor = self.factor(path, sigma);
+                for (out, raw) in out[blocks(k)].iter_mut().zip(&raw[blocks(k)]) {
+                    *out = raw * factor;
+                }
+            }
+            return;
+        };
+        for (k, rows) in reduction.rows.iter().enumerate() {
+            let out = &mut out[blocks(k)];
+            out.fill(Complex::new(F::zero(), F::zero()));
+            for &row in rows {
+                let weight = self.factor(&self.base[row], sigma) / F::of(rows.len() as f64);
+                for (out, raw) in out.iter_mut().zip(&raw[blocks(row)]) {
+                    *out += raw * weight;
+                }
+            }
+        }
+    }
+
+    /// Unnormalised coefficients and power of each member of a batch.
+    pub(crate) fn measure_batch(&self, signals: &[F]) -> Vec<Member<F>> {
+        signals
+            .par_chunks(self.signal_len())
+            .map_init(
+                || self.make_forward_scratch(),
+                |scratch, signal| {
+                    self.analyze(signal, scratch);
+                    self.measure(scratch);
+                    Member {
+                        raw: scratch.raw.clone(),
+                        power: scratch.power.clone(),
+                        level: scratch.level.clone(),
+                    }
+                },
+            )
+            .collect()
+    }
+
+    /// The root of the members' mean power.
+    pub(crate) fn batch_sigma(&self, members: &[Member<F>]) -> Vec<F> {
+        let scale = F::one() / F::of(members.len() as f64);
+        let n_scales = self.n_scales();
+        (0..self.n_first())
+            .map(|k| {
+                let power = members.iter().map(|m| m.power[k]).sum::<F>() * scale;
+                let level = members.iter().map(|m| m.level[k / n_scales]).sum::<F>() * scale;
+                sigma_of(power, level)
+            })
+            .collect()
+    }
+}
+
+/// What one member of a batch brings.
+pub(crate) struct Member<F> {
+    pub(crate) raw: Vec<Complex<F>>,
+    power: Vec<F>,
+    level: Vec<F>,
+}
+
+/// The root of a band's power; 0 where it is only what rounding makes of a signal of mean square `level`.
+fn sigma_of<F: Real>(power: F, level: F) -> F {
+    let rounding = F::of(4.0) * F::epsilon();
+    let rounding = rounding * rounding * level;
+    if power > rounding {
+        power.sqrt()
+    } else {
+        F::zero()
+    }
+}
+
+pub(crate) fn zeros<F: Real>(n: usize) -> Vec<Complex<F>> {
+    vec![Complex::new(F::zero(), F::zero()); n]
+}
