@@ -3,7 +3,7 @@
 use num_complex::Complex;
 use rayon::prelude::*;
 
-use crate::error::{Error, check_length};
+use crate::error::{Error, check_length, parameter};
 use crate::normalization::{Normalization, add_power_gradient};
 use crate::operations::RowPair;
 use crate::real::Real;
@@ -16,7 +16,8 @@ impl<F: Real> ScatteringTransform<F> {
     /// `d_signal` `(channel, window_samples)` is overwritten. d|z|^q is 0 at z = 0.
     ///
     /// # Errors
-    /// As [`process`](Self::process).
+    /// As [`process`](Self::process); [`Error::Parameter`] if the scratch is from
+    /// [`make_forward_scratch`](Self::make_forward_scratch).
     pub fn adjoint(
         &self,
         signal: &[F],
@@ -27,9 +28,12 @@ impl<F: Real> ScatteringTransform<F> {
         self.check_signal(signal)?;
         check_length("d_out", d_out.len(), self.output_len())?;
         check_length("d_signal", d_signal.len(), self.signal_len())?;
-        let mut gradients = match scratch.gradients.take() {
-            Some(gradients) => gradients,
-            None => return Ok(()), // Only scratch of our own making lacks them.
+        let Some(mut gradients) = scratch.gradients.take() else {
+            return Err(parameter(
+                "scratch",
+                "for process alone",
+                "make it with make_scratch",
+            ));
         };
         self.analyze(signal, scratch);
         self.expand(d_out, &mut gradients.d_raw);

@@ -173,8 +173,8 @@ impl<F: Real> ScatteringTransform<F> {
         scratch
     }
 
-    /// Work space for [`process`](Self::process) alone.
-    pub(crate) fn make_forward_scratch(&self) -> ScatteringScratch<F> {
+    /// Work space for [`process`](Self::process) alone: half the memory.
+    pub fn make_forward_scratch(&self) -> ScatteringScratch<F> {
         let n = self.window_samples();
         let spectrum_len = self.layer(0).spectrum_len();
         ScatteringScratch {
