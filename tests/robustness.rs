@@ -395,6 +395,45 @@ fn no_selected_record_says_so() {
 }
 
 #[test]
+fn memory_is_counted_for_what_is_there() {
+    let case = Case::new();
+    write(&case.input("a.mseed"), &three("MEM"));
+    // A whole day in blocks of 4 samples would take 6 GiB; ten minutes take far less than the 2 GiB allowed.
+    let tiny = [
+        "features",
+        "in",
+        "-o",
+        "F",
+        "--scales",
+        "16,64",
+        "--octaves",
+        "2",
+    ];
+    assert_ends("tiny", &case.command(&tiny), 0, &[]);
+    let none = case.run(&["--memory", "1MiB"]);
+    let says = [
+        "XX.MEM.00.BH 2020.002",
+        "--memory allows 1MiB",
+        "none of the 1 days",
+    ];
+    assert_ends("none", &none, 1, &says);
+}
+
+#[test]
+fn a_file_that_is_no_model_is_not_replaced_unasked() {
+    let case = Case::new();
+    write(&case.input("a.mseed"), &three("MODEL"));
+    assert_ends("features", &case.features(), 0, &[]);
+    let path = case.folder.path().join("M");
+    std::fs::write(&path, "a letter").unwrap();
+    let train = ["train", "F", "-o", "M", "--clusters", "4", "--epochs", "1"];
+    assert_ends("train", &case.command(&train), 1, &["`M`", "--fresh"]);
+    assert_eq!(std::fs::read_to_string(&path).unwrap(), "a letter");
+    let fresh = case.command(&[&train[..], &["--fresh"]].concat());
+    assert_ends("fresh", &fresh, 0, &[]);
+}
+
+#[test]
 fn two_writers_of_one_folder_are_told_apart() {
     let case = Case::new();
     write(&case.input("a.mseed"), &three("LOCK"));

@@ -70,7 +70,7 @@ impl Run {
                 &context.observer,
             )?;
             context.printer.text(format_args!(
-                "{} days: features, train ({} epochs), cluster, separate (at most {} stretches), report; peak memory about {:.0} MiB",
+                "{} day(s): features, train ({} epochs), cluster, separate (at most {} stretches), report; peak memory about {:.0} MiB",
                 plan.days.len(),
                 config.train.epochs,
                 config.separate.max_targets,

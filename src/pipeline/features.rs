@@ -183,9 +183,24 @@ fn day_memory_bytes(
     let Some(rate) = sampling_rate(archive, &day.key) else {
         return Ok(0);
     };
-    let samples = rate * 86_400.0 * archive.channels_of(&day.key).len() as f64;
-    // Decoded samples, their copy in the transform's precision, and the coefficients before compression.
     let resolved = transform.resolve(rate)?;
+    let largest = resolved.scales.last().copied().unwrap_or(0);
+    let before = steps_ns(largest, rate);
+    let of_day = TimeSpan::day_of(day.day_start_ns);
+    let span = TimeSpan::new(of_day.start_ns.saturating_sub(before), of_day.end_ns);
+    let span = span.intersection(&archive.selection().span);
+    let seconds: f64 = archive
+        .files_of(&day.key, span)
+        .into_iter()
+        .flat_map(|file| &file.spans)
+        .filter(|stretch| stretch.id.station_key() == day.key)
+        .map(|stretch| {
+            let within = TimeSpan::new(stretch.start_ns, stretch.end_ns).intersection(&span);
+            (within.end_ns - within.start_ns).max(0) as f64 / 1e9
+        })
+        .sum();
+    let samples = seconds * rate;
+    // Decoded samples, their copy in the transform's precision, and the coefficients before compression.
     let coefficients = samples / resolved.block as f64 * 210.0 * (8.0 + 16.0);
     Ok((samples * 28.0 + coefficients + 3e8) as u64)
 }

@@ -134,6 +134,12 @@ pub fn run(
         &files.features,
         observer,
     )?;
+    if made.files.is_empty() {
+        return Err(PipelineError::unusable(
+            format!("none of the {} days gave features", made.n_failed),
+            "the lines above say why",
+        ));
+    }
     let model = train::train(
         &made.files,
         &files.model,
@@ -226,8 +232,12 @@ impl Observer for Watched<'_> {
 /// # Errors
 /// [`PipelineError::Unusable`] if the folder holds no run.
 pub fn read_settings(files: &RunFiles) -> Result<RunSettings> {
-    let bytes =
-        std::fs::read(&files.settings).map_err(PipelineError::io("reading", &files.settings))?;
+    let bytes = std::fs::read(&files.settings).map_err(|e| {
+        PipelineError::unusable(
+            format!("reading `{}`: {e}", files.settings.display()),
+            "give the folder that `seismix run` or `seismix demo` wrote",
+        )
+    })?;
     serde_json::from_slice(&bytes).map_err(|e| {
         PipelineError::unusable(
             format!("`{}` is damaged: {e}", files.settings.display()),

@@ -79,7 +79,13 @@ pub fn train(
     let provenance = provenance("train", config, seed, &inputs);
     let checkpoint = with_suffix(out, "checkpoint");
     if !fresh && out.exists() {
-        let model = vae::ModelFile::load(out)?;
+        // It may not be ours, so it is not replaced unasked.
+        let model = vae::ModelFile::load(out).map_err(|error| {
+            PipelineError::unusable(
+                error.to_string(),
+                "remove it, or replace it with --fresh, or write the model elsewhere",
+            )
+        })?;
         if fingerprint(&model.provenance) == fingerprint(&provenance) {
             observer.remark("the model is up to date");
             // Killed between the model and this, a run leaves it behind.
