@@ -6,7 +6,7 @@
 RUN is the folder of `seismix run`, INPUT the files or folders it read (miniSEED 2). Needs numpy, obspy and h5py.
 
 It checks that
-- the feature files open in h5py with the data sets and attributes that DESIGN.md lists, and every gap-free window of
+- the feature files open in h5py with the data sets and attributes of the format, and every gap-free window of
   every day is there, counted from the record headers: a record continues the one before if its start is within half
   a sample of that one's end; full-scale samples and samples that are not finite end a stretch;
 - clusters.csv has a row for each of these windows and scale, with probabilities that add up to 1;

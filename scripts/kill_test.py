@@ -3,7 +3,7 @@
 
     python3 scripts/kill_test.py SEISMIX [--rounds 3] [--seed 1] [--keep FOLDER]
 
-SEISMIX is the binary. Takes two to three minutes on two cores. Needs numpy, obspy and h5py.
+SEISMIX is the binary. Takes one to three minutes on two cores. Needs numpy, obspy and h5py.
 
 A small synthetic archive (one station, three channels, three days) goes through an undisturbed run. Then, for each
 stage and round, a run into a new folder is killed (SIGKILL) at a random moment of that stage, the same command is run
