@@ -1,7 +1,7 @@
 //! Takes an exponential pulse out of coloured noise, given snippets of the noise.
 #![allow(clippy::print_stdout, missing_docs)]
 
-use seismix_separate::{ObjectiveOptions, WindowOptions, separate_window};
+use seismix_separate::{ObjectiveOptions, Start, WindowOptions, separate_window};
 
 fn main() -> Result<(), seismix_separate::Error> {
     let n = 1024;
@@ -34,6 +34,7 @@ fn main() -> Result<(), seismix_separate::Error> {
     let options = WindowOptions {
         objective: ObjectiveOptions::floored(6),
         max_iterations: 60,
+        start: Start::LocalWiener,
         stop_at_expectation: true,
     };
     let window = separate_window(&mixture, &snippets, options)?;

@@ -6,6 +6,7 @@
 //!
 //! - [`ScatteringObjective`]: the loss L1 + L2 + L3 and its exact gradient.
 //! - [`minimize`]: L-BFGS on it, watched by a [`StopRule`].
+//! - [`local_wiener`]: a first estimate that knows where the source is and nothing of its texture.
 //! - [`separate_window`]: both, on one window of one channel, with an [`Outcome`] that says how it ended.
 //! - [`choose_snippets`], [`cross_fade`], [`pieces`]: what ties windows to a record.
 
@@ -14,6 +15,7 @@ mod minimize;
 mod objective;
 mod snippets;
 mod stitch;
+mod wiener;
 mod window;
 
 pub use error::Error;
@@ -21,4 +23,5 @@ pub use minimize::{Minimum, StopReason, StopRule, minimize};
 pub use objective::{ObjectiveOptions, ScatteringObjective, Terms};
 pub use snippets::{Candidate, choose_snippets};
 pub use stitch::{cross_fade, pieces};
-pub use window::{Outcome, WindowOptions, WindowSeparation, separate_window};
+pub use wiener::local_wiener;
+pub use window::{Outcome, Start, WindowOptions, WindowSeparation, separate_window};

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::error::Error;
 use crate::minimize::{StopReason, StopRule, minimize};
 use crate::objective::{ObjectiveOptions, ScatteringObjective, Terms};
+use crate::wiener::local_wiener;
 
 /// How a window is separated.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -13,9 +14,20 @@ pub struct WindowOptions {
     pub objective: ObjectiveOptions,
     /// Most iterations of L-BFGS.
     pub max_iterations: usize,
+    /// Where the optimisation starts.
+    pub start: Start,
     /// Whether to stop where L1 is at its expected value (the median L1 of a left-out snippet); the published rule
     /// otherwise.
     pub stop_at_expectation: bool,
+}
+
+/// Where an optimisation starts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Start {
+    /// At the mixture, as published.
+    Mixture,
+    /// At the estimate of a local Wiener filter ([`local_wiener`]).
+    LocalWiener,
 }
 
 /// How a window ended.
@@ -76,20 +88,37 @@ pub fn separate_window(
     } else {
         StopRule::Paper
     };
-    let minimum = minimize(&objective, mixture, scale, options.max_iterations, rule)?;
-    let untouched = minimum.reason == StopReason::Reached && minimum.history.is_empty();
+    let at_mixture = objective.evaluate(mixture, None);
+    if options.stop_at_expectation && at_mixture.background <= expected {
+        return Ok(WindowSeparation {
+            background: mixture.to_vec(),
+            outcome: Outcome::AlreadyBackground,
+            reason: StopReason::Reached,
+            start: at_mixture,
+            history: Vec::new(),
+            expected_background_term: expected,
+            evaluations: 1,
+        });
+    }
+    let first = match options.start {
+        Start::Mixture => mixture.to_vec(),
+        Start::LocalWiener => local_wiener(mixture, snippets),
+    };
+    let minimum = minimize(&objective, &first, scale, options.max_iterations, rule)?;
+    // A first estimate that already meets the rule is the result.
+    let history = if minimum.history.is_empty() && options.start != Start::Mixture {
+        vec![minimum.start]
+    } else {
+        minimum.history
+    };
     Ok(WindowSeparation {
         background: minimum.background,
-        outcome: if untouched {
-            Outcome::AlreadyBackground
-        } else {
-            Outcome::Separated
-        },
+        outcome: Outcome::Separated,
         reason: minimum.reason,
-        start: minimum.start,
-        history: minimum.history,
+        start: at_mixture,
+        history,
         expected_background_term: expected,
-        evaluations: minimum.evaluations,
+        evaluations: minimum.evaluations + 1,
     })
 }
 

@@ -11,7 +11,9 @@ use std::path::PathBuf;
 
 use ndarray::{Array1, Array2, Array3};
 use ndarray_npy::NpzReader;
-use seismix_separate::{ObjectiveOptions, ScatteringObjective, WindowOptions, separate_window};
+use seismix_separate::{
+    ObjectiveOptions, ScatteringObjective, Start, WindowOptions, separate_window,
+};
 
 fn npz(name: &str) -> NpzReader<File> {
     let path = PathBuf::from(env!("CARGO_MANIFEST_DIR"))
@@ -142,6 +144,7 @@ fn toys_stop_near_their_best() {
         let options = |stop_at_expectation, max_iterations| WindowOptions {
             objective: ObjectiveOptions::paper(6),
             max_iterations,
+            start: Start::Mixture,
             stop_at_expectation,
         };
         let ours = separate_window(&x.to_vec(), &rows(&nks), options(true, 100)).unwrap();

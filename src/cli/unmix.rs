@@ -7,7 +7,7 @@ use ndarray::{Array1, Array2, ArrayD, Axis, IxDyn};
 use seismix::pipeline::Observer;
 use seismix::pipeline::config::Objective;
 use seismix::separate::{
-    self, ObjectiveOptions, ScatteringObjective, StopReason, Terms, WindowOptions,
+    self, ObjectiveOptions, ScatteringObjective, Start, StopReason, Terms, WindowOptions,
     WindowSeparation, separate_window,
 };
 use serde_json::json;
@@ -157,6 +157,7 @@ impl Unmix {
         let options = WindowOptions {
             objective: self.objective(),
             max_iterations: self.max_iter,
+            start: Start::Mixture,
             stop_at_expectation: self.objective == Objective::Seismix,
         };
         let mut separations = Vec::with_capacity(channels.len());

@@ -1,6 +1,6 @@
 //! The truth about windows.
 
-use super::truth::{BackgroundKind, BurstClass, Truth};
+use super::truth::{BackgroundKind, BurstClass, Pulse, Truth};
 use crate::TimeSpan;
 
 /// Only pulses this much above everything around them count.
@@ -43,9 +43,9 @@ pub struct WindowLabels {
     pub background: Label<BackgroundKind>,
     /// Class of burst.
     pub burst: Label<BurstLabel>,
-    /// Whether it holds a pulse: its peak, or at least half of its energy after the onset lies inside, and the peak is
-    /// at least 3 times the rms of everything else around. The fraction is that of the pulse's energy inside, for the
-    /// pulse most inside; without a pulse, 1 minus that.
+    /// Whether it holds a pulse: inside the window the pulse, or what is left of it, reaches at least 3 times the rms of
+    /// everything else around. The fraction is that of the pulse's energy inside, for the pulse most inside; without a
+    /// pulse, 1 minus that.
     pub pulse: Label<bool>,
 }
 
@@ -100,13 +100,29 @@ impl Truth {
             }
             let inside = energy_until(energy, window.end_ns - pulse.onset_ns)
                 - energy_until(energy, window.start_ns - pulse.onset_ns);
-            holds |= inside >= 0.5 || (window.start_ns..window.end_ns).contains(&pulse.peak_ns);
+            holds |= pulse.local_ratio * self.largest_inside(pulse, window) >= LEAST_LOCAL_RATIO;
             most = most.max(inside);
         }
         Label {
             state: holds,
             fraction: if holds { most } else { 1.0 - most },
         }
+    }
+}
+
+impl Truth {
+    /// Largest value of the pulse inside the window, in units of its peak.
+    fn largest_inside(&self, pulse: &Pulse, window: &TimeSpan) -> f64 {
+        let seconds = |ns: i64| (ns - pulse.onset_ns) as f64 / 1e9;
+        let (from, to) = (seconds(window.start_ns), seconds(window.end_ns));
+        // It rises to its peak, falls, and swings through once: the largest is at the peak or on a fine grid.
+        let step = ((to - from) / 512.0).max(1e-3);
+        let on_grid = (0..=512).map(|i| (from + f64::from(i) * step).min(to));
+        let peak = Some(self.config.seismometer.peak_s()).filter(|t| (from..to).contains(t));
+        on_grid
+            .chain(peak)
+            .map(|t| self.config.seismometer.pulse(t).abs())
+            .fold(0.0, f64::max)
     }
 }
 

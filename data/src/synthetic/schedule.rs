@@ -193,7 +193,7 @@ fn pulse(config: &SyntheticConfig, number: u64, onset_s: f64) -> PulseEvent {
     gains.iter_mut().for_each(|g| *g = *g / largest * sign(rng));
     PulseEvent {
         onset: onset_s * config.sampling_rate,
-        ratio: log_uniform(rng, 3.0, 100.0),
+        ratio: log_uniform(rng, 5.0, 100.0),
         gains,
         precursor: sign(rng) * log_uniform(rng, 0.1, 1.0),
     }
@@ -248,10 +248,10 @@ mod tests {
         );
         // Half the time one in 300 s, half the time one in 5400 s: 152 a day.
         assert!((2400..3700).contains(&pulses.len()), "{}", pulses.len());
-        let small = pulses.iter().filter(|p| p.ratio < 17.3).count() as f64 / pulses.len() as f64;
+        let small = pulses.iter().filter(|p| p.ratio < 22.4).count() as f64 / pulses.len() as f64;
         assert!(
             (small - 0.5).abs() < 0.05,
-            "half of a log-uniform 3 to 100 is below 17.3: {small}"
+            "half of a log-uniform 5 to 100 is below 22.4: {small}"
         );
         assert!(
             pulses.iter().all(|p| p.gains.iter().any(|g| g.abs() == 1.0)

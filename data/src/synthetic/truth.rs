@@ -102,7 +102,7 @@ pub struct Pulse {
     pub peak_counts: [f64; 3],
     /// Signed peak of the precursor of each channel, counts.
     pub precursor_counts: [f64; 3],
-    /// Largest |peak| over the background's rms there (as designed, over all channels): 3 to 100.
+    /// Largest |peak| over the background's rms there (as designed, over all channels): 5 to 100.
     pub ratio: f64,
     /// Largest |peak| over the measured rms of everything else (background and bursts) within a minute of the onset.
     pub local_ratio: f64,

@@ -15,7 +15,7 @@ use seismix_data::StationKey;
 use seismix_data::archive::Archive;
 use seismix_data::store::{ClusterTable, read_clusters};
 use seismix_data::time::{format_utc, steps_ns};
-use seismix_separate::{Candidate, ObjectiveOptions, WindowOptions, choose_snippets};
+use seismix_separate::{Candidate, ObjectiveOptions, Start, WindowOptions, choose_snippets};
 
 pub use file::{ScaleClusters, SeparationFile, TargetResult};
 pub use window::{ChannelResult, FADE_SAMPLES};
@@ -37,6 +37,8 @@ const CONFIDENCE: [f64; 4] = [0.9, 0.7, 0.5, 0.0];
 const DAY_PENALTY_S: f64 = 1800.0;
 /// Fewest snippets that a separation is tried with.
 const LEAST_SNIPPETS: usize = 4;
+/// Largest range of a snippet, in medians.
+const OUTLIER: f64 = 2.5;
 /// Targets that are loaded and solved together, between two looks at whether to go on.
 const BATCH: usize = 8;
 
@@ -229,6 +231,10 @@ impl Job {
         let options = WindowOptions {
             objective,
             max_iterations: config.max_iter,
+            start: match config.objective {
+                Objective::Paper => Start::Mixture,
+                Objective::Seismix => Start::LocalWiener,
+            },
             stop_at_expectation: config.objective == Objective::Seismix,
         };
         let default_id: Option<Arc<str>> = (keys.len() == 1)
@@ -331,27 +337,27 @@ impl Job {
         let span = (stretch.start_ns, stretch.end_ns + self.sample_ns);
         let day_ns = LocalDay::of(key).length_ns();
         let mut snippets: Vec<Vec<Vec<f64>>> = vec![Vec::new(); run.channels.len()];
+        // Some more than asked for, since those that stand out of the others are left out.
+        let wanted = self.n_snippets + self.n_snippets / 2;
         for confidence in CONFIDENCE {
-            let chosen = choose_snippets(
-                candidates,
-                span,
-                self.n_snippets,
-                confidence,
-                day_ns,
-                DAY_PENALTY_S,
-            );
+            let chosen =
+                choose_snippets(candidates, span, wanted, confidence, day_ns, DAY_PENALTY_S);
             if chosen.len() < self.n_snippets && confidence > 0.0 {
                 continue;
             }
+            let mut loaded = Vec::new();
             for index in chosen {
                 let start = candidates[index].start_ns;
                 if let Some(samples) =
                     cache.samples(key, start, self.snippet_samples, &run.channels)?
                 {
-                    result.snippets.push(format_utc(start));
-                    for (to, samples) in snippets.iter_mut().zip(samples) {
-                        to.push(samples);
-                    }
+                    loaded.push((start, samples));
+                }
+            }
+            for (start, samples) in without_outliers(loaded).into_iter().take(self.n_snippets) {
+                result.snippets.push(format_utc(start));
+                for (to, samples) in snippets.iter_mut().zip(samples) {
+                    to.push(samples);
                 }
             }
             break;
@@ -380,6 +386,44 @@ impl Job {
             channels: channels.collect(),
         })
     }
+}
+
+/// Snippets whose range on any channel is at most [`OUTLIER`] times the median's: one missed source among the snippets
+/// makes every source look like background.
+fn without_outliers(snippets: Vec<(i64, Vec<Vec<f64>>)>) -> Vec<(i64, Vec<Vec<f64>>)> {
+    let range = |samples: &[f64]| {
+        let (low, high) = samples
+            .iter()
+            .fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), v| {
+                (low.min(*v), high.max(*v))
+            });
+        high - low
+    };
+    let ranges: Vec<Vec<f64>> = snippets
+        .iter()
+        .map(|(_, channels)| channels.iter().map(|c| range(c)).collect())
+        .collect();
+    let n_channels = ranges.first().map_or(0, Vec::len);
+    let medians: Vec<f64> = (0..n_channels)
+        .map(|channel| {
+            super::score::quantile(
+                &ranges.iter().map(|r| r[channel]).collect::<Vec<f64>>(),
+                0.5,
+            )
+        })
+        .collect();
+    let fits = |ranges: &Vec<f64>| {
+        ranges
+            .iter()
+            .zip(&medians)
+            .all(|(range, median)| *range <= OUTLIER * median)
+    };
+    snippets
+        .into_iter()
+        .zip(&ranges)
+        .filter(|(_, ranges)| fits(ranges))
+        .map(|(snippet, _)| snippet)
+        .collect()
 }
 
 /// A target with the samples it needs.

@@ -209,6 +209,7 @@ mod tests {
         let options = WindowOptions {
             objective: ObjectiveOptions::floored(5),
             max_iterations: 40,
+            start: seismix_separate::Start::LocalWiener,
             stop_at_expectation: true,
         };
         let (background, result) =

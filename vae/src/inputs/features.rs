@@ -14,7 +14,7 @@ use ndarray::Array2;
 use rayon::prelude::*;
 
 use super::blocks::{LevelLogs, quantile};
-use super::{EnergyRows, EnergySegment, InputsError, ScaleRole, WindowLayout};
+use super::{EnergyRows, EnergySegment, InputsError, InputsOptions, ScaleRole, WindowLayout};
 
 const QUANTILES: [f64; 3] = [0.1, 0.5, 0.9];
 
@@ -23,9 +23,11 @@ pub(super) fn scale_features(
     segments: &[EnergySegment],
     rows: &EnergyRows,
     layout: &WindowLayout,
+    options: &InputsOptions,
     scale: usize,
 ) -> Result<Array2<f32>, InputsError> {
-    let width = feature_len(rows, layout, scale);
+    let width = feature_len(rows, layout, options, scale);
+    let levels = options.finest_levels && layout.role(scale) == ScaleRole::Finest;
     let counts: Vec<usize> = segments
         .iter()
         .map(|segment| layout.n_windows(segment.n_blocks()))
@@ -36,14 +38,24 @@ pub(super) fn scale_features(
         let (here, later) = rest.split_at_mut(count * width);
         rest = later;
         if count > 0 {
-            segment_features(segment, rows, layout, scale, width, here);
+            if levels {
+                segment_levels(segment, rows, layout, here);
+                subtract_running_median(here, width, local_reach(layout));
+            } else {
+                segment_features(segment, rows, layout, scale, width, here);
+            }
         }
     }
     Ok(features)
 }
 
 /// Number of features of a scale.
-pub(super) fn feature_len(rows: &EnergyRows, layout: &WindowLayout, scale: usize) -> usize {
+pub(super) fn feature_len(
+    rows: &EnergyRows,
+    layout: &WindowLayout,
+    options: &InputsOptions,
+    scale: usize,
+) -> usize {
     let (core, power) = (rows.core_len(), rows.power.len());
     let (parts, _) = layout.parts(scale);
     let statistics = if parts > 1 { 3 } else { 0 };
@@ -51,6 +63,7 @@ pub(super) fn feature_len(rows: &EnergyRows, layout: &WindowLayout, scale: usize
         ScaleRole::Largest if parts > 1 => 3 * core,
         ScaleRole::Largest => core,
         ScaleRole::Middle => core + power + statistics * core,
+        ScaleRole::Finest if options.finest_levels => 3 * power,
         ScaleRole::Finest => core + power + statistics * (power + core),
     }
 }
@@ -97,6 +110,65 @@ fn segment_features(
             }
             debug_assert_eq!(writer.at, width);
         });
+}
+
+/// Levels of the finest windows: log powers of the whole window, then the largest and the smallest over its parts.
+fn segment_levels(
+    segment: &EnergySegment,
+    rows: &EnergyRows,
+    layout: &WindowLayout,
+    out: &mut [f32],
+) {
+    let (n_parts, part_blocks) = layout.parts(0);
+    let parts = segment.level(rows, layout, part_blocks);
+    let own = segment.level(rows, layout, layout.scale_blocks(0));
+    let n_power = rows.power.len();
+    out.par_chunks_mut(3 * n_power)
+        .enumerate()
+        .for_each(|(window, out)| {
+            let end = layout.end_block(window);
+            let (whole, extremes) = out.split_at_mut(n_power);
+            let (largest, smallest) = extremes.split_at_mut(n_power);
+            whole.copy_from_slice(own.at(end).0);
+            largest.fill(f32::NEG_INFINITY);
+            smallest.fill(f32::INFINITY);
+            for part in 0..n_parts.max(1) {
+                let power = parts.at(end - part * part_blocks).0;
+                for ((largest, smallest), &value) in
+                    largest.iter_mut().zip(smallest.iter_mut()).zip(power)
+                {
+                    *largest = largest.max(value);
+                    *smallest = smallest.min(value);
+                }
+            }
+        });
+}
+
+/// Windows on each side of the running median: a quarter of a largest window, at least 8.
+fn local_reach(layout: &WindowLayout) -> usize {
+    (layout.largest_blocks() / layout.stride_blocks() / 4).max(8)
+}
+
+/// Takes off each column its median over `reach` windows on each side, fewer at the ends.
+fn subtract_running_median(features: &mut [f32], width: usize, reach: usize) {
+    let n = features.len() / width.max(1);
+    let medians: Vec<Vec<f32>> = (0..width)
+        .into_par_iter()
+        .map(|column| {
+            let values: Vec<f32> = (0..n).map(|row| features[row * width + column]).collect();
+            let around = |row: usize| {
+                let mut near = values[row.saturating_sub(reach)..(row + reach + 1).min(n)].to_vec();
+                let middle = near.len() / 2;
+                *near.select_nth_unstable_by(middle, f32::total_cmp).1
+            };
+            (0..n).map(around).collect()
+        })
+        .collect();
+    for (row, out) in features.chunks_mut(width).enumerate() {
+        for (value, median) in out.iter_mut().zip(&medians) {
+            *value -= median[row];
+        }
+    }
 }
 
 struct Writer<'a> {

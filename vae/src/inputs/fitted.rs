@@ -134,7 +134,7 @@ impl FittedInputs {
         let mut scales = Vec::new();
         let mut outputs: Vec<ScaleWindows> = Vec::new();
         for scale in (0..layout.scales.len()).rev() {
-            let features = scale_features(segments, &rows, layout, scale)?;
+            let features = scale_features(segments, &rows, layout, options, scale)?;
             let context = ScaleContext {
                 layout,
                 options,
@@ -182,7 +182,7 @@ impl FittedInputs {
         let windows = Windows::of(segments, &self.layout);
         let mut outputs: Vec<ScaleWindows> = Vec::new();
         for scale in (0..self.layout.scales.len()).rev() {
-            let features = scale_features(segments, &rows, &self.layout, scale)?;
+            let features = scale_features(segments, &rows, &self.layout, &self.options, scale)?;
             let coarser: Vec<&[usize]> = outputs.iter().map(|out| out.labels.as_slice()).collect();
             let projected = self.scales[scale].project(features.view(), &coarser);
             let output = self.scales[scale]
@@ -222,7 +222,7 @@ impl FittedInputs {
             ));
         }
         for (scale, fitted) in self.scales.iter().enumerate() {
-            let n_features = feature_len(&rows, &self.layout, scale);
+            let n_features = feature_len(&rows, &self.layout, &self.options, scale);
             if fitted.standardiser.n_features != n_features || !fitted.is_consistent() {
                 return damaged(format!(
                     "the parts of scale {} do not fit together",
@@ -329,23 +329,27 @@ impl ScaleContext<'_> {
                 needed,
             });
         }
-        let standardiser = Standardiser::fit(features, training, options.min_std, options.clip);
+        let levels = options.finest_levels && role == ScaleRole::Finest;
+        let mut standardiser = Standardiser::fit(features, training, options.min_std, options.clip);
+        if levels {
+            standardiser.keep_units();
+        }
         if standardiser.kept.is_empty() {
             return Err(InputsError::Constant { scale_samples });
         }
         let mut standard = standardiser.apply(features);
-        let deflation = if options.deflation {
+        let deflation = if options.deflation && !levels {
             Deflation::fit(standard.view(), training, coarser, options.min_cell_windows)
         } else {
             Deflation::default()
         };
         deflation.apply(&mut standard, coarser);
-        let asinh = options.asinh && role == ScaleRole::Finest;
+        let asinh = options.asinh && role == ScaleRole::Finest && !levels;
         let values = bend(standard, asinh);
         let principal = Projection::principal(
             training_rows(values.view(), training).view(),
             self.n_components(role, n_training),
-            options.whitening,
+            options.whitening && !levels,
         );
         let components = principal.apply(values.view());
         let slow = (options.temporal_whitening && role != ScaleRole::Finest)
@@ -441,7 +445,15 @@ impl ScaleContext<'_> {
         let n_clusters = self.options.clusters(self.scale);
         // Seeds of neighbouring runs must not meet at other scales.
         let seed = self.options.seed ^ (self.scale as u64 + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-        Ok(match self.options.start {
+        // One covariance for all clusters is a whitening by another name.
+        let levels =
+            self.options.finest_levels && self.layout.role(self.scale) == ScaleRole::Finest;
+        let method = if levels {
+            StartMethod::KMeans
+        } else {
+            self.options.start
+        };
+        Ok(match method {
             StartMethod::KMeans => {
                 StartModel::KMeans(KMeans::fit(rows, &KMeansOptions::new(n_clusters, seed))?)
             }

@@ -42,6 +42,10 @@ pub struct InputsOptions {
     pub temporal_whitening: bool,
     /// Whether the means of coarser clusters are taken off the finer features.
     pub deflation: bool,
+    /// Whether the finest scale is clustered by levels: log powers of the window and its loudest and quietest part over
+    /// their running median, in neper, neither standardised nor whitened, by k-means. Pulses keep their distance from
+    /// the rest there, which whitening takes away. The recipe's finest features otherwise.
+    pub finest_levels: bool,
     /// Whether the finest features pass through asinh.
     pub asinh: bool,
     /// Whether principal components are scaled to unit variance (needed for temporal whitening).
@@ -73,6 +77,7 @@ impl Default for InputsOptions {
             emission_exponent: EmissionExponent::Overlap,
             temporal_whitening: true,
             deflation: true,
+            finest_levels: true,
             asinh: true,
             whitening: true,
             components: 40,

@@ -59,6 +59,12 @@ impl Standardiser {
         }
     }
 
+    /// Divides all features by one number, the root of their mean variance, so that their units stay comparable.
+    pub(super) fn keep_units(&mut self) {
+        let mean = self.std.iter().map(|std| std * std).sum::<f64>() / self.std.len().max(1) as f64;
+        self.std.fill(mean.sqrt());
+    }
+
     /// `(window, kept)`; `features` must have `n_features` columns.
     pub(super) fn apply(&self, features: ArrayView2<'_, f32>) -> Array2<f32> {
         let mut out = Array2::<f32>::zeros((features.nrows(), self.kept.len()));

@@ -32,7 +32,7 @@ impl Default for TransientRule {
     fn default() -> Self {
         Self {
             min_excess: 0.5,
-            min_prominence: 0.5,
+            min_prominence: 0.9,
             max_share: 0.3,
             max_dwell: 6.0,
             reach: 12,

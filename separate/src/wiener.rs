@@ -1,0 +1,218 @@
+//! A first estimate of the background: what stands out of the snippets' spectrum, cell by cell of time and frequency,
+//! is shrunk to it.
+//!
+//! The scattering objective is blind to where in the window a source is; started from the mixture it ends far from the
+//! truth when the source is strong. A local Wiener filter knows the places and nothing of the texture, so it is where
+//! the objective starts.
+
+use realfft::RealFftPlanner;
+use realfft::num_complex::Complex;
+
+/// Frames share this part of their length with the next but three.
+const HOPS_A_FRAME: usize = 4;
+/// A cell is taken as clean up to this quantile of what the snippets' own cells reach.
+const CLEAN_QUANTILE: f64 = 0.98;
+
+/// Short-time Fourier transform with sine windows at four hops a frame; reflected at the ends.
+struct ShortTime {
+    frame: usize,
+    hop: usize,
+    n_samples: usize,
+    window: Vec<f64>,
+}
+
+impl ShortTime {
+    fn new(n_samples: usize, frame: usize) -> Self {
+        let window = (0..frame)
+            .map(|i| (std::f64::consts::PI * (i as f64 + 0.5) / frame as f64).sin())
+            .collect();
+        Self {
+            frame,
+            hop: frame / HOPS_A_FRAME,
+            n_samples,
+            window,
+        }
+    }
+
+    fn n_frames(&self) -> usize {
+        self.n_samples.div_ceil(self.hop) + HOPS_A_FRAME - 1
+    }
+
+    /// Sample of the window at position `i` of frame `m`, by reflection at its ends.
+    fn sample(&self, m: usize, i: usize) -> usize {
+        let n = self.n_samples as i64;
+        let t = (m * self.hop + i) as i64 - (self.frame - self.hop) as i64;
+        let t = t.rem_euclid(2 * n);
+        (if t < n { t } else { 2 * n - 1 - t }) as usize
+    }
+
+    /// Cells, frame by frame.
+    fn analyze(&self, signal: &[f64]) -> Vec<Vec<Complex<f64>>> {
+        let plan = RealFftPlanner::new().plan_fft_forward(self.frame);
+        let mut real = plan.make_input_vec();
+        (0..self.n_frames())
+            .map(|m| {
+                for (i, (to, w)) in real.iter_mut().zip(&self.window).enumerate() {
+                    *to = signal[self.sample(m, i)] * w;
+                }
+                let mut cells = plan.make_output_vec();
+                let done = plan.process(&mut real, &mut cells);
+                debug_assert!(done.is_ok(), "buffers are the plan's own");
+                cells
+            })
+            .collect()
+    }
+
+    /// The signal whose cells these are, by weighted overlap and addition.
+    fn synthesize(&self, cells: Vec<Vec<Complex<f64>>>) -> Vec<f64> {
+        let plan = RealFftPlanner::new().plan_fft_inverse(self.frame);
+        let mut real = plan.make_output_vec();
+        let mut sum = vec![0.0; self.n_samples];
+        let mut weight = vec![0.0; self.n_samples];
+        for (m, mut cells) in cells.into_iter().enumerate() {
+            cells[0].im = 0.0;
+            if let Some(last) = cells.last_mut() {
+                last.im = 0.0;
+            }
+            let done = plan.process(&mut cells, &mut real);
+            debug_assert!(done.is_ok(), "buffers are the plan's own");
+            let offset = (self.frame - self.hop) as i64;
+            for (i, (value, w)) in real.iter().zip(&self.window).enumerate() {
+                let t = (m * self.hop + i) as i64 - offset;
+                if let Some(t) = usize::try_from(t).ok().filter(|t| *t < self.n_samples) {
+                    sum[t] += value * w / self.frame as f64;
+                    weight[t] += w * w;
+                }
+            }
+        }
+        sum.iter().zip(&weight).map(|(s, w)| s / w).collect()
+    }
+}
+
+/// The background of `mixture` `(T,)` by a local Wiener filter whose background spectrum is that of the `snippets`.
+///
+/// A cell whose power, averaged over its neighbours, is within what the snippets' cells reach is left as it is; in the
+/// others the mixture is multiplied by B / P, background over observed power. Frames of T/8 samples.
+pub fn local_wiener(mixture: &[f64], snippets: &[Vec<f64>]) -> Vec<f64> {
+    let n = mixture.len();
+    let frame = (n / 8).max(16).next_multiple_of(HOPS_A_FRAME);
+    let transform = ShortTime::new(n, frame);
+    let n_bins = frame / 2 + 1;
+    let powers: Vec<Vec<Vec<f64>>> = snippets
+        .iter()
+        .map(|snippet| power(&transform.analyze(snippet)))
+        .collect();
+    let n_cells = powers.iter().map(Vec::len).sum::<usize>().max(1) as f64;
+    let background: Vec<f64> = (0..n_bins)
+        .map(|f| powers.iter().flatten().map(|cells| cells[f]).sum::<f64>() / n_cells)
+        .collect();
+    let mut ratios: Vec<f64> = Vec::new();
+    for cells in &powers {
+        for frame in smooth(cells) {
+            ratios.extend(
+                frame
+                    .iter()
+                    .zip(&background)
+                    .filter(|(_, b)| **b > 0.0)
+                    .map(|(p, b)| p / b),
+            );
+        }
+    }
+    ratios.sort_by(f64::total_cmp);
+    let clean = ratios
+        .get((CLEAN_QUANTILE * ratios.len() as f64) as usize)
+        .copied()
+        .unwrap_or(f64::INFINITY);
+    let mut cells = transform.analyze(mixture);
+    let observed = smooth(&power(&cells));
+    for (cells, observed) in cells.iter_mut().zip(observed) {
+        for ((cell, p), b) in cells.iter_mut().zip(observed).zip(&background) {
+            if p > clean * b {
+                *cell *= b / p;
+            }
+        }
+    }
+    transform.synthesize(cells)
+}
+
+fn power(cells: &[Vec<Complex<f64>>]) -> Vec<Vec<f64>> {
+    cells
+        .iter()
+        .map(|frame| frame.iter().map(|z| z.norm_sqr()).collect())
+        .collect()
+}
+
+/// Mean over a cell and its neighbours in time and frequency.
+fn smooth(cells: &[Vec<f64>]) -> Vec<Vec<f64>> {
+    (0..cells.len())
+        .map(|m| {
+            let frames = &cells[m.saturating_sub(1)..(m + 2).min(cells.len())];
+            (0..cells[m].len())
+                .map(|f| {
+                    let bins = f.saturating_sub(1)..(f + 2).min(cells[m].len());
+                    let values = frames.iter().flat_map(|frame| &frame[bins.clone()]);
+                    let count = frames.len() * bins.len();
+                    values.sum::<f64>() / count as f64
+                })
+                .collect()
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn noise(n: usize, seed: u64) -> Vec<f64> {
+        let mut state = seed;
+        let mut next = || {
+            state = state
+                .wrapping_mul(6_364_136_223_846_793_005)
+                .wrapping_add(1_442_695_040_888_963_407);
+            (state >> 11) as f64 / (1_u64 << 53) as f64 - 0.5
+        };
+        (0..n).map(|_| (0..4).map(|_| next()).sum()).collect()
+    }
+
+    #[test]
+    fn cells_give_the_signal_back() {
+        for (n, frame) in [(200, 32), (64, 16), (1000, 64)] {
+            let transform = ShortTime::new(n, frame);
+            let x = noise(n, 3);
+            let back = transform.synthesize(transform.analyze(&x));
+            assert!(
+                x.iter().zip(&back).all(|(a, b)| (a - b).abs() < 1e-12),
+                "{n} {frame}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_pulse_is_shrunk_and_the_rest_kept() {
+        let snippets: Vec<Vec<f64>> = (10..30).map(|seed| noise(1024, seed)).collect();
+        let truth = noise(1024, 5);
+        let pulse = |t: usize| {
+            if t < 500 {
+                0.0
+            } else {
+                15.0 * (-(t as f64 - 500.0) / 60.0).exp()
+            }
+        };
+        let mixture: Vec<f64> = truth
+            .iter()
+            .enumerate()
+            .map(|(t, n)| n + pulse(t))
+            .collect();
+        let estimate = local_wiener(&mixture, &snippets);
+        let error = |a: &[f64]| {
+            a.iter()
+                .zip(&truth)
+                .map(|(a, b)| (a - b).powi(2))
+                .sum::<f64>()
+        };
+        assert!(error(&estimate) < 0.05 * error(&mixture));
+        // Where there is nothing but background, little changes.
+        let untouched = local_wiener(&truth, &snippets);
+        assert!(error(&untouched) < 0.1 * truth.iter().map(|v| v * v).sum::<f64>());
+    }
+}
