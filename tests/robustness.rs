@@ -395,6 +395,22 @@ fn no_selected_record_says_so() {
 }
 
 #[test]
+fn a_rate_that_cannot_be_is_named() {
+    let case = Case::new();
+    let bad = integers("XX.BAD..BHZ", 20.0, "2020-01-02T00:00:00Z", &samples(50, 4));
+    let path = write(&case.input("a.mseed"), &[bad]);
+    // The header of its one record claims a sample every 11 days.
+    let mut bytes = std::fs::read(&path).unwrap();
+    bytes[32..36].copy_from_slice(&[-1000_i16, -1000].map(i16::to_be_bytes).concat());
+    std::fs::write(&path, bytes).unwrap();
+    write(&case.input("b.mseed"), &three("GOOD"));
+    let features = case.features();
+    let says = ["XX.BAD..BH: left out", "lasts longer than 30 days"];
+    assert_ends("features", &features, 1, &says);
+    assert!(features.stdout.contains("XX.GOOD.00.2020.002.h5"));
+}
+
+#[test]
 fn memory_is_counted_for_what_is_there() {
     let case = Case::new();
     write(&case.input("a.mseed"), &three("MEM"));

@@ -58,7 +58,7 @@ pub fn features(
 ) -> Result<FeaturesSummary> {
     check_supported(transform)?;
     let archive = open_archive(paths, selection, observer)?;
-    let days = days_of(&archive, control, observer);
+    let days = days_of(&archive, transform, control, observer);
     std::fs::create_dir_all(out).map_err(PipelineError::io("creating", out))?;
     sweep(out, STALE);
     let mut summary = FeaturesSummary::default();
@@ -92,14 +92,39 @@ pub fn features(
     Ok(summary)
 }
 
+/// Longest window that makes sense in files of a day each; damaged headers can claim any rate.
+const LONGEST_WINDOW_S: f64 = 30.0 * 86_400.0;
+
 /// The days asked for. Files are named by location and day, so each location has one band: the fastest.
-fn days_of(archive: &Archive, control: &RunControl, observer: &dyn Observer) -> Vec<StationDay> {
+fn days_of(
+    archive: &Archive,
+    transform: &TransformConfig,
+    control: &RunControl,
+    observer: &dyn Observer,
+) -> Vec<StationDay> {
     let mut bands: BTreeMap<[String; 3], Vec<StationKey>> = BTreeMap::new();
     for key in station_keys(archive) {
         let location = [&key.network, &key.station, &key.location].map(Clone::clone);
         bands.entry(location).or_default().push(key);
     }
     let mut left = BTreeSet::new();
+    for key in bands.values().flatten() {
+        let Some(rate) = sampling_rate(archive, key) else {
+            continue;
+        };
+        let largest = transform.scales.last().map(|scale| scale.samples(rate));
+        if let Some(Ok(largest)) = largest
+            && largest as f64 / rate > LONGEST_WINDOW_S
+        {
+            observer.problem(
+                &key.to_string(),
+                &format!(
+                    "left out: at its {rate} Hz the largest window, {largest} samples, lasts longer than 30 days; use shorter --scales"
+                ),
+            );
+            left.insert(key.clone());
+        }
+    }
     for keys in bands.values_mut().filter(|keys| keys.len() > 1) {
         let rate = |key: &StationKey| sampling_rate(archive, key).unwrap_or(0.0);
         // Stable: of equal rates the first by name stays.
@@ -156,7 +181,7 @@ pub fn plan(
     check_supported(transform)?;
     let archive = open_archive(paths, selection, observer)?;
     let mut plan = FeaturesPlan::default();
-    for day in days_of(&archive, control, observer) {
+    for day in days_of(&archive, transform, control, observer) {
         let (year, of_year) = year_day(day.day_start_ns);
         let file = out.join(format!(
             "{}.{}.{}.{year:04}.{of_year:03}.h5",
@@ -276,7 +301,9 @@ fn one_day(
     let after = steps_ns(plan.context_samples(), rate);
     let span = TimeSpan::new(
         day.day_start_ns.saturating_sub(before),
-        day.day_start_ns.saturating_add(DAY_NS + after),
+        day.day_start_ns
+            .saturating_add(DAY_NS)
+            .saturating_add(after),
     );
     let inputs = input_files(archive, &day.key, span)?;
     // What of the files is used matters as much as the files.
