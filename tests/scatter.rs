@@ -114,6 +114,82 @@ fn channels_stand_one_after_the_other_within_each_kind() {
 }
 
 #[test]
+fn every_option_agrees_with_the_reference() {
+    let folder = tempfile::tempdir().unwrap();
+    for (input, array, options) in [
+        (
+            "wav_x",
+            "wav_y64_morlet_Q21",
+            "--wavelet morlet --quality 2,1",
+        ),
+        ("wav_x", "wav_y64_meyer_Q22", "--wavelet meyer --quality 2"),
+        ("wav_x", "wav_y64_shannon_Q11", "--wavelet shannon"),
+        (
+            "wav_x",
+            "wav_y64_bump_steerable_Q11",
+            "--wavelet bump-steerable",
+        ),
+        ("wav_x", "wav_y64_J58", "--octaves 5,8"),
+        ("wav_x", "wav_y64_J85", "--octaves 8,5"),
+        (
+            "multi_x",
+            "multi_y64_full_batchps",
+            "--channels full --normalize batch-ps",
+        ),
+        (
+            "multi_x",
+            "multi_y64_offdiag_eachps",
+            "--channels offdiag --normalize each-ps",
+        ),
+        ("raw_x", "raw_y64", "--coefficients raw"),
+        (
+            "covreduced_x",
+            "covreduced_y32",
+            "--coefficients covreduced --normalize each-ps",
+        ),
+    ] {
+        let mut arguments: Vec<&str> = options.split(' ').collect();
+        if !options.contains("--octaves") {
+            arguments.extend(["--octaves", "5"]);
+        }
+        let signals = golden("analyze_misc.npz", input);
+        let outcome = scatter(folder.path(), &signals, &arguments);
+        assert_eq!(outcome.code, Some(0), "{options}: {}", outcome.stderr);
+        let found: Array4<f64> = output(folder.path()).by_name("coefficients").unwrap();
+        // The reduced set exists in f32 only.
+        let tolerance = if array.ends_with("y32") { 1e-5 } else { 1e-12 };
+        assert_close(&found, &golden("analyze_misc.npz", array), tolerance);
+    }
+    let signals = golden("analyze_misc.npz", "wav_x");
+    let moments = ["--coefficients", "scat", "--moments", "0.5,1,2,3"];
+    let options = [&moments[..], &["--octaves", "5"]].concat();
+    let outcome = scatter(folder.path(), &signals, &options);
+    assert_eq!(outcome.code, Some(0), "{}", outcome.stderr);
+    let found: Array4<f64> = output(folder.path()).by_name("coefficients").unwrap();
+    let real = found.index_axis(Axis(3), 0).to_owned();
+    let expected = golden("analyze_misc.npz", "scatq_y64");
+    let expected = expected.into_shape_with_order(real.raw_dim()).unwrap();
+    let largest = expected.iter().fold(0.0_f64, |m, x| m.max(x.abs()));
+    let close = |(a, b): (&f64, &f64)| (a - b).abs() <= 1e-12 * largest;
+    assert!(real.iter().zip(&expected).all(close));
+}
+
+#[test]
+fn coarse_grids_come_near_the_exact_ones() {
+    let folder = tempfile::tempdir().unwrap();
+    let signals = golden("analyze_misc.npz", "multi_x");
+    let run = |oversampling| {
+        let options = ["--octaves", "5", "--oversampling", oversampling];
+        let outcome = scatter(folder.path(), &signals, &options);
+        assert_eq!(outcome.code, Some(0), "{}", outcome.stderr);
+        let found: Array4<f64> = output(folder.path()).by_name("coefficients").unwrap();
+        found
+    };
+    // Relative to the largest coefficient; less is asked for here than of each one in the crate's own tests.
+    assert_close(&run("8"), &run("exact").into_dyn(), 1e-4);
+}
+
+#[test]
 fn pooled_blocks_and_every_rank() {
     let folder = tempfile::tempdir().unwrap();
     let signals = golden("analyze_misc.npz", "pool_x");

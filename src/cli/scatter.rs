@@ -3,13 +3,13 @@
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
-use ndarray::{Array1, Array4, ArrayD, Axis, Ix3};
+use ndarray::{Array1, Array3, Array4, ArrayD, Axis, Ix3};
 use ndarray_npy::WritableElement;
 use rayon::prelude::*;
 use seismix::pipeline::config::{Layers, Precision, Wavelet};
 use seismix::scattering::{
-    self, CoefficientKind, CoefficientSet, Complex, Normalization, Real, ScatteringCovariance,
-    ScatteringPath,
+    self, ChannelPairs, CoefficientSet, Complex, Normalization, Oversampling, Real,
+    ScatteringCovariance, ScatteringPath, ScatteringTransform,
 };
 use serde_json::json;
 
@@ -21,7 +21,9 @@ use super::{Context, interrupt};
 /// Compute the scattering covariance of arrays
 ///
 /// OUT holds `coefficients` (batch, coefficient, block, 2), the last axis real and imaginary part, and the index of the
-/// coefficients: `kind` (a position in `kind_names`), `channel`, `j1_left`, `j1_right`, `j2` (-1: none; J: the low-pass) and `real`.
+/// coefficients: `kind` (a position in `kind_names`), `channel` and `channel_right`, `j1_left`, `j1_right`, `j2` (-1: none;
+/// J Q: the low-pass), `exponent`, `real`, and for means over scales (covreduced) their distances `a` (-1: none) and `b` (0: none) in
+/// place of j.
 /// Channels stand one after the other within each kind.
 #[derive(Debug, Args)]
 pub struct Scatter {
@@ -38,56 +40,41 @@ pub struct Scatter {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Transform")]
 struct Options {
-    /// Octaves J of the first and of the second layer; this version needs the same in both
+    /// Octaves J of the first and of the second layer
     #[arg(long, value_name = "J[,J]", default_value = "8")]
     octaves: Layers,
-    /// Wavelets per octave Q of the first and of the second layer; this version has 1
+    /// Wavelets per octave Q of the first and of the second layer
     #[arg(long, value_name = "Q[,Q]", default_value = "1")]
     quality: Layers,
-    /// Wavelet family; this version has battle-lemarie
-    #[arg(
-        long,
-        value_name = "NAME",
-        default_value = "battle-lemarie",
-        hide_possible_values = true
-    )]
+    /// Wavelet family
+    #[arg(long, value_name = "NAME", default_value = "battle-lemarie")]
     wavelet: Wavelet,
-    /// Which coefficients; this version has cov and scat+cov
-    #[arg(
-        long,
-        value_name = "SET",
-        default_value = "scat+cov",
-        hide_possible_values = true
-    )]
+    /// Which coefficients: both layers as series of time, moments of their moduli, covariances without and with moments
+    /// of the second layer, covariances averaged over scales
+    #[arg(long, value_name = "SET", default_value = "scat+cov")]
     coefficients: Coefficients,
-    /// What the first layer is divided by: nothing, or the root of its own mean power; this version has none and each-ps
+    /// Exponents of the moments in `--coefficients scat`
     #[arg(
         long,
-        value_name = "BY",
-        default_value = "none",
-        hide_possible_values = true
+        value_name = "Q,...",
+        value_delimiter = ',',
+        default_value = "1,2"
     )]
+    moments: Vec<f64>,
+    /// What the first layer is divided by: nothing, or the root of its mean power in each signal or over the batch
+    #[arg(long, value_name = "BY", default_value = "none")]
     normalize: Normalize,
-    /// Pairs of channels; this version has diag: each channel alone
-    #[arg(
-        long,
-        value_name = "PAIRS",
-        default_value = "diag",
-        hide_possible_values = true
-    )]
+    /// Pairs of channels: each with itself, all, or all different
+    #[arg(long, value_name = "PAIRS", default_value = "diag")]
     channels: Channels,
-    /// Average over blocks of K samples [default: all of T, one block]
+    /// Average over blocks of K samples [default: all of T, one block; raw: 1]
     #[arg(long, value_name = "K", value_parser = positive)]
     pool: Option<usize>,
-    /// What lies beyond the ends; this version has reflect
-    #[arg(
-        long,
-        value_name = "NAME",
-        default_value = "reflect",
-        hide_possible_values = true
-    )]
+    /// What lies beyond the ends: their mirror image, or the signal again
+    #[arg(long, value_name = "NAME", default_value = "reflect")]
     padding: Padding,
-    /// Grid of the layers; this version has exact: every sample
+    /// Grid of the layers: every sample, or at least N times the upper edge of each filter (faster; 4 keeps errors below
+    /// 1e-4 of a coefficient's natural scale; for cov and scat+cov of whole signals)
     #[arg(long, value_name = "N|exact", default_value = "exact")]
     oversampling: String,
     /// Floating-point type of the transform and of the result
@@ -126,73 +113,108 @@ enum Padding {
     Periodic,
 }
 
-/// What is checked and can run.
-struct Plan {
-    octaves: usize,
-    set: CoefficientSet,
-    normalization: Normalization,
-    pool: Option<usize>,
-}
-
 impl Options {
-    fn plan(&self) -> Result<Plan> {
-        if self.octaves.first != self.octaves.second {
-            return Err(refused(
-                "octaves",
-                &self.octaves,
-                "the same number of octaves in both layers, such as 8",
-            ));
-        }
-        if self.quality != (Layers::both(1)) {
-            return Err(refused("quality", &self.quality, "1"));
-        }
-        if self.wavelet != Wavelet::BattleLemarie {
-            return Err(refused("wavelet", &self.wavelet, "battle-lemarie"));
-        }
-        let set = match self.coefficients {
+    fn set(&self) -> CoefficientSet {
+        match self.coefficients {
+            Coefficients::Raw => CoefficientSet::Raw,
+            Coefficients::Scat => CoefficientSet::Scat,
             Coefficients::Cov => CoefficientSet::Cov,
             Coefficients::ScatCov => CoefficientSet::ScatCov,
-            other => {
-                return Err(refused(
-                    "coefficients",
-                    &name_of(&other),
-                    "cov and scat+cov",
-                ));
-            }
-        };
-        let normalization = match self.normalize {
+            Coefficients::CovReduced => CoefficientSet::CovReduced,
+        }
+    }
+
+    fn normalization(&self) -> Normalization {
+        match self.normalize {
             Normalize::None => Normalization::None,
             Normalize::EachPs => Normalization::EachPowerSpectrum,
-            Normalize::BatchPs => return Err(refused("normalize", &"batch-ps", "none, each-ps")),
+            Normalize::BatchPs => Normalization::BatchPowerSpectrum,
+        }
+    }
+
+    fn wavelet(&self) -> scattering::Wavelet {
+        match self.wavelet {
+            Wavelet::BattleLemarie => scattering::Wavelet::BattleLemarie,
+            Wavelet::Morlet => scattering::Wavelet::Morlet,
+            Wavelet::BumpSteerable => scattering::Wavelet::BumpSteerable,
+            Wavelet::Meyer => scattering::Wavelet::Meyer,
+            Wavelet::Shannon => scattering::Wavelet::Shannon,
+        }
+    }
+
+    /// The coarse grid asked for, if any, once nothing else stands against it.
+    fn oversampling(&self) -> Result<Option<u32>> {
+        if self.oversampling == "exact" {
+            return Ok(None);
+        }
+        let Some(times) = self.oversampling.parse().ok().filter(|times| *times >= 2) else {
+            return Err(Failure::usage(format!(
+                "invalid value '{}' for '--oversampling <N|exact>'",
+                self.oversampling
+            ))
+            .with_help("write `exact`, or a whole number of 2 or more"));
         };
-        if self.channels != Channels::Diag {
-            return Err(refused("channels", &name_of(&self.channels), "diag"));
+        let against = [
+            (
+                "coefficients",
+                !matches!(self.coefficients, Coefficients::Cov | Coefficients::ScatCov),
+            ),
+            ("normalize batch-ps", self.normalize == Normalize::BatchPs),
+            ("channels", self.channels != Channels::Diag),
+            ("padding periodic", self.padding == Padding::Periodic),
+            ("pool", self.pool.is_some()),
+            ("quality", self.quality != Layers::both(1)),
+            (
+                "octaves with two numbers",
+                self.octaves.first != self.octaves.second,
+            ),
+        ];
+        match against.iter().find(|(_, set)| *set) {
+            None => Ok(Some(times)),
+            Some((option, _)) => Err(Failure::usage(format!(
+                "`--oversampling {times}` cannot go with `--{option}` as given"
+            ))
+            .with_help("leave out one of the two, or write `--oversampling exact`")),
         }
-        if self.padding != Padding::Reflect {
-            return Err(refused("padding", &name_of(&self.padding), "reflect"));
+    }
+
+    /// The plan for signals of `n_channels` of `n_samples`.
+    fn transform<F: Real>(
+        &self,
+        n_channels: usize,
+        n_samples: usize,
+    ) -> std::result::Result<ScatteringTransform<F>, scattering::Error> {
+        let pairs = match self.channels {
+            Channels::Diag => ChannelPairs::Diag,
+            Channels::Full => ChannelPairs::Full,
+            Channels::Offdiag => ChannelPairs::OffDiag,
+        };
+        let padding = match self.padding {
+            Padding::Reflect => scattering::Padding::Reflect,
+            Padding::Periodic => scattering::Padding::Periodic,
+        };
+        let mut builder = ScatteringTransform::plan(n_samples)
+            .octaves_by_layer(self.octaves.first, self.octaves.second)
+            .wavelets_per_octave_by_layer(self.quality.first, self.quality.second)
+            .wavelet(self.wavelet())
+            .padding(padding)
+            .channels(n_channels, pairs)
+            .coefficients(self.set())
+            .moments(&self.moments)
+            .normalization(self.normalization());
+        if let Some(pool) = self.pool {
+            builder = builder.pool(pool);
         }
-        match self.oversampling.as_str() {
-            "exact" => {}
-            n if positive(n).is_ok() => return Err(refused("oversampling", &n, "exact")),
-            wrong => {
-                return Err(Failure::usage(format!(
-                    "invalid value '{wrong}' for '--oversampling <N|exact>'"
-                ))
-                .with_help("write `exact`"));
-            }
-        }
-        Ok(Plan {
-            octaves: self.octaves.first,
-            set,
-            normalization,
-            pool: self.pool,
-        })
+        builder.check()
     }
 }
 
-fn refused(option: &str, value: &impl std::fmt::Display, has: &str) -> Failure {
-    Failure::usage(format!("`--{option} {value}` is not in this version"))
-        .with_help(format!("this version has: {has}"))
+/// What is written.
+struct Outcome<F> {
+    /// (batch, coefficient, block).
+    values: Vec<Complex<F>>,
+    paths: Vec<ScatteringPath>,
+    n_blocks: usize,
 }
 
 fn name_of(value: &impl ValueEnum) -> String {
@@ -204,7 +226,7 @@ fn name_of(value: &impl ValueEnum) -> String {
 impl Scatter {
     /// Runs the command.
     pub fn run(&self, context: &mut Context) -> Result<()> {
-        let plan = self.options.plan()?;
+        let oversampling = self.options.oversampling()?;
         let input = arrays::read_npy(&self.input)?;
         let signals = self.as_batch(input.values)?;
         let provenance = json!({
@@ -217,6 +239,7 @@ impl Scatter {
                 "quality": self.options.quality,
                 "wavelet": self.options.wavelet,
                 "coefficients": name_of(&self.options.coefficients),
+                "moments": self.options.moments,
                 "normalize": name_of(&self.options.normalize),
                 "channels": name_of(&self.options.channels),
                 "pool": self.options.pool,
@@ -226,8 +249,8 @@ impl Scatter {
             },
         });
         let shape = match self.options.precision {
-            Precision::F32 => self.compute::<f32>(&plan, &signals, &provenance)?,
-            Precision::F64 => self.compute::<f64>(&plan, &signals, &provenance)?,
+            Precision::F32 => self.compute::<f32>(oversampling, &signals, &provenance)?,
+            Precision::F64 => self.compute::<f64>(oversampling, &signals, &provenance)?,
         };
         let output = self.output.display();
         let said = json!({ "output": output.to_string(), "coefficients": shape });
@@ -238,7 +261,7 @@ impl Scatter {
         Ok(())
     }
 
-    fn as_batch(&self, mut values: ArrayD<f64>) -> Result<ndarray::Array3<f64>> {
+    fn as_batch(&self, mut values: ArrayD<f64>) -> Result<Array3<f64>> {
         let rank = values.ndim();
         if rank == 1 {
             values.insert_axis_inplace(Axis(0));
@@ -259,58 +282,142 @@ impl Scatter {
     /// Computes, writes, and returns the shape of the result.
     fn compute<F: Real + WritableElement>(
         &self,
-        plan: &Plan,
-        signals: &ndarray::Array3<f64>,
+        oversampling: Option<u32>,
+        signals: &Array3<f64>,
         provenance: &serde_json::Value,
     ) -> Result<[usize; 4]> {
-        let (n_batch, n_channels, n_samples) = signals.dim();
-        let mut builder = ScatteringCovariance::<F>::plan(n_samples)
-            .octaves(plan.octaves)
-            .coefficients(plan.set)
-            .normalization(plan.normalization);
-        if let Some(pool) = plan.pool {
-            builder = builder.pool(pool);
+        let samples = self.converted::<F>(signals)?;
+        let outcome = match oversampling {
+            Some(times) => self.on_coarse_grids(times, &samples, signals.dim())?,
+            None => self.exactly(&samples, signals.dim())?,
+        };
+        let (n_paths, n_blocks) = (outcome.paths.len(), outcome.n_blocks);
+        let shape = [signals.dim().0, n_paths, n_blocks, 2];
+        let coefficients = Array4::from_shape_fn(shape, |(b, k, block, part)| {
+            let value = outcome.values[(b * n_paths + k) * n_blocks + block];
+            if part == 0 { value.re } else { value.im }
+        });
+        write(&self.output, &coefficients, &outcome.paths, provenance)?;
+        Ok(shape)
+    }
+
+    /// The samples `(batch, channel, T)`, all finite in the type of the transform.
+    fn converted<F: Real>(&self, signals: &Array3<f64>) -> Result<Vec<F>> {
+        let samples: Vec<F> = signals.iter().map(|&x| F::of(x)).collect();
+        let (_, n_channels, n_samples) = signals.dim();
+        match samples.iter().position(|x| !x.is_finite()) {
+            None => Ok(samples),
+            Some(at) => {
+                let (signal, index) = (at / n_samples, at % n_samples);
+                let value = format!("{}", samples[at].to_double());
+                let error = scattering::Error::NotFinite { index, value };
+                Err(self.bad_signal(&error, signal / n_channels, signal % n_channels))
+            }
         }
-        let covariance = builder
+    }
+
+    fn refused(&self, error: &scattering::Error) -> Failure {
+        Failure::usage(format!("{}: {error}", self.input.display()))
+    }
+
+    fn exactly<F: Real>(
+        &self,
+        samples: &[F],
+        (_, n_channels, n_samples): (usize, usize, usize),
+    ) -> Result<Outcome<F>> {
+        let plan = self
+            .options
+            .transform::<F>(n_channels, n_samples)
+            .map_err(|error| self.refused(&error))?;
+        let values = if self.options.normalize == Normalize::BatchPs {
+            let n_batch = samples.len() / plan.signal_len();
+            let mut values = plan.make_output().repeat(n_batch);
+            plan.process_batch(samples, &mut values)
+                .map_err(|error| self.refused(&error))?;
+            values
+        } else {
+            let members = samples
+                .par_chunks(plan.signal_len())
+                .map_init(
+                    || plan.make_forward_scratch(),
+                    |scratch, signal| {
+                        if interrupt::asked() {
+                            return Err(Failure::Interrupted);
+                        }
+                        let mut out = plan.make_output();
+                        plan.process(signal, &mut out, scratch)
+                            .map_err(|error| self.refused(&error))?;
+                        Ok(out)
+                    },
+                )
+                .collect::<Result<Vec<_>>>()?;
+            members.concat()
+        };
+        Ok(Outcome {
+            values,
+            paths: plan.paths().to_vec(),
+            n_blocks: plan.n_blocks(),
+        })
+    }
+
+    /// Covariances of each channel alone, by the plan that keeps each scale on a coarser grid.
+    fn on_coarse_grids<F: Real>(
+        &self,
+        times: u32,
+        samples: &[F],
+        (_, n_channels, n_samples): (usize, usize, usize),
+    ) -> Result<Outcome<F>> {
+        let covariance = ScatteringCovariance::<F>::plan(n_samples)
+            .octaves(self.options.octaves.first)
+            .wavelet(self.options.wavelet())
+            .coefficients(self.options.set())
+            .normalization(self.options.normalization())
+            .oversampling(Oversampling::Times(times))
             .check()
-            .map_err(|error| Failure::usage(format!("{}: {error}", self.input.display())))?;
-        let per_signal: Vec<Vec<Complex<F>>> = (0..n_batch * n_channels)
-            .into_par_iter()
+            .map_err(|error| self.refused(&error))?;
+        let per_channel = samples
+            .par_chunks(n_samples)
             .map_init(
                 || covariance.make_scratch(),
-                |scratch, position| {
+                |scratch, signal| {
                     if interrupt::asked() {
                         return Err(Failure::Interrupted);
                     }
-                    let (b, c) = (position / n_channels, position % n_channels);
-                    let channels = signals.index_axis(Axis(0), b);
-                    let signal = channels.index_axis(Axis(0), c);
-                    let signal: Vec<F> = signal.iter().map(|&x| F::of(x)).collect();
                     let mut out = covariance.make_output();
                     covariance
-                        .process(&signal, &mut out, scratch)
-                        .map_err(|error| self.bad_signal(&error, b, c))?;
+                        .process(signal, &mut out, scratch)
+                        .map_err(|error| self.refused(&error))?;
                     Ok(out)
                 },
             )
-            .collect::<Result<_>>()?;
-
-        let order = channels_within_kinds(covariance.paths(), n_channels);
-        let n_blocks = covariance.n_blocks();
-        let shape = [n_batch, order.len(), n_blocks, 2];
-        let coefficients = Array4::from_shape_fn(shape, |(b, k, block, part)| {
-            let (channel, path) = order[k];
-            let value = per_signal[b * n_channels + channel][path * n_blocks + block];
-            if part == 0 { value.re } else { value.im }
-        });
-        write(
-            &self.output,
-            &coefficients,
-            covariance.paths(),
-            &order,
-            provenance,
-        )?;
-        Ok(shape)
+            .collect::<Result<Vec<_>>>()?;
+        // The order of several channels is that of the general plan.
+        let table = self
+            .options
+            .transform::<F>(n_channels, n_samples)
+            .map_err(|error| self.refused(&error))?;
+        let position = |path: &ScatteringPath| {
+            let alone = ScatteringPath {
+                channel_left: 0,
+                channel_right: 0,
+                ..*path
+            };
+            covariance.paths().iter().position(|p| *p == alone)
+        };
+        let columns: Vec<(usize, usize)> = table
+            .paths()
+            .iter()
+            .filter_map(|path| Some((path.channel_left, position(path)?)))
+            .collect();
+        let values = per_channel
+            .chunks_exact(n_channels)
+            .flat_map(|channels| columns.iter().map(|&(channel, k)| channels[channel][k]))
+            .collect();
+        Ok(Outcome {
+            values,
+            paths: table.paths().to_vec(),
+            n_blocks: 1,
+        })
     }
 
     fn bad_signal(&self, error: &scattering::Error, batch: usize, channel: usize) -> Failure {
@@ -321,29 +428,10 @@ impl Scatter {
     }
 }
 
-/// (channel, path) of each coefficient: kinds in the order of the paths, with sparsity and mean as one,
-/// and within a kind one channel after the other.
-fn channels_within_kinds(paths: &[ScatteringPath], n_channels: usize) -> Vec<(usize, usize)> {
-    let group = |path: &ScatteringPath| match path.kind {
-        CoefficientKind::Mean => CoefficientKind::Sparsity,
-        kind => kind,
-    };
-    let mut order = Vec::with_capacity(paths.len() * n_channels);
-    let mut start = 0;
-    for same in paths.chunk_by(|a, b| group(a) == group(b)) {
-        for channel in 0..n_channels {
-            order.extend((start..start + same.len()).map(|path| (channel, path)));
-        }
-        start += same.len();
-    }
-    order
-}
-
 fn write<F: WritableElement>(
     output: &std::path::Path,
     coefficients: &Array4<F>,
     paths: &[ScatteringPath],
-    order: &[(usize, usize)],
     provenance: &serde_json::Value,
 ) -> Result<()> {
     let mut kind_names: Vec<&str> = Vec::new();
@@ -352,25 +440,42 @@ fn write<F: WritableElement>(
             kind_names.push(path.kind.name());
         }
     }
-    let column = |value: &dyn Fn(&ScatteringPath) -> Option<usize>| {
-        let cells = order
-            .iter()
-            .map(|&(_, path)| value(&paths[path]).map_or(-1, |j| j as i32));
-        Array1::from_iter(cells)
+    let column = |value: &dyn Fn(&ScatteringPath) -> Option<i32>| {
+        Array1::from_iter(paths.iter().map(|path| value(path).unwrap_or(-1)))
     };
-    let kind = |path: &ScatteringPath| kind_names.iter().position(|&name| name == path.kind.name());
-    let real = Array1::from_iter(order.iter().map(|&(_, path)| paths[path].real));
-    let channel = Array1::from_iter(order.iter().map(|&(channel, _)| channel as i32));
+    // A mean over scales has distances between scales, and no scale.
+    let scale = |path: &ScatteringPath, j: Option<usize>| match path.distance {
+        None => j.map(|j| j as i32),
+        Some(_) => None,
+    };
+    let kind = |path: &ScatteringPath| {
+        let position = kind_names.iter().position(|&name| name == path.kind.name());
+        position.map(|position| position as i32)
+    };
+    let real = Array1::from_iter(paths.iter().map(|path| path.real));
+    let exponent = Array1::from_iter(paths.iter().map(|path| path.exponent));
+    let distance_b = |path: &ScatteringPath| path.distance.and_then(|distance| distance.b);
     let names = Array1::from_iter(kind_names.iter().map(|&name| Name::from(name)));
     let provenance = Array1::from(provenance.to_string().into_bytes());
     arrays::write_npz(output, |archive| {
         archive.add_array("coefficients", coefficients)?;
         archive.add_array("kind", &column(&kind))?;
         archive.add_array("kind_names", &names)?;
-        archive.add_array("channel", &channel)?;
-        archive.add_array("j1_left", &column(&|path| Some(path.j1_left)))?;
-        archive.add_array("j1_right", &column(&|path| path.j1_right))?;
-        archive.add_array("j2", &column(&|path| path.j2))?;
+        archive.add_array("channel", &column(&|path| Some(path.channel_left as i32)))?;
+        archive.add_array(
+            "channel_right",
+            &column(&|path| Some(path.channel_right as i32)),
+        )?;
+        archive.add_array("j1_left", &column(&|path| scale(path, Some(path.j1_left))))?;
+        archive.add_array("j1_right", &column(&|path| scale(path, path.j1_right)))?;
+        archive.add_array("j2", &column(&|path| scale(path, path.j2)))?;
+        archive.add_array("exponent", &exponent)?;
+        archive.add_array(
+            "a",
+            &column(&|path| path.distance.map(|distance| distance.a as i32)),
+        )?;
+        // An envelope's b is below 0, so 0 says that there is none.
+        archive.add_array("b", &column(&|path| Some(distance_b(path).unwrap_or(0))))?;
         archive.add_array("real", &real)?;
         archive.add_array("provenance", &provenance)
     })
