@@ -16,15 +16,19 @@
 //! # Plan, then execute
 //! [`ScatteringCovariance::plan`] takes the parameters, `check` turns them into an immutable plan (filters, FFT
 //! plans, coefficient table) that is `Send + Sync`; [`ScatteringCovariance::process`] and
-//! [`ScatteringCovariance::adjoint`] run it on buffers that the caller owns.
+//! [`ScatteringCovariance::adjoint`] run it on buffers that the caller owns. [`ScatteringTransform`] is the same with
+//! every option: any wavelet family, octaves and filters an octave in either layer, several channels, batches, all sets.
 //!
 //! # Normalisation
 //! None by default: `Sparsity`, `Mean` and `Scattering` are in the unit of the signal, the others in its square.
-//! [`Normalization::EachPowerSpectrum`] divides the first layer by the root of its own mean power in the window.
+//! [`Normalization::EachPowerSpectrum`] divides the first layer by the root of its own mean power in the window,
+//! [`Normalization::BatchPowerSpectrum`] by that of a batch, [`Normalization::Given`] by what the plan was given. A band
+//! that holds only what rounding leaves (below 4 epsilon of the signal, in a `ScatteringTransform`) becomes 0.
 //!
 //! # Order
 //! Coefficients stand in the order of [`ScatteringCovariance::paths`]: sparsity, mean, (scattering,) power
-//! spectrum, phase-envelope, envelope; the block index runs fastest when pooling is on.
+//! spectrum, phase-envelope, envelope; the block index runs fastest when pooling is on. Several channels stand one after
+//! the other within each kind (sparsity and mean count as one), pairs of channels in lexicographic order.
 //!
 //! # Accuracy
 //! By default everything is computed at the full rate, by FFTs: in `f64` it agrees with the published
