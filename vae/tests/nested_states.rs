@@ -154,8 +154,10 @@ impl Nested {
     }
 }
 
+/// The finest states here differ in shape, not in level, so they want the recipe's features.
 fn options() -> InputsOptions {
     InputsOptions {
+        finest_levels: false,
         n_clusters: vec![STATES],
         seed: 1,
         ..InputsOptions::default()
