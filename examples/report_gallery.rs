@@ -338,6 +338,7 @@ fn separation(
             expected: Some(expected),
         })
         .into(),
+        windows: Vec::new(),
         snr_before_db: Some(before),
         snr_after_db: Some(before + 13.0 + 4.0 * random.normal()),
         snr_expected_db: None,

@@ -168,3 +168,107 @@ fn arrays_that_do_not_fit_are_named() {
     let flat = Array2::<f64>::ones((3, 256)).into_dyn();
     assert_failed(&unmix(dir, &x, &flat, &j), 1, &["hold no signal"]);
 }
+
+#[test]
+fn a_toy_brings_its_truth_and_the_same_bytes_on_any_number_of_threads() {
+    let folder = tempfile::tempdir().unwrap();
+    let toy = |name: &str, threads: &str, options: &[&str]| {
+        let mut command = seismix();
+        command.current_dir(folder.path()).args([
+            "unmix",
+            "--toy",
+            "exp-glitch",
+            "--seed",
+            "2",
+            "--threads",
+            threads,
+            "-o",
+            name,
+        ]);
+        finish(command.args(options))
+    };
+    // Enough snippets that several tasks share the work, and iterations that differences would grow over.
+    let options = ["--snippets", "12", "--max-iter", "8"];
+    let one = toy("out.npz", "1", &options);
+    assert_eq!(one.code, Some(0), "{}", one.stderr);
+    let three = toy("three.npz", "3", &options);
+    assert_eq!(three.code, Some(0), "{}", three.stderr);
+    let bytes = |name: &str| std::fs::read(folder.path().join(name)).unwrap();
+    assert_eq!(bytes("out.npz"), bytes("three.npz"));
+
+    let (n, g) = (
+        array(folder.path(), "true_background"),
+        array(folder.path(), "true_source"),
+    );
+    assert!(worst(&(&n + &g), &array(folder.path(), "mixture")) < 1e-15);
+    assert_eq!(array(folder.path(), "snippets").shape(), [12, 1024]);
+    let error = (array(folder.path(), "background") - &n)
+        .mapv(|v| v * v)
+        .sum();
+    let snr = 10.0 * (n.mapv(|v| v * v).sum() / error).log10();
+    assert!((array(folder.path(), "snr_db")[[1]] - snr).abs() < 1e-9);
+
+    let ours = toy("out.npz", "2", &["--objective", "seismix"]);
+    assert_eq!(ours.code, Some(0), "{}", ours.stderr);
+    let snr = array(folder.path(), "snr_db");
+    assert!(snr[[1]] > snr[[0]], "{snr}");
+    assert!(ours.stdout.contains("expected loss"), "{}", ours.stdout);
+}
+
+#[test]
+fn a_source_of_ones_own_makes_a_toy() {
+    let folder = tempfile::tempdir().unwrap();
+    let source = Array1::from_shape_fn(512, |t| if t < 200 { 0.0 } else { 0.3 });
+    write_npy(folder.path().join("g.npy"), &source).unwrap();
+    let mut command = seismix();
+    command.current_dir(folder.path()).args([
+        "unmix",
+        "--toy",
+        "g.npy",
+        "-o",
+        "out.npz",
+        "--octaves",
+        "5",
+        "--objective",
+        "seismix",
+    ]);
+    let outcome = finish(&mut command);
+    assert_eq!(outcome.code, Some(0), "{}", outcome.stderr);
+    assert_eq!(array(folder.path(), "true_source"), source.into_dyn());
+}
+
+#[test]
+fn windows_that_cannot_be_separated_say_so() {
+    let folder = tempfile::tempdir().unwrap();
+    let dir = folder.path();
+    let noise = |i: usize| ((i * 7919) % 1009) as f64 / 1009.0 - 0.5;
+    let nks = Array2::from_shape_fn((6, 256), |(r, t)| noise(r * 256 + t + 999)).into_dyn();
+    let zeros = Array1::<f64>::zeros(256).into_dyn();
+    let options = ["--octaves", "5", "--objective", "seismix"];
+    for objective in ["paper", "seismix"] {
+        let options = ["--octaves", "5", "--objective", objective];
+        let outcome = unmix(dir, &zeros, &nks, &options);
+        assert_eq!(outcome.code, Some(0), "{}", outcome.stderr);
+        assert!(
+            outcome.stdout.contains("the window is constant"),
+            "{}",
+            outcome.stdout
+        );
+        assert_eq!(array(dir, "background"), zeros);
+    }
+    let mut broken = zeros.clone();
+    broken[[7]] = f64::NAN;
+    assert_failed(&unmix(dir, &broken, &nks, &options), 1, &["sample 7"]);
+    // A window with less in it than background has: what is missing cannot be taken out.
+    let quiet = Array1::from_shape_fn(256, |i| 0.05 * noise(i)).into_dyn();
+    let outcome = unmix(dir, &quiet, &nks, &options);
+    assert_eq!(outcome.code, Some(0), "{}", outcome.stderr);
+    assert!(outcome.stdout.contains("missing"), "{}", outcome.stdout);
+    assert_eq!(array(dir, "background"), quiet);
+    // Snippets shorter than the mixture.
+    let short = nks.slice(ndarray::s![.., ..200]).to_owned().into_dyn();
+    assert_failed(&unmix(dir, &quiet, &short, &options), 1, &["[6, 200]"]);
+    // None at all.
+    let none = Array2::<f64>::zeros((0, 256)).into_dyn();
+    assert_failed(&unmix(dir, &quiet, &none, &options), 1, &["empty"]);
+}

@@ -1,7 +1,7 @@
 //! Takes an exponential pulse out of coloured noise, given snippets of the noise.
 #![allow(clippy::print_stdout, missing_docs)]
 
-use seismix_separate::{ObjectiveOptions, Start, WindowOptions, separate_window};
+use seismix_separate::{Channel, Method, Problem, ScatteringMethod};
 
 fn main() -> Result<(), seismix_separate::Error> {
     let n = 1024;
@@ -31,13 +31,12 @@ fn main() -> Result<(), seismix_separate::Error> {
         .collect();
     let mixture: Vec<f64> = background.iter().zip(&pulse).map(|(b, p)| b + p).collect();
 
-    let options = WindowOptions {
-        objective: ObjectiveOptions::floored(6),
-        max_iterations: 60,
-        start: Start::LocalWiener,
-        stop_at_expectation: true,
-    };
-    let window = separate_window(&mixture, &snippets, options)?;
+    let problem = Problem::new(vec![Channel {
+        mixture: mixture.clone(),
+        snippets,
+    }])?;
+    let separation = ScatteringMethod::to_expectation(6, 60).separate(&problem)?;
+    let window = &separation.channels[0];
 
     let power: f64 = background.iter().map(|v| v * v).sum();
     let error = |estimate: &[f64]| -> f64 {
@@ -52,15 +51,19 @@ fn main() -> Result<(), seismix_separate::Error> {
         10.0 * (power / error(&mixture)).log10()
     );
     println!(
-        "after {:2} iterations:         {:5.1} dB",
-        window.history.len(),
+        "after:                         {:5.1} dB",
         10.0 * (power / error(&window.background)).log10()
     );
-    println!(
-        "L1 {:.2}, expected {:.2}; ended: {:?}",
-        window.end().background,
-        window.expected_background_term,
-        window.reason
-    );
+    let assessment = &window.assessment;
+    println!("{:?}", window.outcome);
+    println!("             L1     L2     L3");
+    for (name, terms) in [
+        ("start", assessment.start),
+        ("end", assessment.end),
+        ("expected", assessment.expected),
+    ] {
+        let [l1, l2, l3] = terms.to_array();
+        println!("{name:9} {l1:6.2} {l2:6.2} {l3:6.2}");
+    }
     Ok(())
 }

@@ -12,6 +12,17 @@ pub enum Error {
         /// How many were given.
         found: usize,
     },
+    /// A problem without channels.
+    #[error("no channel given; give at least one mixture")]
+    NoChannel,
+    /// The channels differ in length.
+    #[error("a channel has {found} samples, the first {expected}; cut all to one length")]
+    ChannelLength {
+        /// Its length.
+        found: usize,
+        /// The first's.
+        expected: usize,
+    },
     /// A snippet is not as long as the mixture.
     #[error("snippet {index} has {found} samples, the mixture {expected}; cut all to one length")]
     SnippetLength {

@@ -1,27 +1,42 @@
 //! Separation of a chosen source from a record, in the time domain.
 //!
-//! Given a mixture x and snippets n_k of the background, the background n inside x is found by optimising it until
-//! its scattering covariance, and the independence of what is removed, match the snippets (arXiv 2301.11981,
-//! 2305.16189). The source is x - n.
+//! Given a mixture x and snippets n_k of the background, the background n inside x is found; the source is x - n.
 //!
-//! - [`ScatteringObjective`]: the loss L1 + L2 + L3 and its exact gradient.
-//! - [`minimize`]: L-BFGS on it, watched by a [`StopRule`].
-//! - [`local_wiener`]: a first estimate that knows where the source is and nothing of its texture.
-//! - [`separate_window`]: both, on one window of one channel, with an [`Outcome`] that says how it ended.
+//! - [`Problem`] goes in, [`Separation`] comes out, a [`Method`] lies between: [`ScatteringMethod`] optimises n until its
+//!   scattering covariance, and the independence of what is removed, match the snippets (arXiv 2301.11981, 2305.16189);
+//!   [`WienerMethod`] shrinks what stands out of the snippets' spectrum, cell by cell.
+//! - [`Judge`]: what each term of the loss is at the truth, by leaving out snippets, and the [`Outcome`] that follows.
+//! - [`ScatteringObjective`]: the loss L1 + L2 + L3 and its exact gradient. [`Lbfgs`] minimises it, or any other
+//!   [`Objective`], watched by an [`Observer`].
 //! - [`choose_snippets`], [`cross_fade`], [`pieces`]: what ties windows to a record.
 
 mod error;
-mod minimize;
+mod expectation;
+mod judge;
+mod lbfgs;
+mod method;
+mod methods;
 mod objective;
+mod optimize;
+mod reference;
 mod snippets;
+mod spread;
 mod stitch;
+mod terms;
 mod wiener;
-mod window;
+mod workspace;
 
 pub use error::Error;
-pub use minimize::{Minimum, StopReason, StopRule, minimize};
-pub use objective::{ObjectiveOptions, ScatteringObjective, Terms};
+pub use judge::{Expectation, Judge};
+pub use lbfgs::Lbfgs;
+pub use method::{
+    Assessment, Channel, ChannelSeparation, Method, Obstacle, Optimization, Outcome, Problem,
+    Separation,
+};
+pub use methods::{ScatteringMethod, Start, Stop, WienerMethod};
+pub use objective::ScatteringObjective;
+pub use optimize::{Minimum, Objective, Observer, State, StopReason};
 pub use snippets::{Candidate, choose_snippets};
 pub use stitch::{cross_fade, pieces};
-pub use wiener::local_wiener;
-pub use window::{Outcome, Start, WindowOptions, WindowSeparation, separate_window};
+pub use terms::{ObjectiveOptions, Terms};
+pub use wiener::{LocalWiener, local_wiener};

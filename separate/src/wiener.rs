@@ -89,50 +89,111 @@ impl ShortTime {
     }
 }
 
-/// The background of `mixture` `(T,)` by a local Wiener filter whose background spectrum is that of the `snippets`.
+/// The local Wiener filter of one channel: the snippets' spectrum, and what its cells vary by.
 ///
 /// A cell whose power, averaged over its neighbours, is within what the snippets' cells reach is left as it is; in the
 /// others the mixture is multiplied by B / P, background over observed power. Frames of T/8 samples.
-pub fn local_wiener(mixture: &[f64], snippets: &[Vec<f64>]) -> Vec<f64> {
-    let n = mixture.len();
-    let frame = (n / 8).max(16).next_multiple_of(HOPS_A_FRAME);
-    let transform = ShortTime::new(n, frame);
-    let n_bins = frame / 2 + 1;
-    let powers: Vec<Vec<Vec<f64>>> = snippets
-        .iter()
-        .map(|snippet| power(&transform.analyze(snippet)))
-        .collect();
-    let n_cells = powers.iter().map(Vec::len).sum::<usize>().max(1) as f64;
-    let background: Vec<f64> = (0..n_bins)
-        .map(|f| powers.iter().flatten().map(|cells| cells[f]).sum::<f64>() / n_cells)
-        .collect();
-    let mut ratios: Vec<f64> = Vec::new();
-    for cells in &powers {
-        for frame in smooth(cells) {
-            ratios.extend(
-                frame
+pub struct LocalWiener {
+    transform: ShortTime,
+    /// Power of the background in each bin.
+    background: Vec<f64>,
+    /// Up to so many times the background's power a cell is taken as clean.
+    clean: f64,
+    /// Energy that the filter takes out of each snippet, its spectrum made of the others.
+    removed_from_snippets: Vec<f64>,
+}
+
+impl LocalWiener {
+    /// From snippets of `n_samples` samples.
+    pub fn new(n_samples: usize, snippets: &[Vec<f64>]) -> Self {
+        let frame = (n_samples / 8).max(16).next_multiple_of(HOPS_A_FRAME);
+        let transform = ShortTime::new(n_samples, frame);
+        let n_bins = frame / 2 + 1;
+        let powers: Vec<Vec<Vec<f64>>> = snippets
+            .iter()
+            .map(|snippet| power(&transform.analyze(snippet)))
+            .collect();
+        // Mean power of each snippet in each bin.
+        let means: Vec<Vec<f64>> = powers
+            .iter()
+            .map(|cells| {
+                let of_bin = |f: usize| cells.iter().map(|frame| frame[f]).sum::<f64>();
+                (0..n_bins)
+                    .map(|f| of_bin(f) / cells.len() as f64)
+                    .collect()
+            })
+            .collect();
+        let total: Vec<f64> = (0..n_bins)
+            .map(|f| means.iter().map(|mean| mean[f]).sum())
+            .collect();
+        let n = snippets.len().max(1) as f64;
+        let background: Vec<f64> = total.iter().map(|sum| sum / n).collect();
+        let mut ratios: Vec<f64> = Vec::new();
+        for cells in &powers {
+            for frame in smooth(cells) {
+                let cells = frame.iter().zip(&background).filter(|(_, b)| **b > 0.0);
+                ratios.extend(cells.map(|(p, b)| p / b));
+            }
+        }
+        let at = (CLEAN_QUANTILE * ratios.len() as f64) as usize;
+        let clean = if at < ratios.len() {
+            *ratios.select_nth_unstable_by(at, f64::total_cmp).1
+        } else {
+            f64::INFINITY
+        };
+        let removed_from_snippets = snippets
+            .iter()
+            .zip(&means)
+            .map(|(snippet, mean)| {
+                let others: Vec<f64> = total
                     .iter()
-                    .zip(&background)
-                    .filter(|(_, b)| **b > 0.0)
-                    .map(|(p, b)| p / b),
-            );
+                    .zip(mean)
+                    .map(|(total, own)| (total - own).max(0.0) / (n - 1.0).max(1.0))
+                    .collect();
+                energy_between(snippet, &filter(&transform, snippet, &others, clean))
+            })
+            .collect();
+        Self {
+            transform,
+            background,
+            clean,
+            removed_from_snippets,
         }
     }
-    ratios.sort_by(f64::total_cmp);
-    let clean = ratios
-        .get((CLEAN_QUANTILE * ratios.len() as f64) as usize)
-        .copied()
-        .unwrap_or(f64::INFINITY);
+
+    /// The background of `mixture` `(T,)`.
+    pub fn estimate(&self, mixture: &[f64]) -> Vec<f64> {
+        filter(&self.transform, mixture, &self.background, self.clean)
+    }
+
+    /// Which part of the snippets, 0 to 1, has less taken out of it by the filter than `mixture`.
+    pub fn rank(&self, mixture: &[f64]) -> f64 {
+        let removed = energy_between(mixture, &self.estimate(mixture));
+        let below = self.removed_from_snippets.iter().filter(|r| **r < removed);
+        below.count() as f64 / self.removed_from_snippets.len().max(1) as f64
+    }
+}
+
+/// The background of `mixture` `(T,)` by a [`LocalWiener`] filter made from `snippets`.
+pub fn local_wiener(mixture: &[f64], snippets: &[Vec<f64>]) -> Vec<f64> {
+    LocalWiener::new(mixture.len(), snippets).estimate(mixture)
+}
+
+fn filter(transform: &ShortTime, mixture: &[f64], background: &[f64], clean: f64) -> Vec<f64> {
     let mut cells = transform.analyze(mixture);
     let observed = smooth(&power(&cells));
     for (cells, observed) in cells.iter_mut().zip(observed) {
-        for ((cell, p), b) in cells.iter_mut().zip(observed).zip(&background) {
+        for ((cell, p), b) in cells.iter_mut().zip(observed).zip(background) {
             if p > clean * b {
                 *cell *= b / p;
             }
         }
     }
     transform.synthesize(cells)
+}
+
+fn energy_between(a: &[f64], b: &[f64]) -> f64 {
+    a.iter().zip(b).map(|(a, b)| (a - b).powi(2)).sum()
 }
 
 fn power(cells: &[Vec<Complex<f64>>]) -> Vec<Vec<f64>> {

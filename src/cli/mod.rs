@@ -16,6 +16,7 @@ mod report;
 mod run;
 mod scatter;
 mod separate;
+mod toy;
 mod train;
 mod unmix;
 

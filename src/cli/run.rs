@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 use seismix::pipeline::run::{RunConfig, RunSummary, run};
 use seismix::pipeline::separate::SeparationFile;
-use seismix::separate::Outcome;
+use seismix::pipeline::separate::WindowOutcome;
 use serde_json::json;
 use std::path::Path;
 
@@ -127,13 +127,24 @@ pub fn print_summary(context: &mut Context, summary: &RunSummary) -> Result<()> 
 
 /// How a separation ended, in short.
 pub fn print_separation(context: &mut Context, file: &SeparationFile, folder: &Path) -> Result<()> {
-    let all = |wanted: Outcome| {
-        let ended = |t: &&seismix::pipeline::separate::TargetResult| {
-            !t.channels.is_empty() && t.channels.iter().all(|c| c.outcome == wanted)
+    // What a target is: separated on any channel, or not separable on any, or background already.
+    let ended = |wanted: WindowOutcome| {
+        let any = |t: &seismix::pipeline::separate::TargetResult, outcome| {
+            t.channels.iter().any(|c| c.outcome == outcome)
         };
-        file.targets.iter().filter(ended).count()
+        let of = |t: &&seismix::pipeline::separate::TargetResult| {
+            let order = [
+                WindowOutcome::Separated,
+                WindowOutcome::NotSeparable,
+                WindowOutcome::AlreadyBackground,
+            ];
+            order.into_iter().find(|outcome| any(t, *outcome)) == Some(wanted)
+        };
+        file.targets.iter().filter(of).count()
     };
-    let untouched = all(Outcome::AlreadyBackground);
+    let separated = ended(WindowOutcome::Separated);
+    let refused = ended(WindowOutcome::NotSeparable);
+    let untouched = ended(WindowOutcome::AlreadyBackground);
     // With channels, a reason speaks of those that are not among them.
     let told: Vec<_> = file.targets.iter().filter(|t| t.left.is_some()).collect();
     let left = file
@@ -141,7 +152,6 @@ pub fn print_separation(context: &mut Context, file: &SeparationFile, folder: &P
         .iter()
         .filter(|t| t.channels.is_empty())
         .count();
-    let separated = file.targets.len() - untouched - left;
     let clusters: Vec<String> = file
         .target
         .clusters
@@ -150,7 +160,7 @@ pub fn print_separation(context: &mut Context, file: &SeparationFile, folder: &P
         .collect();
     let printer = &mut context.printer;
     printer.text(format_args!(
-        "target {}:{}: {} stretches, {separated} separated, {untouched} already like the background, {} left as they are; {}",
+        "target {}:{}: {} stretches, {separated} separated, {untouched} already like the background, {refused} not separable, {} left as they are; {}",
         file.target.scale,
         clusters.join(","),
         file.targets.len(),
@@ -167,7 +177,7 @@ pub fn print_separation(context: &mut Context, file: &SeparationFile, folder: &P
     }
     printer.record(&json!({
         "target": file.target, "stretches": file.targets.len(), "separated": separated,
-        "already_background": untouched, "left": left, "folder": folder,
+        "already_background": untouched, "not_separable": refused, "left": left, "folder": folder,
     }))?;
     Ok(())
 }

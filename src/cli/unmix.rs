@@ -4,102 +4,167 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 use ndarray::{Array1, Array2, ArrayD, Axis, IxDyn};
-use seismix::pipeline::Observer;
 use seismix::pipeline::config::Objective;
+use seismix::pipeline::toy::snr_db;
 use seismix::separate::{
-    self, ObjectiveOptions, ScatteringObjective, Start, StopReason, Terms, WindowOptions,
-    WindowSeparation, separate_window,
+    self, Channel, ChannelSeparation, Method, ObjectiveOptions, Optimization, Outcome, Problem,
+    ScatteringMethod, ScatteringObjective, StopReason, Terms,
 };
 use serde_json::json;
 
 use super::arrays::{self, Name};
 use super::failure::{Failure, Result};
 use super::options::{at_least_two, positive};
+use super::toy::{ToyOptions, Truth};
 use super::{Context, interrupt};
 
 /// Separate arrays: a mixture and snippets of its background in, background and source out
 ///
-/// Shapes: (T,) and (R,T), or (C,T) and (R,C,T). OUT holds `background` and `source` of the mixture's shape, and `loss`
-/// (iterations, 3: L1, L2, L3), the mean over the channels, which are separated one by one.
+/// Shapes: (T,) and (R,T), or (C,T) and (R,C,T). OUT holds `background` and `source` of the mixture's shape, `loss`
+/// (iterations, 3: L1, L2, L3), the mean over the channels, which are separated one by one, and what each term is
+/// expected to be at the truth, `loss_expected`.
+/// With --toy the arrays are made: a toy experiment whose truth is known; OUT holds it too, and the SNR before and after.
 /// With --evaluate nothing is optimised: OUT holds `loss` (1,3) and `gradient` at the given background.
 #[derive(Debug, Args)]
 pub struct Unmix {
     /// Mixture x, (T,) or (C,T)
-    #[arg(long, value_name = "X.npy")]
-    mixture: PathBuf,
+    #[arg(
+        long,
+        value_name = "X.npy",
+        required_unless_present = "toy",
+        requires = "background"
+    )]
+    mixture: Option<PathBuf>,
     /// Background snippets n_k, (R,T) or (R,C,T); at least 2
-    #[arg(long, value_name = "NK.npy")]
-    background: PathBuf,
+    #[arg(
+        long,
+        value_name = "NK.npy",
+        required_unless_present = "toy",
+        requires = "mixture"
+    )]
+    background: Option<PathBuf>,
     /// File for the result
     #[arg(long, short, value_name = "OUT.npz")]
     output: PathBuf,
-    /// Octaves J of the coefficients that are compared
-    #[arg(long, value_name = "J", default_value = "8", value_parser = positive)]
-    octaves: usize,
-    /// Use the first R snippets only [default: all]
+    /// Octaves J of the coefficients that are compared [default: 8; toys: 6]
+    #[arg(long, value_name = "J", value_parser = positive)]
+    octaves: Option<usize>,
+    /// Use the first R snippets only [default: all; toys: 10]
     #[arg(long, value_name = "R", value_parser = at_least_two)]
     snippets: Option<usize>,
     /// At most so many iterations
     #[arg(long, value_name = "N", default_value = "500", value_parser = positive)]
     max_iter: usize,
-    /// paper: the three losses of arXiv 2305.16189 and its stopping rule; seismix: the same with a floor under the
-    /// spread of each coefficient, stopped where the first loss is at its expected value
+    /// paper: the three losses of arXiv 2305.16189, from the mixture, and its stopping rule; seismix: the same with a
+    /// floor under the spread of each coefficient, from a local Wiener estimate, stopped at its expected value
     #[arg(long, value_name = "NAME", default_value = "paper")]
     objective: Objective,
     /// Only the loss and its gradient at this background, of the mixture's shape
-    #[arg(long, value_name = "N.npy")]
+    #[arg(long, value_name = "N.npy", conflicts_with = "toy")]
     evaluate: Option<PathBuf>,
+    #[command(flatten)]
+    toy: ToyOptions,
 }
 
-/// One channel of the problem.
-struct Channel {
-    mixture: Vec<f64>,
-    snippets: Vec<Vec<f64>>,
+/// The arrays of a problem, and where they are from.
+struct Given {
+    channels: Vec<Channel>,
+    /// Shape of the mixture.
+    shape: Vec<usize>,
+    /// How it is called in messages.
+    name: String,
+    provenance: serde_json::Value,
+    truth: Option<Truth>,
 }
 
 impl Unmix {
     /// Runs the command.
     pub fn run(&self, context: &mut Context) -> Result<()> {
-        let mixture = arrays::read_npy(&self.mixture)?;
-        let background = arrays::read_npy(&self.background)?;
-        let channels = self.channels(&mixture.values, &background.values)?;
-        let shape = mixture.values.shape().to_vec();
+        let given = match self.toy.make(self.snippets)? {
+            Some(toy) => Given {
+                channels: vec![toy.channel],
+                shape: vec![toy.truth.background.len()],
+                name: toy.name,
+                provenance: toy.provenance,
+                truth: Some(toy.truth),
+            },
+            None => self.read()?,
+        };
+        let octaves = self.octaves.unwrap_or(self.toy.octaves());
         let mut provenance = json!({
             "program": "seismix",
             "version": env!("CARGO_PKG_VERSION"),
             "command": "unmix",
-            "mixture": { "file": self.mixture.display().to_string(), "sha256": mixture.sha256 },
-            "background": { "file": self.background.display().to_string(), "sha256": background.sha256 },
             "configuration": {
-                "octaves": self.octaves,
-                "snippets": channels[0].snippets.len(),
+                "octaves": octaves,
+                "snippets": given.channels[0].snippets.len(),
                 "max_iter": self.max_iter,
                 "objective": self.objective,
             },
         });
+        if let (Some(all), Some(own)) = (provenance.as_object_mut(), given.provenance.as_object()) {
+            all.extend(own.clone());
+        }
+        for (c, channel) in given.channels.iter().enumerate() {
+            let checked = channel.check();
+            checked.map_err(|error| refused(&given.name, c, &error))?;
+        }
         match &self.evaluate {
-            None => self.separate(context, &channels, &shape, &provenance),
+            None => self.separate(context, given, octaves, &provenance),
             Some(path) => {
                 let at = arrays::read_npy(path)?;
-                if at.values.shape() != shape {
-                    return Err(self.mismatch(path, at.values.shape(), "the mixture's shape"));
+                if at.values.shape() != given.shape {
+                    return Err(mismatch(path, at.values.shape(), "the mixture's shape"));
                 }
                 provenance["evaluate"] =
                     json!({ "file": path.display().to_string(), "sha256": at.sha256 });
-                self.evaluate(context, &channels, &at.values, &provenance)
+                self.evaluate(context, &given, octaves, &at.values, &provenance)
             }
         }
     }
 
+    /// The arrays of the files.
+    fn read(&self) -> Result<Given> {
+        let (Some(mixture_path), Some(background_path)) = (&self.mixture, &self.background) else {
+            return Err(Failure::usage(
+                "give --mixture and --background, or --toy".to_owned(),
+            ));
+        };
+        let mixture = arrays::read_npy(mixture_path)?;
+        let background = arrays::read_npy(background_path)?;
+        let file = |path: &Path, sha256: &str| json!({ "file": path.display().to_string(), "sha256": sha256 });
+        Ok(Given {
+            channels: self.channels(
+                mixture_path,
+                &mixture.values,
+                background_path,
+                &background.values,
+            )?,
+            shape: mixture.values.shape().to_vec(),
+            name: mixture_path.display().to_string(),
+            provenance: json!({
+                "mixture": file(mixture_path, &mixture.sha256),
+                "background": file(background_path, &background.sha256),
+            }),
+            truth: None,
+        })
+    }
+
     /// Splits the arrays into channels.
-    fn channels(&self, mixture: &ArrayD<f64>, background: &ArrayD<f64>) -> Result<Vec<Channel>> {
+    fn channels(
+        &self,
+        mixture_path: &Path,
+        mixture: &ArrayD<f64>,
+        background_path: &Path,
+        background: &ArrayD<f64>,
+    ) -> Result<Vec<Channel>> {
         let shape = mixture.shape();
-        if shape.len() > 2 {
-            return Err(self.mismatch(&self.mixture, shape, "(T,) or (C,T)"));
+        if shape.len() > 2 || shape.is_empty() {
+            return Err(mismatch(mixture_path, shape, "(T,) or (C,T)"));
         }
         if background.ndim() != shape.len() + 1 || background.shape()[1..] != *shape {
             let wanted = "(R,T) or (R,C,T) with the mixture's T and C";
-            return Err(self.mismatch(&self.background, background.shape(), wanted));
+            return Err(mismatch(background_path, background.shape(), wanted));
         }
         let n_samples = shape[shape.len() - 1];
         let n_channels = mixture.len() / n_samples;
@@ -108,7 +173,7 @@ impl Unmix {
         if n_snippets > available {
             return Err(Failure::usage(format!(
                 "--snippets {n_snippets}: {} holds {available}",
-                self.background.display()
+                background_path.display()
             )));
         }
         let rows = |array: &ArrayD<f64>| -> Vec<Vec<f64>> {
@@ -132,73 +197,90 @@ impl Unmix {
             .collect())
     }
 
-    fn mismatch(&self, path: &Path, found: &[usize], wanted: &str) -> Failure {
-        Failure::new(format!(
-            "{}: an array of shape {found:?} is not {wanted}",
-            path.display()
-        ))
-        .with_help("give a mixture (T,) with snippets (R,T), or (C,T) with (R,C,T)")
-    }
-
-    fn objective(&self) -> ObjectiveOptions {
+    fn method(&self, octaves: usize) -> ScatteringMethod {
         match self.objective {
-            Objective::Paper => ObjectiveOptions::paper(self.octaves),
-            Objective::Seismix => ObjectiveOptions::floored(self.octaves),
+            Objective::Paper => ScatteringMethod::paper(octaves, self.max_iter),
+            Objective::Seismix => ScatteringMethod::to_expectation(octaves, self.max_iter),
         }
     }
 
     fn separate(
         &self,
         context: &mut Context,
-        channels: &[Channel],
-        shape: &[usize],
+        given: Given,
+        octaves: usize,
         provenance: &serde_json::Value,
     ) -> Result<()> {
-        let options = WindowOptions {
-            objective: self.objective(),
-            max_iterations: self.max_iter,
-            start: Start::Mixture,
-            stop_at_expectation: self.objective == Objective::Seismix,
-        };
-        let mut separations = Vec::with_capacity(channels.len());
-        context
-            .observer
-            .begin("unmix", channels.len() as u64, "channels");
-        for (c, channel) in channels.iter().enumerate() {
-            if interrupt::asked() {
-                return Err(Failure::Interrupted);
-            }
-            let separation = separate_window(&channel.mixture, &channel.snippets, options)
-                .map_err(|error| self.refused(c, &error))?;
-            separations.push(separation);
-            context.observer.advance(1);
+        if interrupt::asked() {
+            return Err(Failure::Interrupted);
         }
-        context.observer.end();
+        let Given {
+            channels,
+            shape,
+            name,
+            truth,
+            ..
+        } = given;
+        let mixture: Vec<f64> = channels.iter().flat_map(|c| c.mixture.clone()).collect();
+        let snippets = truth.as_ref().map(|_| channels[0].snippets.clone());
+        let separations = Problem::new(channels)
+            .and_then(|problem| self.method(octaves).separate(&problem))
+            .map_err(|error| refused(&name, 0, &error))?
+            .channels;
 
         let background: Vec<f64> = separations
             .iter()
             .flat_map(|separation| separation.background.iter().copied())
             .collect();
-        let mixture = channels.iter().flat_map(|channel| &channel.mixture);
-        let source: Vec<f64> = mixture.zip(&background).map(|(x, n)| x - n).collect();
-        let array = |values: Vec<f64>| {
-            ArrayD::from_shape_vec(IxDyn(shape), values)
+        let source: Vec<f64> = mixture
+            .iter()
+            .zip(&background)
+            .map(|(x, n)| x - n)
+            .collect();
+        let snr = truth.as_ref().map(|truth| {
+            [&mixture, &background].map(|estimate| snr_db(&truth.background, estimate))
+        });
+        let shaped = |values: &[f64]| {
+            ArrayD::from_shape_vec(IxDyn(&shape), values.to_vec())
                 .map_err(|error| Failure::new(error.to_string()))
         };
-        let (background, source) = (array(background)?, array(source)?);
+        let (background, source) = (shaped(&background)?, shaped(&source)?);
         let loss = mean_history(&separations);
-        let start = rows(&[mean_terms(separations.iter().map(|s| s.start))]);
-        let reasons: Vec<&str> = separations.iter().map(|s| reason(s.reason)).collect();
-        let reason_names = Array1::from_iter(reasons.iter().map(|&name| Name::from(name)));
-        let iterations = Array1::from_iter(separations.iter().map(|s| s.history.len() as i64));
+        let mean = |pick: &dyn Fn(&ChannelSeparation) -> Terms| {
+            rows(&[mean_terms(separations.iter().map(pick))])
+        };
+        let start = mean(&|s| s.assessment.start);
+        let expected = mean(&|s| s.assessment.expected);
+        let reasons: Vec<&str> = separations.iter().map(reason).collect();
+        let outcomes: Vec<&str> = separations.iter().map(|s| outcome(&s.outcome)).collect();
+        let names =
+            |texts: &[&'static str]| Array1::from_iter(texts.iter().map(|&t| Name::from(t)));
+        let (reason_names, outcome_names) = (names(&reasons), names(&outcomes));
+        let iterations = Array1::from_iter(separations.iter().map(|s| {
+            s.optimization
+                .as_ref()
+                .map_or(0, Optimization::n_iterations) as i64
+        }));
         let note = Array1::from(provenance.to_string().into_bytes());
         arrays::write_npz(&self.output, |archive| {
             archive.add_array("background", &background)?;
             archive.add_array("source", &source)?;
             archive.add_array("loss", &loss)?;
             archive.add_array("loss_at_start", &start)?;
+            archive.add_array("loss_expected", &expected)?;
             archive.add_array("iterations", &iterations)?;
             archive.add_array("stop_reason", &reason_names)?;
+            archive.add_array("outcome", &outcome_names)?;
+            if let (Some(truth), Some(snippets), Some(snr)) = (&truth, &snippets, snr) {
+                let vector = |values: &[f64]| Array1::from(values.to_vec());
+                archive.add_array("mixture", &vector(&mixture))?;
+                archive.add_array("true_background", &vector(&truth.background))?;
+                archive.add_array("true_source", &vector(&truth.source))?;
+                let shape = (snippets.len(), mixture.len());
+                let snippets = Array2::from_shape_fn(shape, |(k, t)| snippets[k][t]);
+                archive.add_array("snippets", &snippets)?;
+                archive.add_array("snr_db", &vector(&snr))?;
+            }
             archive.add_array("provenance", &note)
         })?;
         let output = self.output.display();
@@ -207,26 +289,39 @@ impl Unmix {
             .into_iter()
             .next_back()
             .map_or(vec![], |row| row.to_vec());
+        let why: Vec<String> = separations.iter().map(ChannelSeparation::why).collect();
+        let expected = expected.row(0).to_vec();
         context.printer.record(&json!({
-            "output": output.to_string(), "iterations": iterations.to_vec(),
-            "stop_reason": reasons, "loss": last,
+            "output": output.to_string(), "iterations": iterations.to_vec(), "outcome": outcomes, "why": why,
+            "stop_reason": reasons, "loss": last, "loss_expected": expected, "snr_db": snr,
         }))?;
         context.printer.text(format!(
-            "{output}: {} iterations, stopped by {}; L1, L2, L3 = {}",
-            joined(&iterations.to_vec()),
-            reasons.join(", "),
-            joined(&last)
+            "{output}: {}; L1, L2, L3 = {}, expected {}",
+            why.join("; "),
+            joined(&last),
+            joined(&expected),
         ))?;
+        if let Some([before, after]) = snr {
+            context.printer.text(format!(
+                "SNR of the background: {before:.2} dB before, {after:.2} dB after"
+            ))?;
+        }
         Ok(())
     }
 
     fn evaluate(
         &self,
         context: &mut Context,
-        channels: &[Channel],
+        given: &Given,
+        octaves: usize,
         at: &ArrayD<f64>,
         provenance: &serde_json::Value,
     ) -> Result<()> {
+        let channels = &given.channels;
+        let options = match self.objective {
+            Objective::Paper => ObjectiveOptions::paper(octaves),
+            Objective::Seismix => ObjectiveOptions::floored(octaves),
+        };
         let values: Vec<f64> = at.iter().copied().collect();
         let n_samples = channels[0].mixture.len();
         let mut terms = Vec::with_capacity(channels.len());
@@ -238,11 +333,11 @@ impl Unmix {
         {
             if let Some(index) = at.iter().position(|value| !value.is_finite()) {
                 let what = "the background to evaluate at".to_owned();
-                return Err(self.refused(c, &separate::Error::NotFinite { what, index }));
+                let error = separate::Error::NotFinite { what, index };
+                return Err(refused(&given.name, c, &error));
             }
-            let objective =
-                ScatteringObjective::new(&channel.mixture, &channel.snippets, self.objective())
-                    .map_err(|error| self.refused(c, &error))?;
+            let objective = ScatteringObjective::new(&channel.mixture, &channel.snippets, options)
+                .map_err(|error| refused(&given.name, c, &error))?;
             let mut slope = vec![0.0; n_samples];
             terms.push(objective.evaluate(at, Some(&mut slope)));
             // The loss is the mean over the channels, and so is its gradient's share of each.
@@ -267,27 +362,39 @@ impl Unmix {
             .text(format!("{output}: L1, L2, L3 = {}", joined(&terms)))?;
         Ok(())
     }
+}
 
-    /// The settings do not fit the arrays, or the arrays cannot be used.
-    fn refused(&self, channel: usize, error: &separate::Error) -> Failure {
-        let message = format!("{} (channel {channel}): {error}", self.mixture.display());
-        match error {
-            separate::Error::Scattering(_) => Failure::usage(message),
-            _ => Failure::new(message),
-        }
+fn mismatch(path: &Path, found: &[usize], wanted: &str) -> Failure {
+    Failure::new(format!(
+        "{}: an array of shape {found:?} is not {wanted}",
+        path.display()
+    ))
+    .with_help("give a mixture (T,) with snippets (R,T), or (C,T) with (R,C,T)")
+}
+
+/// The settings do not fit the arrays, or the arrays cannot be used.
+fn refused(name: &str, channel: usize, error: &separate::Error) -> Failure {
+    let message = format!("{name} (channel {channel}): {error}");
+    match error {
+        separate::Error::Scattering(_) => Failure::usage(message),
+        _ => Failure::new(message),
     }
 }
 
 /// The terms after each iteration, averaged over channels; one that has stopped keeps its last terms.
-/// Where no iteration was made, the terms at the start.
-fn mean_history(separations: &[WindowSeparation]) -> Array2<f64> {
-    let longest = separations.iter().map(|s| s.history.len()).max();
-    let at = |i: usize| {
-        let terms = separations
-            .iter()
-            .map(|s| s.history.get(i).copied().unwrap_or_else(|| s.end()));
-        mean_terms(terms)
+/// Where no iteration was made, the terms at the end.
+fn mean_history(separations: &[ChannelSeparation]) -> Array2<f64> {
+    let after = |s: &ChannelSeparation, i: usize| {
+        let history = s.optimization.as_ref().map(|run| &run.history);
+        let terms = history.and_then(|history| history.get(i + 1));
+        terms.copied().unwrap_or(s.assessment.end)
     };
+    let longest = separations
+        .iter()
+        .filter_map(|s| s.optimization.as_ref())
+        .map(Optimization::n_iterations)
+        .max();
+    let at = |i: usize| mean_terms(separations.iter().map(|s| after(s, i)));
     let history: Vec<[f64; 3]> = (0..longest.unwrap_or(0).max(1)).map(at).collect();
     rows(&history)
 }
@@ -307,12 +414,21 @@ fn rows(rows: &[[f64; 3]]) -> Array2<f64> {
     Array2::from_shape_fn((rows.len(), 3), |(i, term)| rows[i][term])
 }
 
-fn reason(reason: StopReason) -> &'static str {
-    match reason {
-        StopReason::Reached => "stop rule",
-        StopReason::MaxIterations => "max iterations",
-        StopReason::Converged => "convergence",
-        StopReason::LineSearch => "line search",
+fn reason(separation: &ChannelSeparation) -> &'static str {
+    match separation.optimization.as_ref().map(|run| run.reason) {
+        None => "not optimised",
+        Some(StopReason::Reached) => "stop rule",
+        Some(StopReason::MaxIterations) => "max iterations",
+        Some(StopReason::Converged) => "convergence",
+        Some(StopReason::LineSearch) => "line search",
+    }
+}
+
+fn outcome(outcome: &Outcome) -> &'static str {
+    match outcome {
+        Outcome::Separated => "separated",
+        Outcome::AlreadyBackground => "already background",
+        Outcome::NotSeparable(_) => "not separable",
     }
 }
 

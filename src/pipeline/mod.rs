@@ -15,6 +15,7 @@ pub mod run;
 pub mod score;
 pub mod separate;
 pub mod targets;
+pub mod toy;
 pub mod train;
 mod workplace;
 

@@ -5,8 +5,9 @@ use std::path::{Path, PathBuf};
 
 use seismix_data::archive::{AlignedSegment, Archive};
 use seismix_data::store::{ClusterRow, ClusterTable, FeatureSet, read_clusters};
-use seismix_data::time::{DAY_NS, SECOND_NS, steps_ns};
+use seismix_data::time::{DAY_NS, SECOND_NS, parse_utc, steps_ns};
 use seismix_data::{StationKey, TimeSpan};
+use seismix_separate::Terms;
 use seismix_vae::{self as vae, start::ClusterScore};
 
 use super::config::SelectionConfig;
@@ -17,12 +18,12 @@ use super::records::{
     RecordCache, all_input_files, fault_text, open_archive, sampling_rate, station_keys,
 };
 use super::run::RunFiles;
-use super::separate::{SeparationFile, TargetResult};
+use super::separate::{SeparationFile, TargetResult, TermTable, WindowOutcome};
 use super::targets::TRANSIENT_MEASURE;
 use crate::report::{
     ChannelOverview, ChannelRecord, ClusterReport, GalleryWindow, Gap, InputFile, LossTerm,
     Overview, Provenance, ReportData, Role, ScaleReport, SeparatedChannel, Separation,
-    StationRecord, Strip, Trace, Training, TrainingPanel, TrainingSeries, WindowCluster,
+    StationRecord, Strip, Trace, Training, TrainingPanel, TrainingSeries, WindowCluster, WindowEnd,
 };
 
 /// Length of a bin of the record's picture.
@@ -560,49 +561,51 @@ fn separations(
     Ok(separations)
 }
 
+fn channel_code(id: &str) -> &str {
+    id.rsplit('.').next().unwrap_or_default()
+}
+
 fn separation(target: &TargetResult, file: &SeparationFile, sample_ns: i64) -> Separation {
-    let n = target.channels.len().max(1) as f64;
-    let mean = |pick: &dyn Fn(&super::separate::ChannelResult) -> f64| {
-        let mean = target.channels.iter().map(pick).sum::<f64>() / n;
+    let windows = || target.channels.iter().flat_map(|c| &c.windows);
+    let n = windows().count().max(1) as f64;
+    let mean = |terms: fn(&TermTable) -> Terms, pick: &dyn Fn(Terms) -> f64| {
+        let mean = windows().map(|w| pick(terms(&w.terms))).sum::<f64>() / n;
         if mean < NO_LOSS { 0.0 } else { mean }
     };
-    let names = ["background", "mixture", "independence"];
-    let mut loss: Vec<LossTerm> = (0..3)
-        .map(|term| LossTerm {
-            name: names[term].into(),
-            start: mean(&|c| c.terms_start[term]),
-            end: mean(&|c| c.terms_end[term]),
-            expected: (term == 0).then(|| mean(&|c| c.expected_background_term)),
-        })
-        .collect();
-    loss.push(LossTerm {
-        name: "total".into(),
-        start: mean(&|c| c.terms_start.iter().sum()),
-        end: mean(&|c| c.terms_end.iter().sum()),
-        expected: None,
-    });
+    let term = |name: &str, pick: &dyn Fn(Terms) -> f64| LossTerm {
+        name: name.into(),
+        start: mean(|t| t.start, pick),
+        end: mean(|t| t.end, pick),
+        expected: Some(mean(|t| t.expected, pick)),
+    };
+    let loss = vec![
+        term("background", &|t| t.background),
+        term("mixture", &|t| t.mixture),
+        term("independence", &|t| t.independence),
+        term("total", &|t| t.loss()),
+    ];
     let mut stops: Vec<(&str, Vec<&str>)> = Vec::new();
     for channel in &target.channels {
-        let text = match (channel.outcome, channel.stop.first()) {
-            (seismix_separate::Outcome::AlreadyBackground, _) => {
-                "already like the background, left as it is"
-            }
-            (_, Some(seismix_separate::StopReason::Reached)) => {
-                "background term at its expected value"
-            }
-            (_, Some(seismix_separate::StopReason::MaxIterations)) => "all iterations used",
-            (_, Some(seismix_separate::StopReason::Converged)) => "converged",
-            (_, Some(seismix_separate::StopReason::LineSearch)) => {
-                "no lower loss found along the gradient"
-            }
-            (_, None) => "not separated",
+        let text = match channel.outcome {
+            WindowOutcome::Separated => "separated",
+            WindowOutcome::AlreadyBackground => "already like the background, left as it is",
+            WindowOutcome::NotSeparable => "not separable, left as it is",
         };
-        let code = channel.id.rsplit('.').next().unwrap_or_default();
+        let code = channel_code(&channel.id);
         match stops.iter_mut().find(|(stop, _)| *stop == text) {
             Some((_, codes)) => codes.push(code),
             None => stops.push((text, vec![code])),
         }
     }
+    let ends = target.channels.iter().flat_map(|channel| {
+        channel.windows.iter().map(|window| WindowEnd {
+            channel: channel_code(&channel.id).to_owned(),
+            start_ns: parse_utc(&window.starttime).unwrap_or(target.start_ns),
+            why: window.why.clone(),
+            end: window.terms.end.to_array(),
+            expected: window.terms.expected.to_array(),
+        })
+    });
     let clusters: Vec<String> = file
         .target
         .clusters
@@ -624,15 +627,10 @@ fn separation(target: &TargetResult, file: &SeparationFile, sample_ns: i64) -> S
             .chain(target.left.clone())
             .collect::<Vec<_>>()
             .join("; "),
-        iterations: target
-            .channels
-            .iter()
-            .flat_map(|c| &c.iterations)
-            .max()
-            .copied()
-            .unwrap_or(0) as u32,
+        iterations: windows().map(|w| w.iterations).max().unwrap_or(0) as u32,
         n_snippets: target.snippets.len() as u32,
         loss,
+        windows: ends.collect(),
         ..Separation::default()
     }
 }

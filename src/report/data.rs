@@ -343,6 +343,8 @@ pub struct Separation {
     pub n_snippets: u32,
     /// Loss terms, the total last.
     pub loss: Vec<LossTerm>,
+    /// How each window of each channel ended.
+    pub windows: Vec<WindowEnd>,
     /// Background's signal-to-noise ratio before, in dB, where the truth is known.
     pub snr_before_db: Option<f64>,
     /// The same after separation.
@@ -351,6 +353,22 @@ pub struct Separation {
     pub snr_expected_db: Option<f64>,
     /// Waveforms, channel by channel.
     pub channels: Vec<SeparatedChannel>,
+}
+
+/// How one window of a separation ended.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct WindowEnd {
+    /// Channel code.
+    pub channel: String,
+    /// First sample, ns since 1970 UTC.
+    pub start_ns: i64,
+    /// Why it ended, with the numbers that decided.
+    pub why: String,
+    /// L1, L2, L3 at the end.
+    pub end: [f64; 3],
+    /// L1, L2, L3 expected at the true background.
+    pub expected: [f64; 3],
 }
 
 /// One term of a separation's loss.

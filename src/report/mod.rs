@@ -35,7 +35,7 @@ pub use data::{
     ChannelOverview, ChannelRecord, Clock, ClusterReport, GalleryWindow, Gap, InputFile, LossTerm,
     Overview, Problem, Provenance, ReportData, Role, ScaleReport, ScaleScore, Scores,
     SeparatedChannel, Separation, SnrScore, StationRecord, Strip, Training, TrainingPanel,
-    TrainingSeries, TransientScore, WindowCluster,
+    TrainingSeries, TransientScore, WindowCluster, WindowEnd,
 };
 pub use page::render_html;
 pub use picture::{PictureData, render_picture};

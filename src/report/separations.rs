@@ -225,6 +225,38 @@ fn facts(out: &mut String, s: &Separation) {
         out.push_str("</tbody></table>");
     }
     out.push_str("</div>");
+    window_ends(out, s);
+}
+
+/// Why each window ended, with its terms beside what they are at the truth.
+fn window_ends(out: &mut String, s: &Separation) {
+    if s.windows.is_empty() {
+        return;
+    }
+    out.push_str(
+        "<details><summary>windows</summary><div class=\"wide tall\"><table class=\"list\"><thead><tr><th>channel</th>\
+         <th>start (UTC)</th><th>ended because</th><th class=\"n\">L1 (expected)</th>\
+         <th class=\"n\">L2 (expected)</th><th class=\"n\">L3 (expected)</th></tr></thead><tbody>",
+    );
+    for window in &s.windows {
+        put!(
+            out,
+            "<tr><td>{}</td><td>{}</td><td>{}</td>",
+            escape(&window.channel),
+            stamp(window.start_ns),
+            escape(&window.why)
+        );
+        for (end, expected) in window.end.iter().zip(&window.expected) {
+            put!(
+                out,
+                "<td class=\"n\">{} ({})</td>",
+                number(*end),
+                number(*expected)
+            );
+        }
+        out.push_str("</tr>");
+    }
+    out.push_str("</tbody></table></div></details>");
 }
 
 /// Three waveforms under each other, drawn in their own ranges; the style sheet brings them to the shared one.

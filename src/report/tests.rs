@@ -107,6 +107,13 @@ fn sample() -> ReportData {
             stop: "expected loss reached".into(),
             iterations: 12,
             n_snippets: 30,
+            windows: vec![WindowEnd {
+                channel: "BHU".into(),
+                start_ns: 0,
+                why: "expected <loss> reached".into(),
+                end: [1.0, 2.0, 3.0],
+                expected: [1.5, 2.5, 3.5],
+            }],
             loss: vec![LossTerm {
                 name: "total".into(),
                 start: 9.0,

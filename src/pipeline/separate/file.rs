@@ -5,7 +5,7 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 
 use super::super::error::{PipelineError, Result};
-use super::window::ChannelResult;
+use super::result::ChannelResult;
 
 /// The whole file.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -14,6 +14,8 @@ pub struct SeparationFile {
     pub target: ScaleClusters,
     /// Scale and clusters whose windows served as background.
     pub background: ScaleClusters,
+    /// How targets were separated.
+    pub method: String,
     /// One entry a target stretch, by station and time.
     pub targets: Vec<TargetResult>,
     /// Version, configuration, seed, inputs.

@@ -1,0 +1,140 @@
+//! The options that make a toy experiment for `unmix`.
+
+use std::path::PathBuf;
+use std::str::FromStr;
+
+use clap::{Args, ValueEnum};
+use seismix::pipeline::toy::{Toy, ToyKind};
+use seismix::separate::Channel;
+use serde_json::json;
+
+use super::arrays;
+use super::failure::{Failure, Result};
+use super::options::positive;
+
+/// Snippets of a toy, unless told.
+const SNIPPETS: usize = 10;
+/// Octaves of the published toys of 1024 samples.
+const OCTAVES: usize = 6;
+
+/// What the source of a toy is.
+#[derive(Debug, Clone)]
+enum ToySource {
+    /// One of the kinds.
+    Kind(ToyKind),
+    /// A waveform `(T,)` of one's own.
+    File(PathBuf),
+}
+
+impl FromStr for ToySource {
+    type Err = String;
+
+    fn from_str(text: &str) -> std::result::Result<Self, String> {
+        if text.ends_with(".npy") {
+            return Ok(Self::File(text.into()));
+        }
+        ToyKind::from_str(text, false).map(Self::Kind).map_err(|_| {
+            let kinds = ToyKind::value_variants().iter();
+            let names: Vec<String> = kinds
+                .filter_map(|kind| Some(kind.to_possible_value()?.get_name().to_owned()))
+                .collect();
+            format!("write one of {}, or a file .npy", names.join(", "))
+        })
+    }
+}
+
+/// A toy experiment in place of arrays.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Toy experiments")]
+pub struct ToyOptions {
+    /// Make mixture and snippets: a source in the increments of a multifractal random walk. exp-glitch, square-glitch,
+    /// turbulence, wave-packets, or a waveform (T,) of one's own
+    #[arg(long, value_name = "KIND|SOURCE.npy", conflicts_with_all = ["mixture", "background"])]
+    toy: Option<ToySource>,
+    /// Seed of the toy; the same seed has the same background for every kind
+    #[arg(long, value_name = "N", default_value = "0", requires = "toy")]
+    seed: u64,
+    /// Samples T of the toy; at least 64
+    #[arg(long, value_name = "T", default_value = "1024", requires = "toy", value_parser = positive)]
+    samples: usize,
+}
+
+/// What is known of a toy.
+pub struct Truth {
+    /// The background.
+    pub background: Vec<f64>,
+    /// The source.
+    pub source: Vec<f64>,
+}
+
+/// A toy as a problem.
+pub struct ToyProblem {
+    /// Mixture and snippets.
+    pub channel: Channel,
+    /// The truth.
+    pub truth: Truth,
+    /// How it is called in messages.
+    pub name: String,
+    /// Where it is from.
+    pub provenance: serde_json::Value,
+}
+
+impl ToyOptions {
+    /// Octaves J, unless told.
+    pub fn octaves(&self) -> usize {
+        if self.toy.is_some() { OCTAVES } else { 8 }
+    }
+
+    /// The toy, if one is asked for.
+    pub fn make(&self, snippets: Option<usize>) -> Result<Option<ToyProblem>> {
+        let Some(source) = &self.toy else {
+            return Ok(None);
+        };
+        if self.samples < 64 {
+            return Err(Failure::usage(format!(
+                "--samples {}: a toy needs at least 64",
+                self.samples
+            )));
+        }
+        let n_snippets = snippets.unwrap_or(SNIPPETS);
+        let (toy, name, provenance) = match source {
+            ToySource::Kind(kind) => (
+                Toy::generate(*kind, self.samples, n_snippets, self.seed),
+                format!("toy {kind:?}"),
+                json!({ "toy": kind, "seed": self.seed, "samples": self.samples }),
+            ),
+            ToySource::File(path) => {
+                let source = arrays::read_npy(path)?;
+                if source.values.ndim() != 1 {
+                    return Err(Failure::new(format!(
+                        "{}: an array of shape {:?} is not (T,)",
+                        path.display(),
+                        source.values.shape()
+                    )));
+                }
+                let file = path.display().to_string();
+                (
+                    Toy::with_source(
+                        source.values.iter().copied().collect(),
+                        n_snippets,
+                        self.seed,
+                    ),
+                    file.clone(),
+                    json!({ "toy": { "file": file, "sha256": source.sha256 }, "seed": self.seed }),
+                )
+            }
+        };
+        Ok(Some(ToyProblem {
+            channel: Channel {
+                mixture: toy.mixture,
+                snippets: toy.snippets,
+            },
+            truth: Truth {
+                background: toy.background,
+                source: toy.source,
+            },
+            name,
+            provenance,
+        }))
+    }
+}

@@ -1,0 +1,345 @@
+//! One target stretch on all its channels.
+
+use std::ops::Range;
+
+use seismix_data::time::format_utc;
+use seismix_separate::{Channel, Method, Outcome, Problem, cross_fade, pieces};
+
+use super::result::{ChannelResult, WindowOutcome, WindowResult};
+
+/// Samples over which the background fades into the record at either end of a target, inside it.
+pub const FADE_SAMPLES: usize = 32;
+
+/// One channel of a gap-free stretch around a target.
+pub(super) struct TargetChannel {
+    /// `NET.STA.LOC.CHA`.
+    pub id: String,
+    /// The stretch.
+    pub samples: Vec<f64>,
+    /// Snippets of background, of one length not above the stretch's.
+    pub snippets: Vec<Vec<f64>>,
+}
+
+/// What became of a target.
+#[derive(Default)]
+pub(super) struct SolvedTarget {
+    /// The channels that could be used.
+    pub channels: Vec<ChannelResult>,
+    /// The background of each of them, over the target.
+    pub backgrounds: Vec<Vec<f64>>,
+    /// Why the others could not.
+    pub refused: Vec<String>,
+}
+
+/// Background of the samples `target` of a stretch that begins at `start_ns` with `sample_ns` between samples.
+///
+/// The target is covered by windows of the snippets' length that overlap and are cross-faded; each window and snippet
+/// has the line through its ends taken off before, and gets it back.
+pub(super) fn separate_target(
+    channels: &[TargetChannel],
+    target: Range<usize>,
+    method: &dyn Method,
+    time_of: &dyn Fn(usize) -> i64,
+) -> SolvedTarget {
+    let mut solved = SolvedTarget::default();
+    let usable: Vec<UsableChannel> = channels
+        .iter()
+        .filter_map(|channel| match UsableChannel::new(channel) {
+            Ok(usable) => Some(usable),
+            Err(error) => {
+                solved.refused.push(format!("{}: {error}", channel.id));
+                None
+            }
+        })
+        .collect();
+    let Some(first) = usable.first() else {
+        return solved;
+    };
+    let window = first.snippets[0].len();
+    let overlap = window / 4;
+    let mut sums: Vec<Blend> = usable.iter().map(|_| Blend::new(target.len())).collect();
+    let mut windows: Vec<Vec<WindowResult>> = vec![Vec::new(); usable.len()];
+    for start in starts(first.samples.len(), &target, window, overlap) {
+        let lines: Vec<Line> = usable
+            .iter()
+            .map(|channel| Line::through_ends(&channel.samples[start..start + window]))
+            .collect();
+        let problem = usable.iter().zip(&lines).map(|(channel, line)| Channel {
+            mixture: line.subtract(&channel.samples[start..start + window]),
+            snippets: channel.snippets.clone(),
+        });
+        let separation =
+            Problem::new(problem.collect()).and_then(|problem| method.separate(&problem));
+        let separation = match separation {
+            Ok(separation) => separation,
+            Err(error) => {
+                solved.refused.push(error.to_string());
+                return solved;
+            }
+        };
+        for (c, separated) in separation.channels.iter().enumerate() {
+            let mixture = &usable[c].samples[start..start + window];
+            let untouched = separated.outcome != Outcome::Separated;
+            let value = |i: usize| {
+                if untouched {
+                    mixture[i]
+                } else {
+                    separated.background[i] + lines[c].at(i)
+                }
+            };
+            sums[c].add(start, &target, window, overlap, &value);
+            windows[c].push(WindowResult::new(format_utc(time_of(start)), separated));
+        }
+    }
+    for ((channel, windows), sum) in usable.iter().zip(windows).zip(sums) {
+        let result = ChannelResult::new(channel.id.to_owned(), windows);
+        let mut background = channel.samples[target.clone()].to_vec();
+        if result.outcome == WindowOutcome::Separated {
+            cross_fade(&mut background, 0, &sum.mean(), FADE_SAMPLES);
+        }
+        solved.channels.push(result);
+        solved.backgrounds.push(background);
+    }
+    solved
+}
+
+/// A channel that a method can use, its snippets without the lines through their ends.
+struct UsableChannel<'a> {
+    id: &'a str,
+    samples: &'a [f64],
+    snippets: Vec<Vec<f64>>,
+}
+
+impl<'a> UsableChannel<'a> {
+    fn new(channel: &'a TargetChannel) -> Result<Self, seismix_separate::Error> {
+        let n = channel.snippets.first().map_or(0, Vec::len);
+        let snippets: Vec<Vec<f64>> = channel
+            .snippets
+            .iter()
+            .map(|snippet| Line::through_ends(snippet).subtract(snippet))
+            .collect();
+        let tried = Channel {
+            mixture: vec![0.0; n],
+            snippets,
+        };
+        tried.check()?;
+        if let Some(index) = channel.samples.iter().position(|v| !v.is_finite()) {
+            let what = "the record around it".into();
+            return Err(seismix_separate::Error::NotFinite { what, index });
+        }
+        Ok(Self {
+            id: &channel.id,
+            samples: &channel.samples,
+            snippets: tried.snippets,
+        })
+    }
+}
+
+/// Where the windows begin that cover the target with a margin, inside the stretch.
+fn starts(n_samples: usize, target: &Range<usize>, window: usize, overlap: usize) -> Vec<usize> {
+    let margin = (overlap / 2) as i64;
+    let last = n_samples.saturating_sub(window) as i64;
+    let mut starts: Vec<usize> = pieces(
+        target.start as i64 - margin,
+        target.end as i64 + margin,
+        window as i64,
+        overlap as i64,
+    )
+    .into_iter()
+    .map(|start| start.clamp(0, last) as usize)
+    .collect();
+    starts.dedup();
+    starts
+}
+
+/// A weighted mean of windows over a target.
+struct Blend {
+    sum: Vec<f64>,
+    weight: Vec<f64>,
+}
+
+impl Blend {
+    fn new(n_samples: usize) -> Self {
+        Self {
+            sum: vec![0.0; n_samples],
+            weight: vec![0.0; n_samples],
+        }
+    }
+
+    /// Adds the window that begins at `start` of the stretch; where windows overlap, each counts less towards its end.
+    fn add(
+        &mut self,
+        start: usize,
+        target: &Range<usize>,
+        window: usize,
+        overlap: usize,
+        value: &dyn Fn(usize) -> f64,
+    ) {
+        let inside = start.max(target.start)..(start + window).min(target.end);
+        for at in inside {
+            let i = at - start;
+            let weight = (i.min(window - 1 - i) + 1).min(overlap.max(1)) as f64;
+            self.sum[at - target.start] += weight * value(i);
+            self.weight[at - target.start] += weight;
+        }
+    }
+
+    fn mean(&self) -> Vec<f64> {
+        let of = |(sum, weight): (&f64, &f64)| sum / weight;
+        self.sum.iter().zip(&self.weight).map(of).collect()
+    }
+}
+
+/// A straight line, from the first to the last samples of a window.
+struct Line {
+    start: f64,
+    slope: f64,
+}
+
+impl Line {
+    /// Through the means of the first and last sixteenth, so that a pulse in the middle does not tilt it.
+    fn through_ends(samples: &[f64]) -> Self {
+        let n = samples.len();
+        let end = (n / 16).max(1);
+        let mean = |part: &[f64]| part.iter().sum::<f64>() / part.len().max(1) as f64;
+        let (first, last) = (
+            mean(&samples[..end.min(n)]),
+            mean(&samples[n.saturating_sub(end)..]),
+        );
+        let slope = if n > end {
+            (last - first) / (n - end) as f64
+        } else {
+            0.0
+        };
+        Self {
+            start: first - slope * (end as f64 - 1.0) / 2.0,
+            slope,
+        }
+    }
+
+    fn at(&self, index: usize) -> f64 {
+        self.start + self.slope * index as f64
+    }
+
+    fn subtract(&self, samples: &[f64]) -> Vec<f64> {
+        samples
+            .iter()
+            .enumerate()
+            .map(|(i, v)| v - self.at(i))
+            .collect()
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use seismix_separate::ScatteringMethod;
+
+    fn noise(seed: u64, n: usize) -> Vec<f64> {
+        let mut state = seed;
+        (0..n)
+            .map(|_| {
+                state = state
+                    .wrapping_mul(6_364_136_223_846_793_005)
+                    .wrapping_add(1_442_695_040_888_963_407);
+                (state >> 11) as f64 / (1_u64 << 53) as f64 - 0.5
+            })
+            .collect()
+    }
+
+    /// A pulse at sample 900 of 2000, on an offset of 1000; 10 snippets of 512 samples.
+    fn channel() -> TargetChannel {
+        let pulse = |i: usize| {
+            if i < 900 {
+                0.0
+            } else {
+                20.0 * (-(i as f64 - 900.0) / 40.0).exp()
+            }
+        };
+        TargetChannel {
+            id: "A.B..BHZ".into(),
+            samples: noise(1, 2000)
+                .iter()
+                .enumerate()
+                .map(|(i, v)| v + 1000.0 + pulse(i))
+                .collect(),
+            snippets: (2..12).map(|seed| noise(seed, 512)).collect(),
+        }
+    }
+
+    fn separate(channels: &[TargetChannel], target: Range<usize>) -> SolvedTarget {
+        let method = ScatteringMethod::to_expectation(5, 40);
+        separate_target(channels, target, &method, &|sample| sample as i64)
+    }
+
+    #[test]
+    fn a_line_comes_off_and_goes_back() {
+        let samples: Vec<f64> = (0..100).map(|i| 5.0 - 0.25 * f64::from(i)).collect();
+        let line = Line::through_ends(&samples);
+        assert!(line.subtract(&samples).iter().all(|v| v.abs() < 1e-12));
+    }
+
+    #[test]
+    fn only_the_target_changes_and_its_ends_fade() {
+        let channel = channel();
+        let run = channel.samples.clone();
+        let solved = separate(&[channel], 850..1150);
+        assert_eq!(solved.channels[0].outcome, WindowOutcome::Separated);
+        let background = &solved.backgrounds[0];
+        let error = |values: &[f64]| values.iter().map(|v| (v - 1000.0).powi(2)).sum::<f64>();
+        assert_eq!(background.len(), 300);
+        assert!(error(background) < 0.25 * error(&run[850..1150]));
+        assert!((background[0] - run[850]).abs() < 0.01 * 20.0);
+    }
+
+    #[test]
+    fn a_channel_that_cannot_be_used_is_told_and_the_others_are_separated() {
+        let mut broken = channel();
+        broken.id = "A.B..BHN".into();
+        broken.samples[1000] = f64::NAN;
+        let mut silent = channel();
+        silent.snippets = vec![vec![3.0; 512]; 10];
+        let solved = separate(&[broken, silent, channel()], 850..1150);
+        assert_eq!(solved.channels.len(), 1);
+        assert_eq!(solved.channels[0].outcome, WindowOutcome::Separated);
+        assert_eq!(solved.refused.len(), 2);
+        assert!(
+            solved.refused[0].contains("sample 1000"),
+            "{:?}",
+            solved.refused
+        );
+        assert!(
+            solved.refused[1].contains("hold no signal"),
+            "{:?}",
+            solved.refused
+        );
+    }
+
+    #[test]
+    fn a_silent_target_stays_bit_for_bit() {
+        let mut silent = channel();
+        silent.samples = vec![7.0; 2000];
+        let solved = separate(&[silent], 700..900);
+        assert_eq!(solved.channels[0].outcome, WindowOutcome::NotSeparable);
+        assert_eq!(solved.backgrounds[0], vec![7.0; 200]);
+        assert!(solved.channels[0].windows[0].why.contains("constant"));
+    }
+
+    /// Background alone passes for background when it is within three quarters of the snippets in two respects.
+    #[test]
+    fn most_targets_of_background_alone_stay_bit_for_bit() {
+        let mut untouched = 0;
+        for seed in 100..120 {
+            let mut calm = channel();
+            calm.samples = noise(seed, 2000);
+            let input = calm.samples[700..900].to_vec();
+            let solved = separate(&[calm], 700..900);
+            if solved.channels[0].outcome == WindowOutcome::AlreadyBackground {
+                assert_eq!(solved.backgrounds[0], input);
+                untouched += 1;
+            }
+        }
+        assert!(untouched >= 10, "{untouched} of 20");
+    }
+}
