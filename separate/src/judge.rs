@@ -21,6 +21,9 @@ pub struct Judge<'a> {
     objective: ScatteringObjective,
     wiener: LocalWiener,
     start: Terms,
+    /// L1 expected at the truth, which does not depend on the source, and the most that passes for background.
+    expected_background: f64,
+    consistent_background: f64,
     /// A typical sample of the background.
     scale: f64,
 }
@@ -46,7 +49,11 @@ impl<'a> Judge<'a> {
         if !(scale > 0.0 && scale.is_finite()) {
             return Err(Error::NoBackground);
         }
+        let mut expected = objective.expected_background_terms();
+        expected.sort_by(f64::total_cmp);
         Ok(Self {
+            expected_background: at_quantile(&expected, 0.5),
+            consistent_background: at_quantile(&expected, CONSISTENT),
             start: objective.evaluate(&channel.mixture, None),
             wiener: LocalWiener::new(channel.mixture.len(), &channel.snippets),
             objective,
@@ -87,12 +94,19 @@ impl<'a> Judge<'a> {
         }
     }
 
+    /// Whether the loss, or L1 alone, is at its expected value at the truth or below.
+    ///
+    /// L1 alone counts too because the other terms need not get there: where the background of the window is unlike the
+    /// snippets in its own way, the loss would be driven down at the cost of the source.
+    pub fn at_expectation(&self, background: &[f64], terms: &Terms) -> bool {
+        terms.background <= self.expected_background
+            || terms.loss() <= self.expectation(background).median.loss()
+    }
+
     /// The verdict before anything is done: a mixture without signal, or one that is background already.
     pub fn without_method(&self) -> Option<ChannelSeparation> {
         self.without_signal().or_else(|| {
-            let mut expected = self.objective.expected_background_terms();
-            expected.sort_by(f64::total_cmp);
-            let consistent = self.start.background <= at_quantile(&expected, CONSISTENT)
+            let consistent = self.start.background <= self.consistent_background
                 && self.wiener.rank(&self.channel.mixture) <= CONSISTENT;
             consistent.then(|| self.untouched(Outcome::AlreadyBackground))
         })

@@ -174,13 +174,17 @@ impl ChannelSeparation {
             (Outcome::Separated, Some(run)) => {
                 let n = run.n_iterations();
                 let what = match run.reason {
-                    StopReason::Reached if n == 0 => "first estimate at the expected loss",
-                    StopReason::Reached => "expected loss reached",
+                    StopReason::Reached if n == 0 => "first estimate as good as expected",
+                    StopReason::Reached => "as good as expected",
                     StopReason::MaxIterations => "all iterations used",
                     StopReason::Converged => "converged",
                     StopReason::LineSearch => "no lower loss found along the gradient",
                 };
-                format!("{what}: loss {end:.2}, expected {expected:.2}, after {n} iterations")
+                let [l1, l1_expected] =
+                    [self.assessment.end, self.assessment.expected].map(|terms| terms.background);
+                format!(
+                    "{what} after {n} iterations: loss {end:.2}, expected {expected:.2}; L1 {l1:.2}, expected {l1_expected:.2}"
+                )
             }
         }
     }

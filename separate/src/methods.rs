@@ -41,8 +41,8 @@ pub enum Start {
 pub enum Stop {
     /// At sqrt(L) <= 0.1, the published rule, which is never reached in practice; nothing is judged.
     Published,
-    /// As soon as the loss is at its expected value at the truth: going on fits the noise of the snippets. Windows that
-    /// are background already are left alone, and so are those whose result cannot be.
+    /// As soon as the loss, or L1 alone, is at its expected value at the truth: going on fits the noise of the snippets.
+    /// Windows that are background already are left alone, and so are those whose result cannot be.
     Expectation,
 }
 
@@ -87,9 +87,7 @@ impl ScatteringMethod {
         let mut rule = |state: &State<'_, Terms>| {
             let reached = match self.stop {
                 Stop::Published => state.terms.loss().sqrt() <= 0.1,
-                Stop::Expectation => {
-                    state.terms.loss() <= judge.expectation(state.point).median.loss()
-                }
+                Stop::Expectation => judge.at_expectation(state.point, state.terms),
             };
             if reached {
                 ControlFlow::Break(())
