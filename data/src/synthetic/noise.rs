@@ -92,7 +92,7 @@ impl MultifractalRandomWalk {
     }
 
     /// Increments of three walks that share one log-volatility, see [`increments`](Self::increments).
-    pub(super) fn three(&self, n: usize, rng: &mut impl Rng) -> [Vec<f64>; 3] {
+    pub fn three(&self, n: usize, rng: &mut impl Rng) -> [Vec<f64>; 3] {
         let volatility = self.volatility(n, rng);
         let [mut a, mut b] = fractional_gaussian_noise(n, rng, self.hurst);
         let [mut c, _] = fractional_gaussian_noise(n, rng, self.hurst);

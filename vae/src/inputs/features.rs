@@ -18,7 +18,23 @@ use super::{EnergyRows, EnergySegment, InputsError, InputsOptions, ScaleRole, Wi
 
 const QUANTILES: [f64; 3] = [0.1, 0.5, 0.9];
 
-/// Features of one scale for all windows of all segments, `(window, feature)`, segments one after the other.
+/// Features of one scale before anything is fitted, `(window, feature)`, segments one after the other; what
+/// [`FittedInputs`](super::FittedInputs) starts from.
+///
+/// # Errors
+/// As [`WindowLayout::check`] and [`CoefficientTable::energy_rows`](super::CoefficientTable::energy_rows).
+pub fn window_features(
+    segments: &[EnergySegment],
+    table: &super::CoefficientTable,
+    layout: &WindowLayout,
+    options: &InputsOptions,
+    scale: usize,
+) -> Result<Array2<f32>, InputsError> {
+    layout.check()?;
+    scale_features(segments, &table.energy_rows()?, layout, options, scale)
+}
+
+/// [`window_features`] of checked arguments.
 pub(super) fn scale_features(
     segments: &[EnergySegment],
     rows: &EnergyRows,

@@ -18,7 +18,7 @@ mod table;
 pub use blocks::{BlockSegment, EnergySegment, FLOOR};
 pub use deflate::{Cell, Deflation};
 pub use error::InputsError;
-pub use features::window_powers;
+pub use features::{window_features, window_powers};
 pub use fitted::{FittedInputs, ScaleInputs, ScaleWindows, StartModel};
 pub use layout::{ScaleRole, WindowLayout};
 pub use options::{EmissionExponent, InputsOptions, StartMethod};
