@@ -5,7 +5,7 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use ndarray::{Array2, Axis};
+use ndarray::{Array3, Axis};
 use seismix_data::store::{ClusterRow, ClusterTable};
 use seismix_separate::Candidate;
 use seismix_vae::inputs::window_powers;
@@ -17,8 +17,9 @@ use super::observer::Observer;
 
 /// How transients are told, in words, for reports.
 pub const TRANSIENT_MEASURE: &str = "median, over the cluster's windows, of how far the loudest quarter of the window \
-    stands out of the windows around it (neper of power, each octave one vote), times the share of windows elsewhere; \
-    a transient is also rare (30 % at most) and short (6 windows at most on average)";
+    stands out of the windows around it (neper of power, mean over the third of the octaves where it is most), times the \
+    share of windows elsewhere; a transient stands out by 2.8 (12 dB) or more, is rare (30 % at most) and short (6 windows \
+    at most on average)";
 
 /// Consecutive windows of the target clusters.
 #[derive(Debug, Clone, PartialEq)]
@@ -54,7 +55,7 @@ pub fn score_transients(
         .probabilities
         .ncols()
         .max(labels.iter().max().map_or(0, |k| k + 1));
-    let mut powers: Vec<Array2<f32>> = Vec::new();
+    let mut powers: Vec<Array3<f32>> = Vec::new();
     let mut runs: Vec<Range<usize>> = Vec::new();
     let mut n = 0;
     for day in corpus.days() {
@@ -265,6 +266,7 @@ pub fn save_scores(path: &Path, scores: &[ClusterScore]) -> Result<()> {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
+    use ndarray::Array2;
 
     const SAMPLE: i64 = 50_000_000;
 

@@ -130,7 +130,9 @@ pub fn train(
     preset.options.batch = config.batch;
     preset.options.learning_rate = config.learning_rate;
     preset.options.seed = seed;
-    preset.options.start_epochs = preset.options.start_epochs.min(config.epochs);
+    if config.preset == Preset::Compact {
+        preset.options.start_epochs = config.epochs;
+    }
     preset.options.start_labels = prepared.start_labels;
     let mut watch = Watch { observer };
     let train = |watch: &mut Watch| {

@@ -7,11 +7,12 @@ use ndarray::Array4;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use rand_distr::{Distribution, StandardNormal};
-use seismix_vae::agreement::adjusted_rand_index;
+use seismix_vae::agreement::{adjusted_rand_index, f1_of_union};
 use seismix_vae::inputs::{
     BlockSegment, CoefficientTable, FittedInputs, InputsError, InputsOptions, StartMethod,
-    WindowLayout,
+    WindowLayout, window_powers,
 };
+use seismix_vae::start::{TransientRule, transient_score};
 
 const STATES: usize = 3;
 
@@ -42,7 +43,8 @@ fn majority(states: &[usize]) -> usize {
 }
 
 /// Logarithms of energies: a random pattern a scale and state, smaller the finer the scale; amplitude spread over a
-/// decade that has nothing to do with any state; directions of strong quick noise; and noise in each coefficient.
+/// decade that has nothing to do with any state; directions of strong noise that changes every 4 blocks; and noise in
+/// each coefficient.
 fn nested(seed: u64, octaves: u32, n_blocks: &[usize], n_channels: usize) -> Nested {
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
     let table = CoefficientTable::scat_cov(octaves);
@@ -83,11 +85,14 @@ fn nested(seed: u64, octaves: u32, n_blocks: &[usize], n_channels: usize) -> Nes
         }
         let mut coefficients = Array4::<f32>::zeros((n_blocks, n_channels, table.len(), 2));
         let mut amplitude = 0.0;
+        let mut loads = vec![0.0; nuisance.len()];
         for block in 0..n_blocks {
             if block % 40 == 0 {
                 amplitude = 2.3 * (rng.random::<f64>() - 0.5);
             }
-            let loads = normal(&mut rng, nuisance.len(), 0.5);
+            if block % 4 == 0 {
+                loads = normal(&mut rng, nuisance.len(), 1.0);
+            }
             for channel in 0..n_channels {
                 let mut logs = normal(&mut rng, rows.len(), 0.7);
                 for (k, log) in logs.iter_mut().enumerate() {
@@ -154,10 +159,8 @@ impl Nested {
     }
 }
 
-/// The finest states here differ in shape, not in level, so they want the recipe's features.
 fn options() -> InputsOptions {
     InputsOptions {
-        finest_levels: false,
         n_clusters: vec![STATES],
         seed: 1,
         ..InputsOptions::default()
@@ -199,8 +202,9 @@ fn nested_states_are_recovered_and_each_step_helps() {
         ),
     ];
     let mean = |scores: &[f64]| scores.iter().sum::<f64>() / scores.len() as f64;
-    // Labels change inside windows, so a perfect model stays a little below 1.
-    assert!(all.iter().all(|&score| score > 0.8), "{all:.3?}");
+    // Labels change inside windows, so a perfect model stays a little below 1; the second scale from the top has
+    // most of the noise that passes through the middle.
+    assert!(all.iter().all(|&score| score > 0.55), "{all:.3?}");
     for (name, options) in variants {
         let scores = set.scores(&options);
         assert!(
@@ -208,6 +212,65 @@ fn nested_states_are_recovered_and_each_step_helps() {
             "{name}: {scores:.3?} against {all:.3?}"
         );
     }
+}
+
+/// Rare, short events of any strength, in one pattern, over slow states.
+fn with_events(seed: u64) -> (Nested, Vec<usize>) {
+    let mut set = nested(seed, 4, &[7000, 5000], 2);
+    let mut rng = ChaCha8Rng::seed_from_u64(seed + 1000);
+    let power: Vec<usize> = set.table.energy_rows().unwrap().power;
+    let mut truth = Vec::new();
+    for segment in &mut set.segments {
+        let n_windows = set.layout.n_windows(segment.n_blocks());
+        let first = set.layout.largest_blocks() - 4;
+        for window in 0..n_windows {
+            let event = rng.random::<f64>() < 0.08;
+            truth.push(usize::from(event));
+            if event {
+                let gain = 10f64.powf(rng.random_range(1.0..2.0));
+                let begin = first + 4 * window + rng.random_range(0..3);
+                for block in begin..begin + 2 {
+                    for channel in 0..2 {
+                        // The two lowest bands and the low-pass; a smooth event has all its energy in few samples.
+                        for &row in &power[2..] {
+                            segment.coefficients[[block, channel, row, 0]] *= gain as f32;
+                        }
+                    }
+                }
+            }
+        }
+    }
+    (set, truth)
+}
+
+#[test]
+fn rare_events_are_called_transient() {
+    let (set, truth) = with_events(3);
+    let options = InputsOptions {
+        n_clusters: vec![4],
+        ..options()
+    };
+    let training = set.training();
+    let (_, windows) =
+        FittedInputs::fit(&set.table, &set.segments, &set.layout, &training, &options).unwrap();
+    let energies: Vec<_> = set
+        .segments
+        .iter()
+        .map(|segment| segment.energies(&set.table, 0).unwrap())
+        .collect();
+    let powers = window_powers(&energies, &set.table, &set.layout).unwrap();
+    let runs = [0..training[0].len(), training[0].len()..truth.len()];
+    let labels = &windows[0].labels;
+    let scores =
+        transient_score(powers.view(), labels, &runs, 4, &TransientRule::default()).unwrap();
+    let called: Vec<usize> = scores
+        .iter()
+        .filter(|score| score.is_transient)
+        .map(|score| score.cluster)
+        .collect();
+    let events: Vec<bool> = truth.iter().map(|&event| event == 1).collect();
+    let f1 = f1_of_union(labels, &events, &called);
+    assert!(f1 > 0.8, "{f1} {called:?} {scores:#?}");
 }
 
 #[test]

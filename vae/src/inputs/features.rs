@@ -14,7 +14,7 @@ use ndarray::Array2;
 use rayon::prelude::*;
 
 use super::blocks::{LevelLogs, quantile};
-use super::{EnergyRows, EnergySegment, InputsError, InputsOptions, ScaleRole, WindowLayout};
+use super::{EnergyRows, EnergySegment, InputsError, ScaleRole, WindowLayout};
 
 const QUANTILES: [f64; 3] = [0.1, 0.5, 0.9];
 
@@ -27,11 +27,10 @@ pub fn window_features(
     segments: &[EnergySegment],
     table: &super::CoefficientTable,
     layout: &WindowLayout,
-    options: &InputsOptions,
     scale: usize,
 ) -> Result<Array2<f32>, InputsError> {
     layout.check()?;
-    scale_features(segments, &table.energy_rows()?, layout, options, scale)
+    scale_features(segments, &table.energy_rows()?, layout, scale)
 }
 
 /// [`window_features`] of checked arguments.
@@ -39,11 +38,9 @@ pub(super) fn scale_features(
     segments: &[EnergySegment],
     rows: &EnergyRows,
     layout: &WindowLayout,
-    options: &InputsOptions,
     scale: usize,
 ) -> Result<Array2<f32>, InputsError> {
-    let width = feature_len(rows, layout, options, scale);
-    let levels = options.finest_levels && layout.role(scale) == ScaleRole::Finest;
+    let width = feature_len(rows, layout, scale);
     let counts: Vec<usize> = segments
         .iter()
         .map(|segment| layout.n_windows(segment.n_blocks()))
@@ -54,24 +51,14 @@ pub(super) fn scale_features(
         let (here, later) = rest.split_at_mut(count * width);
         rest = later;
         if count > 0 {
-            if levels {
-                segment_levels(segment, rows, layout, here);
-                subtract_running_median(here, width, local_reach(layout));
-            } else {
-                segment_features(segment, rows, layout, scale, width, here);
-            }
+            segment_features(segment, rows, layout, scale, width, here);
         }
     }
     Ok(features)
 }
 
 /// Number of features of a scale.
-pub(super) fn feature_len(
-    rows: &EnergyRows,
-    layout: &WindowLayout,
-    options: &InputsOptions,
-    scale: usize,
-) -> usize {
+pub(super) fn feature_len(rows: &EnergyRows, layout: &WindowLayout, scale: usize) -> usize {
     let (core, power) = (rows.core_len(), rows.power.len());
     let (parts, _) = layout.parts(scale);
     let statistics = if parts > 1 { 3 } else { 0 };
@@ -79,7 +66,6 @@ pub(super) fn feature_len(
         ScaleRole::Largest if parts > 1 => 3 * core,
         ScaleRole::Largest => core,
         ScaleRole::Middle => core + power + statistics * core,
-        ScaleRole::Finest if options.finest_levels => 3 * power,
         ScaleRole::Finest => core + power + statistics * (power + core),
     }
 }
@@ -126,65 +112,6 @@ fn segment_features(
             }
             debug_assert_eq!(writer.at, width);
         });
-}
-
-/// Levels of the finest windows: log powers of the whole window, then the largest and the smallest over its parts.
-fn segment_levels(
-    segment: &EnergySegment,
-    rows: &EnergyRows,
-    layout: &WindowLayout,
-    out: &mut [f32],
-) {
-    let (n_parts, part_blocks) = layout.parts(0);
-    let parts = segment.level(rows, layout, part_blocks);
-    let own = segment.level(rows, layout, layout.scale_blocks(0));
-    let n_power = rows.power.len();
-    out.par_chunks_mut(3 * n_power)
-        .enumerate()
-        .for_each(|(window, out)| {
-            let end = layout.end_block(window);
-            let (whole, extremes) = out.split_at_mut(n_power);
-            let (largest, smallest) = extremes.split_at_mut(n_power);
-            whole.copy_from_slice(own.at(end).0);
-            largest.fill(f32::NEG_INFINITY);
-            smallest.fill(f32::INFINITY);
-            for part in 0..n_parts.max(1) {
-                let power = parts.at(end - part * part_blocks).0;
-                for ((largest, smallest), &value) in
-                    largest.iter_mut().zip(smallest.iter_mut()).zip(power)
-                {
-                    *largest = largest.max(value);
-                    *smallest = smallest.min(value);
-                }
-            }
-        });
-}
-
-/// Windows on each side of the running median: a quarter of a largest window, at least 8.
-fn local_reach(layout: &WindowLayout) -> usize {
-    (layout.largest_blocks() / layout.stride_blocks() / 4).max(8)
-}
-
-/// Takes off each column its median over `reach` windows on each side, fewer at the ends.
-fn subtract_running_median(features: &mut [f32], width: usize, reach: usize) {
-    let n = features.len() / width.max(1);
-    let medians: Vec<Vec<f32>> = (0..width)
-        .into_par_iter()
-        .map(|column| {
-            let values: Vec<f32> = (0..n).map(|row| features[row * width + column]).collect();
-            let around = |row: usize| {
-                let mut near = values[row.saturating_sub(reach)..(row + reach + 1).min(n)].to_vec();
-                let middle = near.len() / 2;
-                *near.select_nth_unstable_by(middle, f32::total_cmp).1
-            };
-            (0..n).map(around).collect()
-        })
-        .collect();
-    for (row, out) in features.chunks_mut(width).enumerate() {
-        for (value, median) in out.iter_mut().zip(&medians) {
-            *value -= median[row];
-        }
-    }
 }
 
 struct Writer<'a> {
@@ -248,54 +175,4 @@ fn extremes_over_parts(
     writer.put(fold(|a, b| a + b).into_iter().map(|sum| sum / n));
     writer.put(fold(f32::max).into_iter());
     writer.put(fold(f32::min).into_iter());
-}
-
-/// Log power of the parts of the finest windows above the enclosing largest window's median, `(window, part)`.
-///
-/// Parts as in [`WindowLayout::parts`], in order of time; for each, the mean over channels and band-pass wavelets of
-/// `ln ps_j` minus the median of the same quantity over all blocks of that length in the enclosing largest window
-/// (neper of power; 2.3 is 10 dB). All segments one after the other. The mean over wavelets of logarithms gives each
-/// octave one vote, so a red background does not hide a weak pulse at its quiet end.
-///
-/// # Errors
-/// As [`WindowLayout::check`] and [`CoefficientTable::energy_rows`](super::CoefficientTable::energy_rows).
-pub fn window_powers(
-    segments: &[EnergySegment],
-    table: &super::CoefficientTable,
-    layout: &WindowLayout,
-) -> Result<Array2<f32>, InputsError> {
-    layout.check()?;
-    let rows = table.energy_rows()?;
-    let (n_parts, part_blocks) = layout.parts(0);
-    let bands = rows.power.len() - 1;
-    let mut all = Vec::new();
-    for segment in segments {
-        let count = layout.n_windows(segment.n_blocks());
-        if count == 0 {
-            continue;
-        }
-        let level = segment.level(&rows, layout, part_blocks);
-        let log_power = |end: usize| {
-            let (power, _) = level.at(end);
-            power[..bands].iter().sum::<f32>() / bands as f32
-        };
-        let in_largest = layout.largest_blocks() / part_blocks;
-        let mut around = Vec::with_capacity(in_largest);
-        for window in 0..count {
-            let end = layout.end_block(window);
-            around.clear();
-            around.extend((0..in_largest).map(|part| log_power(end - part * part_blocks)));
-            around.sort_unstable_by(f32::total_cmp);
-            let median = quantile(&around, 0.5);
-            all.extend(
-                (0..n_parts)
-                    .rev()
-                    .map(|part| log_power(end - part * part_blocks) - median),
-            );
-        }
-    }
-    let n_windows = all.len() / n_parts;
-    Array2::from_shape_vec((n_windows, n_parts), all).map_err(|error| InputsError::Layout {
-        what: error.to_string(),
-    })
 }

@@ -2,50 +2,18 @@
 
 use std::ops::Range;
 
-use ndarray::{Array2, ArrayView2, Axis};
+use ndarray::Array2;
 use serde::{Deserialize, Serialize};
 
-use super::deflate::Deflation;
 use super::features::{feature_len, scale_features};
-use super::project::{Projection, Standardiser};
+use super::fit::{ScaleContext, start_error};
+use super::levels::{level_len, levels};
+use super::options::FinestLevels;
+use super::scale::{ScaleInputs, ScaleWindows};
 use super::{
     BlockSegment, CoefficientTable, EnergyRows, EnergySegment, InputsError, InputsOptions,
-    ScaleRole, StartMethod, WindowLayout,
+    ScaleRole, WindowLayout,
 };
-use crate::start::{
-    Hmm, HmmOptions, KMeans, KMeansOptions, Mixture, MixtureOptions, StartError, argmax,
-};
-
-/// The clusters a scale starts with.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum StartModel {
-    /// Centres.
-    KMeans(KMeans),
-    /// Tied mixture.
-    Mixture(Mixture),
-    /// Tied hidden Markov model.
-    Hmm(Hmm),
-}
-
-/// What was fitted for one scale.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct ScaleInputs {
-    /// Which features are kept, and their scaling.
-    pub standardiser: Standardiser,
-    /// Cell means of the coarser clusters (empty at the largest scale or when switched off).
-    pub deflation: Deflation,
-    /// Whether features pass through asinh after deflation.
-    pub asinh: bool,
-    /// Principal components.
-    pub principal: Projection,
-    /// Slow directions within the principal components.
-    pub slow: Option<Projection>,
-    /// Factor on the inputs that are handed out, so that their mean variance over training windows is 1.
-    pub scale: f64,
-    /// First clusters.
-    pub start: StartModel,
-}
 
 /// Fitted inputs: everything that turns pooled coefficients into network inputs and first clusters.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -58,17 +26,6 @@ pub struct FittedInputs {
     pub options: InputsOptions,
     /// One entry a scale, ascending.
     pub scales: Vec<ScaleInputs>,
-}
-
-/// Inputs and first clusters of one scale.
-#[derive(Debug, Clone)]
-pub struct ScaleWindows {
-    /// `(window, dimension)`, mean variance 1 over the training windows; segments one after the other.
-    pub inputs: Array2<f32>,
-    /// First cluster of each window.
-    pub labels: Vec<usize>,
-    /// Probability of each cluster, `(window, cluster)`; 0 and 1 from k-means.
-    pub posteriors: Array2<f32>,
 }
 
 /// Windows of all segments of a call, laid out one segment after the other.
@@ -134,15 +91,21 @@ impl FittedInputs {
         let mut scales = Vec::new();
         let mut outputs: Vec<ScaleWindows> = Vec::new();
         for scale in (0..layout.scales.len()).rev() {
-            let features = scale_features(segments, &rows, layout, options, scale)?;
+            let features = scale_features(segments, &rows, layout, scale)?;
+            let levels = levels_of(segments, &rows, layout, options, scale);
             let context = ScaleContext {
                 layout,
                 options,
                 scale,
-                windows: &windows,
+                runs: &windows.runs,
             };
             let coarser: Vec<&[usize]> = outputs.iter().map(|out| out.labels.as_slice()).collect();
-            let (fitted, output) = context.fit(features.view(), &training, &coarser)?;
+            let (fitted, output) = context.fit(
+                features.view(),
+                levels.as_ref().map(|l| l.view()),
+                &training,
+                &coarser,
+            )?;
             scales.push(fitted);
             outputs.push(output);
         }
@@ -182,9 +145,14 @@ impl FittedInputs {
         let windows = Windows::of(segments, &self.layout);
         let mut outputs: Vec<ScaleWindows> = Vec::new();
         for scale in (0..self.layout.scales.len()).rev() {
-            let features = scale_features(segments, &rows, &self.layout, &self.options, scale)?;
+            let features = scale_features(segments, &rows, &self.layout, scale)?;
+            let levels = levels_of(segments, &rows, &self.layout, &self.options, scale);
             let coarser: Vec<&[usize]> = outputs.iter().map(|out| out.labels.as_slice()).collect();
-            let projected = self.scales[scale].project(features.view(), &coarser);
+            let projected = self.scales[scale].project(
+                features.view(),
+                levels.as_ref().map(|l| l.view()),
+                &coarser,
+            );
             let output = self.scales[scale]
                 .output(projected, &windows.runs)
                 .map_err(|source| start_error(&self.layout, scale, source))?;
@@ -196,13 +164,7 @@ impl FittedInputs {
 
     /// Number of inputs of a scale.
     pub fn n_inputs(&self, scale: usize) -> usize {
-        let fitted = &self.scales[scale];
-        fitted
-            .slow
-            .as_ref()
-            .unwrap_or(&fitted.principal)
-            .map
-            .ncols()
+        self.scales[scale].n_inputs()
     }
 
     /// Checks a struct that came from a file.
@@ -222,8 +184,16 @@ impl FittedInputs {
             ));
         }
         for (scale, fitted) in self.scales.iter().enumerate() {
-            let n_features = feature_len(&rows, &self.layout, &self.options, scale);
-            if fitted.standardiser.n_features != n_features || !fitted.is_consistent() {
+            let n_features = feature_len(&rows, &self.layout, scale);
+            let levels = fitted.levels.as_ref();
+            let has_levels = self.options.finest_levels != FinestLevels::Off
+                && self.layout.role(scale) == ScaleRole::Finest;
+            if fitted.standardiser.n_features != n_features
+                || levels.is_some_and(|levels| {
+                    !has_levels || levels.standardiser.n_features != level_len(&rows)
+                })
+                || !fitted.is_consistent()
+            {
                 return damaged(format!(
                     "the parts of scale {} do not fit together",
                     self.layout.scales[scale]
@@ -234,261 +204,17 @@ impl FittedInputs {
     }
 }
 
-impl ScaleInputs {
-    /// Standardised, deflated, projected features; not yet scaled for handing out.
-    fn project(&self, features: ArrayView2<'_, f32>, coarser: &[&[usize]]) -> Array2<f64> {
-        let mut standard = self.standardiser.apply(features);
-        self.deflation.apply(&mut standard, coarser);
-        let values = bend(standard, self.asinh);
-        let components = self.principal.apply(values.view());
-        match &self.slow {
-            Some(slow) => slow.apply(components.view()),
-            None => components,
-        }
-    }
-
-    fn output(
-        &self,
-        projected: Array2<f64>,
-        runs: &[Range<usize>],
-    ) -> Result<ScaleWindows, StartError> {
-        let posteriors = match &self.start {
-            StartModel::KMeans(model) => {
-                let labels = model.predict(projected.view())?;
-                let n_clusters = model.centers.nrows();
-                Array2::from_shape_fn((labels.len(), n_clusters), |(row, cluster)| {
-                    f64::from(u8::from(labels[row] == cluster))
-                })
-            }
-            StartModel::Mixture(model) => model.posteriors(projected.view())?,
-            StartModel::Hmm(model) => model.posteriors(projected.view(), runs)?,
-        };
-        Ok(ScaleWindows {
-            inputs: projected.mapv(|value| (value * self.scale) as f32),
-            labels: posteriors
-                .outer_iter()
-                .map(|row| argmax(row.iter().copied()))
-                .collect(),
-            posteriors: posteriors.mapv(|value| value as f32),
-        })
-    }
-
-    fn is_consistent(&self) -> bool {
-        let n_kept = self.standardiser.kept.len();
-        let n_inputs = match &self.slow {
-            Some(slow) => {
-                if !slow.is_consistent() || slow.map.nrows() != self.principal.map.ncols() {
-                    return false;
-                }
-                slow.map.ncols()
-            }
-            None => self.principal.map.ncols(),
-        };
-        let start = match &self.start {
-            StartModel::KMeans(model) => model.centers.ncols() == n_inputs,
-            StartModel::Mixture(model) => {
-                model.gaussians.is_consistent() && model.gaussians.means.ncols() == n_inputs
-            }
-            StartModel::Hmm(model) => {
-                model.is_consistent() && model.gaussians.means.ncols() == n_inputs
-            }
-        };
-        self.standardiser.is_consistent()
-            && self.deflation.is_consistent(n_kept)
-            && self.principal.is_consistent()
-            && self.principal.map.nrows() == n_kept
-            && self.scale.is_finite()
-            && start
-    }
-}
-
-/// What the fit of one scale needs to know.
-struct ScaleContext<'a> {
-    layout: &'a WindowLayout,
-    options: &'a InputsOptions,
+/// Levels of the finest scale's windows, if they are wanted.
+fn levels_of(
+    segments: &[EnergySegment],
+    rows: &EnergyRows,
+    layout: &WindowLayout,
+    options: &InputsOptions,
     scale: usize,
-    windows: &'a Windows,
-}
-
-impl ScaleContext<'_> {
-    fn fit(
-        &self,
-        features: ArrayView2<'_, f32>,
-        training: &[bool],
-        coarser: &[&[usize]],
-    ) -> Result<(ScaleInputs, ScaleWindows), InputsError> {
-        let options = self.options;
-        let role = self.layout.role(self.scale);
-        let scale_samples = self.layout.scales[self.scale];
-        let n_training = training.iter().filter(|&&keep| keep).count();
-        let needed = options.clusters(self.scale).max(2);
-        if n_training < needed {
-            return Err(InputsError::TooFewWindows {
-                scale_samples,
-                found: n_training,
-                needed,
-            });
-        }
-        let levels = options.finest_levels && role == ScaleRole::Finest;
-        let mut standardiser = Standardiser::fit(features, training, options.min_std, options.clip);
-        if levels {
-            standardiser.keep_units();
-        }
-        if standardiser.kept.is_empty() {
-            return Err(InputsError::Constant { scale_samples });
-        }
-        let mut standard = standardiser.apply(features);
-        let deflation = if options.deflation && !levels {
-            Deflation::fit(standard.view(), training, coarser, options.min_cell_windows)
-        } else {
-            Deflation::default()
-        };
-        deflation.apply(&mut standard, coarser);
-        let asinh = options.asinh && role == ScaleRole::Finest && !levels;
-        let values = bend(standard, asinh);
-        let principal = Projection::principal(
-            training_rows(values.view(), training).view(),
-            self.n_components(role, n_training),
-            options.whitening && !levels,
-        );
-        let components = principal.apply(values.view());
-        let slow = (options.temporal_whitening && role != ScaleRole::Finest)
-            .then(|| self.slow(role, components.view(), training));
-        let projected = match &slow {
-            Some(slow) => slow.apply(components.view()),
-            None => components,
-        };
-        let rows = training_rows(projected.view(), training);
-        let spread = rows.var_axis(Axis(0), 0.0).mean().unwrap_or(0.0);
-        let start = self
-            .start(rows.view(), &self.training_runs(training))
-            .map_err(|source| start_error(self.layout, self.scale, source))?;
-        let fitted = ScaleInputs {
-            standardiser,
-            deflation,
-            asinh,
-            principal,
-            slow,
-            scale: if spread > 0.0 {
-                spread.sqrt().recip()
-            } else {
-                1.0
-            },
-            start,
-        };
-        let output = fitted
-            .output(projected, &self.windows.runs)
-            .map_err(|source| start_error(self.layout, self.scale, source))?;
-        Ok((fitted, output))
-    }
-
-    fn n_components(&self, role: ScaleRole, _n_training: usize) -> usize {
-        match role {
-            ScaleRole::Finest => self.options.finest_components,
-            ScaleRole::Largest | ScaleRole::Middle => self.options.components,
-        }
-    }
-
-    fn slow(
-        &self,
-        role: ScaleRole,
-        components: ArrayView2<'_, f64>,
-        training: &[bool],
-    ) -> Projection {
-        let apart = self.layout.overlap(self.scale);
-        let mut pairs = Vec::new();
-        for run in &self.windows.runs {
-            for later in run.start + apart..run.end.max(run.start + apart) {
-                if training[later] && training[later - apart] {
-                    pairs.push((later - apart, later));
-                }
-            }
-        }
-        let (keep, unit_change) = match role {
-            ScaleRole::Largest => (self.options.largest_slow, true),
-            ScaleRole::Middle | ScaleRole::Finest => (self.options.middle_slow, false),
-        };
-        Projection::slow(
-            components,
-            &pairs,
-            keep,
-            self.options.slow_ridge,
-            unit_change,
-        )
-    }
-
-    fn training_runs(&self, training: &[bool]) -> Vec<Range<usize>> {
-        let mut runs = Vec::new();
-        let mut at = 0;
-        for segment in &self.windows.runs {
-            let mut begin = at;
-            for window in segment.clone() {
-                if training[window] {
-                    at += 1;
-                } else if at > begin {
-                    runs.push(begin..at);
-                    begin = at;
-                }
-            }
-            if at > begin {
-                runs.push(begin..at);
-            }
-        }
-        runs
-    }
-
-    fn start(
-        &self,
-        rows: ArrayView2<'_, f64>,
-        runs: &[Range<usize>],
-    ) -> Result<StartModel, StartError> {
-        let n_clusters = self.options.clusters(self.scale);
-        // Seeds of neighbouring runs must not meet at other scales.
-        let seed = self.options.seed ^ (self.scale as u64 + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-        // One covariance for all clusters is a whitening by another name.
-        let levels =
-            self.options.finest_levels && self.layout.role(self.scale) == ScaleRole::Finest;
-        let method = if levels {
-            StartMethod::KMeans
-        } else {
-            self.options.start
-        };
-        Ok(match method {
-            StartMethod::KMeans => {
-                StartModel::KMeans(KMeans::fit(rows, &KMeansOptions::new(n_clusters, seed))?)
-            }
-            StartMethod::Mixture => {
-                StartModel::Mixture(Mixture::fit(rows, &MixtureOptions::new(n_clusters, seed))?)
-            }
-            StartMethod::Hmm => {
-                let mut options = HmmOptions::new(n_clusters, seed);
-                options.emission_exponent = self.options.exponent(self.layout, self.scale);
-                options.initial_stay = options
-                    .initial_stay
-                    .powf(1.0 / self.layout.overlap(self.scale) as f64);
-                StartModel::Hmm(Hmm::fit(rows, runs, &options)?)
-            }
-        })
-    }
-}
-
-fn start_error(layout: &WindowLayout, scale: usize, source: StartError) -> InputsError {
-    InputsError::Start {
-        scale_samples: layout.scales[scale],
-        source,
-    }
-}
-
-fn bend(standard: Array2<f32>, asinh: bool) -> Array2<f64> {
-    standard.mapv(|value| {
-        let value = f64::from(value);
-        if asinh { value.asinh() } else { value }
-    })
-}
-
-fn training_rows(values: ArrayView2<'_, f64>, training: &[bool]) -> Array2<f64> {
-    let rows: Vec<usize> = (0..values.nrows()).filter(|&row| training[row]).collect();
-    values.select(Axis(0), &rows)
+) -> Option<Array2<f32>> {
+    let wanted =
+        options.finest_levels != FinestLevels::Off && layout.role(scale) == ScaleRole::Finest;
+    wanted.then(|| levels(segments, rows, layout))
 }
 
 fn energies(

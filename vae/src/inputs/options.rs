@@ -26,6 +26,23 @@ pub enum EmissionExponent {
     Fixed(f64),
 }
 
+/// Whether inputs of the finest scale hold, beside its whitened components, levels: log powers of the window and of its
+/// loudest and quietest part over their running median, not whitened.
+///
+/// Sudden events are rare and loud; whitening takes away just the distance that they have. Where nothing is rare, levels
+/// are a nuisance.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum FinestLevels {
+    /// No levels.
+    Off,
+    /// Weighed by the upper tail of the mean level of training windows, (98th percentile - median) / (third - first
+    /// quartile): 0 up to 2 (a Gaussian has 1.5), 1 from 4 on, in a straight line between.
+    Tail,
+    /// The root of the variance of all levels over that of all other inputs of the scale.
+    Weight(f64),
+}
+
 /// Options of [`FittedInputs::fit`](super::FittedInputs::fit); the defaults are the recipe.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
@@ -42,15 +59,13 @@ pub struct InputsOptions {
     pub temporal_whitening: bool,
     /// Whether the means of coarser clusters are taken off the finer features.
     pub deflation: bool,
-    /// Whether the finest scale is clustered by levels: log powers of the window and its loudest and quietest part over
-    /// their running median, in neper, neither standardised nor whitened, by k-means. Pulses keep their distance from
-    /// the rest there, which whitening takes away. The recipe's finest features otherwise.
-    pub finest_levels: bool,
+    /// Levels among the inputs of the finest scale; see [`FinestLevels`].
+    pub finest_levels: FinestLevels,
     /// Whether the finest features pass through asinh.
     pub asinh: bool,
     /// Whether principal components are scaled to unit variance (needed for temporal whitening).
     pub whitening: bool,
-    /// Principal components of the scales above the finest, at most.
+    /// Principal components of the scales above the finest, at most; fewer where windows are few.
     pub components: usize,
     /// Principal components of the finest scale, at most.
     pub finest_components: usize,
@@ -77,7 +92,7 @@ impl Default for InputsOptions {
             emission_exponent: EmissionExponent::Overlap,
             temporal_whitening: true,
             deflation: true,
-            finest_levels: true,
+            finest_levels: FinestLevels::Tail,
             asinh: true,
             whitening: true,
             components: 40,
@@ -149,6 +164,14 @@ impl InputsOptions {
             return fail(
                 "emission_exponent",
                 format!("{value} given, it must be in (0, 1]"),
+            );
+        }
+        if let FinestLevels::Weight(value) = self.finest_levels
+            && !(value >= 0.0 && value.is_finite())
+        {
+            return fail(
+                "finest_levels",
+                format!("a weight of {value} given, 0 or more is needed"),
             );
         }
         if self.temporal_whitening && !self.whitening {

@@ -1,13 +1,16 @@
 //! Which clusters of the finest scale look like transients.
 //!
-//! A transient stands out of its surroundings, is rare and is short. For each window the *excess* is its loudest part's
-//! log power over the enclosing largest window's median (see [`window_powers`](crate::inputs::window_powers)); its
-//! *prominence* is that excess over the median excess of the windows around it, which a burst of many windows does not
-//! have and a pulse has. A cluster's excess and prominence are medians over its windows.
+//! A transient stands out of its surroundings, is rare and is short. For each window and wavelet the *excess* is the
+//! loudest part's log power over the enclosing largest window's median (see
+//! [`window_powers`](crate::inputs::window_powers)); the *prominence* is that excess over the median excess of the
+//! windows around, which a burst of many windows does not have and a pulse has. A cluster's excess and prominence are
+//! medians over its windows, then means over the third of the wavelets where they are largest: a pulse may be deep in
+//! the background everywhere else, while a background that gets louder for a moment does so by little in each.
 
 use std::ops::Range;
 
-use ndarray::ArrayView2;
+use ndarray::ArrayView3;
+use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use super::StartError;
@@ -16,9 +19,9 @@ use super::StartError;
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct TransientRule {
-    /// Least median excess over that of all windows, in neper of power (2.3 is 10 dB).
+    /// Least excess over that of all windows, in neper of power (2.3 is 10 dB).
     pub min_excess: f64,
-    /// Least median prominence, in neper of power.
+    /// Least prominence, in neper of power.
     pub min_prominence: f64,
     /// Largest share of all windows.
     pub max_share: f64,
@@ -32,7 +35,7 @@ impl Default for TransientRule {
     fn default() -> Self {
         Self {
             min_excess: 0.5,
-            min_prominence: 0.9,
+            min_prominence: 2.8,
             max_share: 0.3,
             max_dwell: 6.0,
             reach: 12,
@@ -49,9 +52,9 @@ pub struct ClusterScore {
     pub n_windows: usize,
     /// Its share of all windows.
     pub share: f64,
-    /// Median excess of its windows over the median excess of all windows, in neper of power.
+    /// Excess over that of all windows, in neper of power.
     pub excess: f64,
-    /// Median prominence of its windows, in neper of power.
+    /// Prominence, in neper of power.
     pub prominence: f64,
     /// Mean number of windows it stays.
     pub dwell: f64,
@@ -63,7 +66,7 @@ pub struct ClusterScore {
 
 /// Scores every cluster of the finest scale, in order of clusters.
 ///
-/// `powers`: `(window, part)` as from [`window_powers`](crate::inputs::window_powers); `labels`: the cluster of each
+/// `powers`: `(window, part, wavelet)` as from [`window_powers`](crate::inputs::window_powers); `labels`: the cluster of each
 /// window; `runs`: the stretches of windows that follow each other in time, covering all of them; an empty cluster
 /// scores 0.
 ///
@@ -71,13 +74,13 @@ pub struct ClusterScore {
 /// [`StartError::Length`] if labels and powers differ in length, a label is not below `n_clusters`, or runs leave the
 /// windows.
 pub fn transient_score(
-    powers: ArrayView2<'_, f32>,
+    powers: ArrayView3<'_, f32>,
     labels: &[usize],
     runs: &[Range<usize>],
     n_clusters: usize,
     rule: &TransientRule,
 ) -> Result<Vec<ClusterScore>, StartError> {
-    let n = powers.nrows();
+    let n = powers.dim().0;
     let valid = labels.iter().filter(|&&label| label < n_clusters).count();
     if labels.len() != n || valid != n {
         return Err(StartError::Length {
@@ -93,32 +96,48 @@ pub fn transient_score(
             expected: n,
         });
     }
-    let excess: Vec<f64> = powers
-        .outer_iter()
-        .map(|parts| parts.iter().copied().fold(f32::NEG_INFINITY, f32::max))
-        .map(f64::from)
+    let (_, n_parts, n_bands) = powers.dim();
+    if n_parts == 0 || n_bands == 0 {
+        return Err(StartError::Empty {
+            clusters: n_clusters,
+            features: 0,
+        });
+    }
+    // One band after the other.
+    let excess: Vec<Vec<f64>> = (0..n_bands)
+        .map(|band| {
+            let loudest = powers.outer_iter().map(|window| {
+                let parts = window.column(band);
+                f64::from(parts.iter().copied().fold(f32::NEG_INFINITY, f32::max))
+            });
+            loudest.collect()
+        })
         .collect();
-    let prominence = prominences(&excess, runs, rule.reach);
-    let overall = median(&mut excess.clone());
+    let prominence: Vec<Vec<f64>> = excess
+        .par_iter()
+        .map(|excess| prominences(excess, runs, rule.reach))
+        .collect();
+    let overall: Vec<f64> = excess
+        .iter()
+        .map(|band| median(&mut band.clone()))
+        .collect();
     let stays = stays(labels, runs, n_clusters);
     Ok((0..n_clusters)
         .map(|cluster| {
-            let pick = |values: &[f64]| -> Vec<f64> {
-                let members = values
-                    .iter()
-                    .zip(labels)
-                    .filter(|&(_, &label)| label == cluster);
-                members.map(|(&value, _)| value).collect()
-            };
-            let mut own = pick(&excess);
-            let n_windows = own.len();
+            let members: Vec<usize> = (0..n).filter(|&w| labels[w] == cluster).collect();
+            let typical =
+                |band: &[f64]| median(&mut members.iter().map(|&w| band[w]).collect::<Vec<_>>());
+            let n_windows = members.len();
             let share = n_windows as f64 / n.max(1) as f64;
-            let excess = if own.is_empty() {
-                0.0
+            let (excess, prominence) = if members.is_empty() {
+                (0.0, 0.0)
             } else {
-                median(&mut own) - overall
+                let over = excess.iter().zip(&overall);
+                (
+                    upper_third(over.map(|(band, all)| typical(band) - all).collect()),
+                    upper_third(prominence.iter().map(|band| typical(band)).collect()),
+                )
             };
-            let prominence = median(&mut pick(&prominence));
             let dwell = n_windows as f64 / stays[cluster].max(1) as f64;
             ClusterScore {
                 cluster,
@@ -151,6 +170,13 @@ fn prominences(excess: &[f64], runs: &[Range<usize>], reach: usize) -> Vec<f64> 
     out
 }
 
+/// Mean of the largest third of the values, of one at least.
+fn upper_third(mut values: Vec<f64>) -> f64 {
+    values.sort_by(|a, b| b.total_cmp(a));
+    values.truncate(values.len().div_ceil(3));
+    values.iter().sum::<f64>() / values.len().max(1) as f64
+}
+
 /// Number of uninterrupted stays of each cluster.
 fn stays(labels: &[usize], runs: &[Range<usize>], n_clusters: usize) -> Vec<usize> {
     let mut stays = vec![0; n_clusters];
@@ -180,24 +206,27 @@ fn median(values: &mut [f64]) -> f64 {
 )]
 mod tests {
     use super::*;
-    use ndarray::Array2;
+    use ndarray::Array3;
 
-    /// Cluster 0 background, 1 pulses of 2 windows every 40, 2 one burst of 60 windows as loud as the pulses.
-    fn case() -> (Array2<f32>, Vec<usize>) {
+    /// Cluster 0 background, 1 pulses of 2 windows every 40 in one of three wavelets, 2 one burst of 60 windows as loud
+    /// as the pulses, 3 windows that are a little louder in all wavelets.
+    fn case() -> (Array3<f32>, Vec<usize>) {
         let labels: Vec<usize> = (0..400)
             .map(|window| match window {
                 300..360 => 2,
                 _ if window % 40 < 2 => 1,
+                _ if window % 40 == 20 => 3,
                 _ => 0,
             })
             .collect();
-        let powers = Array2::from_shape_fn((400, 4), |(window, part)| {
-            let noise = 0.2 * ((window * 7 + part * 3) % 5) as f32;
+        let powers = Array3::from_shape_fn((400, 4, 3), |(window, part, band)| {
+            let noise = 0.2 * ((window * 7 + part * 3 + band) % 5) as f32;
             noise
                 + match labels[window] {
-                    0 => 0.0,
-                    1 => [0.0, 0.0, 3.0, 1.0][part],
-                    _ => 3.0,
+                    1 if band == 2 => [0.0, 0.0, 4.0, 1.0][part],
+                    2 => 4.0,
+                    3 => 1.5,
+                    _ => 0.0,
                 }
         });
         (powers, labels)
@@ -210,22 +239,22 @@ mod tests {
             powers.view(),
             &labels,
             &[0..200, 200..400],
-            4,
+            5,
             &TransientRule::default(),
         )
         .unwrap();
         let called: Vec<bool> = scores.iter().map(|score| score.is_transient).collect();
-        assert_eq!(called, [false, true, false, false], "{scores:?}");
+        assert_eq!(called, [false, true, false, false, false], "{scores:?}");
         assert_eq!(scores[1].dwell, 2.0);
-        assert!(scores[1].score > scores[2].score && scores[3].n_windows == 0);
+        assert!(scores[1].score > scores[2].score && scores[4].n_windows == 0);
     }
 
     #[test]
     fn lengths_are_checked() {
         let (powers, mut labels) = case();
         let rule = TransientRule::default();
-        assert!(transient_score(powers.view(), &labels, &[0..500], 3, &rule).is_err());
-        labels[5] = 3;
-        assert!(transient_score(powers.view(), &labels, &[0..400], 3, &rule).is_err());
+        assert!(transient_score(powers.view(), &labels, &[0..500], 4, &rule).is_err());
+        labels[5] = 4;
+        assert!(transient_score(powers.view(), &labels, &[0..400], 4, &rule).is_err());
     }
 }

@@ -141,7 +141,8 @@ pub struct TrainOptions {
     pub start_epochs: usize,
     /// Weight of the cross-entropy to the start labels.
     pub start_weight: f64,
-    /// Stop after so many epochs without a lower validation loss (counted from the end of the start epochs); never if
+    /// Stop after so many epochs without a lower validation loss (counted from the end of the start epochs, if
+    /// any follow them); never if
     /// `None`. The weights of the last epoch are kept.
     pub patience: Option<usize>,
     /// Write the checkpoint every so many epochs, and after the last.

@@ -140,8 +140,8 @@ struct Run<'a> {
 impl Run<'_> {
     fn out_of_patience(&self, history: &History) -> bool {
         let first = match self.options.start_labels {
-            Some(_) => self.options.start_epochs,
-            None => 0,
+            Some(_) if self.options.start_epochs < self.options.epochs => self.options.start_epochs,
+            _ => 0,
         };
         self.options
             .patience
