@@ -5,7 +5,7 @@ use ndarray::{Array1, Array2, Axis};
 use rand::seq::SliceRandom;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
-use seismix::vae::inputs::{InputsOptions, window_features};
+use seismix::vae::inputs::window_features;
 
 use super::Outcome;
 use super::corpus::Set;
@@ -17,7 +17,7 @@ const STEP: f64 = 2e-3;
 const DECAY: f64 = 1e-4;
 
 /// States that networks predict which were trained on every other segment, or on the other half of a single one.
-pub fn run(set: &Set, options: &InputsOptions) -> Outcome<Vec<Vec<usize>>> {
+pub fn run(set: &Set) -> Outcome<Vec<Vec<usize>>> {
     let mut half = Vec::new();
     for (index, segment) in set.segments.iter().enumerate() {
         let n = set.layout.n_windows(segment.n_blocks());
@@ -26,7 +26,7 @@ pub fn run(set: &Set, options: &InputsOptions) -> Outcome<Vec<Vec<usize>>> {
     }
     let mut all = Vec::new();
     for (scale, states) in set.states.iter().enumerate() {
-        let features = window_features(&set.segments, &set.table, &set.layout, options, scale)?;
+        let features = window_features(&set.segments, &set.table, &set.layout, scale)?;
         let features = standardised(features.mapv(f64::from));
         let n_states = 1 + states.iter().flatten().max().copied().unwrap_or(0);
         let mut labels = vec![0; states.len()];
@@ -107,7 +107,8 @@ impl Network {
                 let back = back.slice(ndarray::s![.., ..HIDDEN]).to_owned();
                 let gradients = [inputs.t().dot(&back), hidden.t().dot(&error)];
                 step += 1;
-                let rate = STEP * 0.5 * (1.02 + (3.1416 * step as f64 / steps as f64).cos());
+                let rate =
+                    STEP * 0.5 * (1.02 + (std::f64::consts::PI * step as f64 / steps as f64).cos());
                 for (k, gradient) in gradients.iter().enumerate() {
                     let gradient = gradient + &(&network.layers[k] * DECAY);
                     moments[0][k] = &moments[0][k] * 0.9 + &gradient * 0.1;

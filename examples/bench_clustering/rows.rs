@@ -5,7 +5,9 @@ use std::ops::Range;
 use ndarray::{Array2, Array3, Axis};
 use seismix::vae::agreement::f1_of_union;
 use seismix::vae::inputs::paper::{PaperFeatures, PaperStandardiser};
-use seismix::vae::inputs::{FittedInputs, InputsOptions, ScaleWindows, StartMethod, window_powers};
+use seismix::vae::inputs::{
+    FinestLevels, FittedInputs, InputsOptions, ScaleWindows, StartMethod, window_powers,
+};
 use seismix::vae::start::{
     KMeans, KMeansOptions, Mixture, MixtureOptions, TransientRule, transient_score,
 };
@@ -31,6 +33,8 @@ pub enum Row {
     NoDeflation,
     /// By k-means alone.
     NoHmm,
+    /// Without levels at the finest scale.
+    NoLevels,
     /// Without the three.
     NoneOfThree,
     /// The network on the same inputs from a random start.
@@ -49,12 +53,13 @@ pub enum Row {
 
 impl Row {
     /// All of them.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::Start,
         Self::Ours,
         Self::NoTemporalWhitening,
         Self::NoDeflation,
         Self::NoHmm,
+        Self::NoLevels,
         Self::NoneOfThree,
         Self::RandomStart,
         Self::Spectrogram,
@@ -72,6 +77,7 @@ impl Row {
             Self::NoTemporalWhitening => "no-temporal-whitening",
             Self::NoDeflation => "no-deflation",
             Self::NoHmm => "no-hmm",
+            Self::NoLevels => "no-levels",
             Self::NoneOfThree => "none-of-three",
             Self::RandomStart => "random-start",
             Self::Spectrogram => "spectrogram",
@@ -128,6 +134,10 @@ impl Row {
                 start: StartMethod::KMeans,
                 ..options
             }),
+            Self::NoLevels => start(InputsOptions {
+                finest_levels: FinestLevels::Off,
+                ..options
+            }),
             Self::NoneOfThree => start(InputsOptions {
                 temporal_whitening: false,
                 deflation: false,
@@ -142,7 +152,7 @@ impl Row {
                 let full = full.ok_or("all coefficients are needed")?;
                 self.published(full, set, &split, clusters)
             }
-            Self::Ceiling => ceiling::run(set, &options),
+            Self::Ceiling => ceiling::run(set),
         }
     }
 
