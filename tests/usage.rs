@@ -5,8 +5,9 @@ mod common;
 
 use common::{finish, run, seismix};
 
-const COMMANDS: [&str; 10] = [
-    "demo", "info", "scatter", "features", "train", "cluster", "separate", "unmix", "report", "run",
+const COMMANDS: [&str; 11] = [
+    "demo", "info", "scatter", "features", "train", "cluster", "separate", "unmix", "synth",
+    "report", "run",
 ];
 
 #[test]

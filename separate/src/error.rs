@@ -44,6 +44,19 @@ pub enum Error {
     /// All snippets are zero, or constant: nothing can be weighed by them.
     #[error("the background snippets hold no signal; choose background windows with some")]
     NoBackground,
+    /// A synthesis like something silent.
+    #[error("the target holds no signal; give a record, or a cluster, with some")]
+    SilentTarget,
+    /// Coefficients that are no scattering covariance at these octaves.
+    #[error(
+        "{found} coefficients given as a target, {expected} finite ones are needed at these octaves; take them from the same transform"
+    )]
+    Target {
+        /// How many were given.
+        found: usize,
+        /// How many there are.
+        expected: usize,
+    },
     /// The transform refused its parameters.
     #[error(transparent)]
     Scattering(#[from] seismix_scattering::Error),

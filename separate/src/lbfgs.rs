@@ -13,14 +13,13 @@ use argmin::solver::quasinewton::LBFGS;
 use crate::error::Error;
 use crate::optimize::{Minimum, Objective, Observer, State, StopReason};
 
-/// Updates that are remembered.
-const MEMORY: usize = 10;
-
 /// The optimiser.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Lbfgs {
     /// Most iterations.
     pub max_iterations: usize,
+    /// Updates that are remembered; the published separation has 10.
+    pub memory: usize,
     /// A typical size of a sample: the unknown is optimised in its units, so that the first step does not depend on the
     /// record's.
     pub scale: f64,
@@ -72,7 +71,7 @@ impl Lbfgs {
         let refused = |e: ArgminError| Error::Optimizer(e.to_string());
         let watch = Rc::clone(&problem.watch);
         let solver = Watched {
-            inner: LBFGS::new(MoreThuenteLineSearch::new(), MEMORY)
+            inner: LBFGS::new(MoreThuenteLineSearch::new(), self.memory)
                 .with_tolerance_grad(0.0)
                 .and_then(|solver| solver.with_tolerance_cost(0.0))
                 .map_err(refused)?,

@@ -8,6 +8,7 @@
 //! - [`Judge`]: what each term of the loss is at the truth, by leaving out snippets, and the [`Outcome`] that follows.
 //! - [`ScatteringObjective`]: the loss L1 + L2 + L3 and its exact gradient. [`Lbfgs`] minimises it, or any other
 //!   [`Objective`], watched by an [`Observer`].
+//! - [`Synthesis`]: new signals with a given scattering covariance, by the same optimiser.
 //! - [`choose_snippets`], [`cross_fade`], [`pieces`]: what ties windows to a record.
 
 mod error;
@@ -22,6 +23,7 @@ mod reference;
 mod snippets;
 mod spread;
 mod stitch;
+mod synthesis;
 mod terms;
 mod wiener;
 mod workspace;
@@ -38,5 +40,6 @@ pub use objective::ScatteringObjective;
 pub use optimize::{Minimum, Objective, Observer, State, StopReason};
 pub use snippets::{Candidate, choose_snippets};
 pub use stitch::{cross_fade, pieces};
+pub use synthesis::{Mismatch, Synthesis, SynthesisOptions, Synthetic};
 pub use terms::{ObjectiveOptions, Terms};
 pub use wiener::{LocalWiener, local_wiener};

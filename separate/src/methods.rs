@@ -82,6 +82,7 @@ impl ScatteringMethod {
         };
         let optimizer = Lbfgs {
             max_iterations: self.max_iterations,
+            memory: 10,
             scale: judge.scale(),
         };
         let mut rule = |state: &State<'_, Terms>| {

@@ -61,7 +61,7 @@ impl ScatteringObjective {
             .check()?;
         let correlations = Correlations::new(options.octaves);
         let transform = covariance.transform();
-        let mut work = Workspace::new(&covariance, &correlations);
+        let mut work = Workspace::new(&covariance, correlations.len());
 
         let mut phi_mixture = covariance.make_output();
         let mut mixture_centered = Layers::new(transform);
@@ -318,7 +318,7 @@ impl ScatteringObjective {
             .lock()
             .ok()
             .and_then(|mut spare| spare.pop());
-        spare.unwrap_or_else(|| Workspace::new(&self.covariance, &self.correlations))
+        spare.unwrap_or_else(|| Workspace::new(&self.covariance, self.correlations.len()))
     }
 
     pub(crate) fn return_workspace(&self, work: Workspace) {

@@ -93,7 +93,7 @@ fn inverse(variance: f64) -> f64 {
 }
 
 /// Natural scale of each coefficient: the root of the two energies that it correlates, averaged over the samples.
-/// For the first-order ones, the root of the band's power.
+/// For a mean modulus, the root of the energy of what it averages.
 pub(crate) fn natural_scales(
     paths: &[ScatteringPath],
     left: &[Vec<Complex<f64>>],
@@ -131,6 +131,7 @@ pub(crate) fn natural_scales(
                 CoefficientKind::PowerSpectrum => {
                     (power(left, path.j1_left) * power(right, right_scale)).sqrt()
                 }
+                CoefficientKind::Scattering => envelope(left, path.j1_left, path.j2).sqrt(),
                 _ => power(left, path.j1_left).sqrt(),
             }
         })

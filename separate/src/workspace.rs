@@ -1,7 +1,7 @@
 //! Buffers that one task works in.
 
 use seismix_scattering::{
-    Complex, Correlations, Layers, ScatteringCovariance, TransformScratch, WaveletTransform,
+    Complex, Layers, ScatteringCovariance, TransformScratch, WaveletTransform,
 };
 
 /// Layers of one signal with their gradients, coefficients, and the transform's scratch.
@@ -16,7 +16,8 @@ pub(crate) struct Workspace {
 }
 
 impl Workspace {
-    pub fn new(covariance: &ScatteringCovariance<f64>, correlations: &Correlations) -> Self {
+    /// With room for `n_crosses` cross covariances.
+    pub fn new(covariance: &ScatteringCovariance<f64>, n_crosses: usize) -> Self {
         let transform = covariance.transform();
         Self {
             layers: Layers::new(transform),
@@ -24,7 +25,7 @@ impl Workspace {
             spectrum: transform.make_spectrum(),
             accumulator: transform.make_spectrum(),
             phi: covariance.make_output(),
-            cross: vec![Complex::new(0.0, 0.0); correlations.len()],
+            cross: vec![Complex::new(0.0, 0.0); n_crosses],
             transform: transform.make_scratch(),
         }
     }

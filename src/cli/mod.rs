@@ -16,6 +16,7 @@ mod report;
 mod run;
 mod scatter;
 mod separate;
+mod synth;
 mod toy;
 mod train;
 mod unmix;
@@ -57,6 +58,7 @@ enum Command {
     Cluster(cluster::Cluster),
     Separate(separate::Separate),
     Unmix(unmix::Unmix),
+    Synth(synth::Synth),
     Report(report::Report),
     Run(Box<run::Run>),
 }
@@ -113,6 +115,7 @@ fn start(argv: Vec<OsString>) -> Result<()> {
         Command::Cluster(command) => command.run(&mut context),
         Command::Separate(command) => command.run(&mut context),
         Command::Unmix(command) => command.run(&mut context),
+        Command::Synth(command) => command.run(&mut context),
         Command::Report(command) => command.run(&mut context),
         Command::Run(command) => command.run(&mut context),
     };

@@ -14,6 +14,7 @@ pub mod report;
 pub mod run;
 pub mod score;
 pub mod separate;
+pub mod synth;
 pub mod targets;
 pub mod toy;
 pub mod train;

@@ -1,0 +1,430 @@
+//! New signals with a given scattering covariance, by the same adjoint and optimiser as the separation.
+
+use std::ops::ControlFlow;
+use std::sync::{Arc, Mutex};
+
+use rand::SeedableRng;
+use rand_chacha::ChaCha8Rng;
+use rand_distr::{Distribution, StandardNormal};
+use realfft::{ComplexToReal, RealFftPlanner, RealToComplex};
+use seismix_scattering::{
+    CoefficientKind, CoefficientSet, Complex, Oversampling, ScatteringCovariance, ScatteringPath,
+};
+
+use crate::error::Error;
+use crate::lbfgs::Lbfgs;
+use crate::optimize::{Objective, State, StopReason};
+use crate::spread::natural_scales;
+use crate::workspace::Workspace;
+
+/// Updates that the optimiser remembers.
+const MEMORY: usize = 30;
+/// Centre frequency of the first octave, in cycles a sample.
+const FIRST_CENTER: f64 = 0.425;
+
+/// How far a signal is from its target, in natural scales of the coefficients.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub struct Mismatch {
+    /// Mean over the coefficients of the squared deviation.
+    pub mean_square: f64,
+    /// The largest deviation.
+    pub worst: f64,
+}
+
+/// A signal of `n_samples` whose scattering covariance (`scat+cov`, not normalised) is wanted.
+///
+/// The natural scale of a coefficient is the root of the two energies that it correlates, or of the energy of what it
+/// averages; a coefficient of an empty band does not count.
+pub struct Synthesis {
+    covariance: ScatteringCovariance<f64>,
+    target: Vec<Complex<f64>>,
+    /// 1 / natural scale.
+    inverse_scale: Vec<f64>,
+    spare: Mutex<Vec<Workspace>>,
+}
+
+/// When a synthesis ends.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct SynthesisOptions {
+    /// The largest deviation that is good enough, in natural scales.
+    pub tolerance: f64,
+    /// Most iterations of L-BFGS.
+    pub max_iterations: usize,
+}
+
+impl Default for SynthesisOptions {
+    fn default() -> Self {
+        Self {
+            tolerance: 0.01,
+            max_iterations: 1000,
+        }
+    }
+}
+
+/// A new signal.
+#[derive(Debug, Clone)]
+pub struct Synthetic {
+    /// The signal `(T,)`.
+    pub signal: Vec<f64>,
+    /// How far its covariance is from the target.
+    pub mismatch: Mismatch,
+    /// Iterations made.
+    pub n_iterations: usize,
+    /// Why it ended.
+    pub reason: StopReason,
+}
+
+impl Synthesis {
+    /// For the scattering covariance of `signal` `(T,)`, and signals as long.
+    ///
+    /// # Errors
+    /// [`Error::NotFinite`], or what the transform refuses.
+    pub fn like(signal: &[f64], octaves: usize) -> Result<Self, Error> {
+        if let Some(index) = signal.iter().position(|v| !v.is_finite()) {
+            let what = "the signal".into();
+            return Err(Error::NotFinite { what, index });
+        }
+        let covariance = plan(signal.len(), octaves)?;
+        let target = covariance.process_vec(signal)?;
+        Self::new(covariance, target)
+    }
+
+    /// For the coefficients `target`, in the order of [`paths`](Self::paths).
+    ///
+    /// # Errors
+    /// [`Error::Target`] if their number is not that of the coefficients at these octaves, or one is not finite; or what
+    /// the transform refuses.
+    pub fn of_coefficients(
+        target: Vec<Complex<f64>>,
+        n_samples: usize,
+        octaves: usize,
+    ) -> Result<Self, Error> {
+        Self::new(plan(n_samples, octaves)?, target)
+    }
+
+    fn new(
+        covariance: ScatteringCovariance<f64>,
+        target: Vec<Complex<f64>>,
+    ) -> Result<Self, Error> {
+        let expected = covariance.output_len();
+        let finite = |z: &Complex<f64>| z.re.is_finite() && z.im.is_finite();
+        if target.len() != expected || !target.iter().all(finite) {
+            return Err(Error::Target {
+                found: target.len(),
+                expected,
+            });
+        }
+        let alone = std::slice::from_ref(&target);
+        let scales = natural_scales(covariance.paths(), alone, alone);
+        let inverse_scale = scales.iter().map(|s| if *s > 0.0 { 1.0 / s } else { 0.0 });
+        Ok(Self {
+            inverse_scale: inverse_scale.collect(),
+            spare: Mutex::new(Vec::new()),
+            covariance,
+            target,
+        })
+    }
+
+    /// The coefficients.
+    pub fn paths(&self) -> &[ScatteringPath] {
+        self.covariance.paths()
+    }
+
+    /// A new signal; another seed, another one.
+    ///
+    /// It starts at Gaussian noise with the target's power in each octave. What is optimised is that noise before its
+    /// colour, so that all octaves are equally easy to move.
+    ///
+    /// # Errors
+    /// [`Error::SilentTarget`] if the target holds no energy, [`Error::Optimizer`].
+    pub fn draw(&self, seed: u64, options: SynthesisOptions) -> Result<Synthetic, Error> {
+        let mut rng = ChaCha8Rng::seed_from_u64(seed);
+        let white: Vec<f64> = (0..self.n_samples())
+            .map(|_| StandardNormal.sample(&mut rng))
+            .collect();
+        let coloured = Coloured::new(self, &white)?;
+        let optimizer = Lbfgs {
+            max_iterations: options.max_iterations,
+            memory: MEMORY,
+            scale: 1.0,
+        };
+        let mut good_enough = |state: &State<'_, Mismatch>| {
+            if state.terms.worst <= options.tolerance {
+                ControlFlow::Break(())
+            } else {
+                ControlFlow::Continue(())
+            }
+        };
+        let minimum = optimizer.minimize(&coloured, &white, &mut good_enough)?;
+        Ok(Synthetic {
+            signal: coloured.signal(&minimum.point),
+            mismatch: minimum.terms,
+            n_iterations: minimum.history.len() - 1,
+            reason: minimum.reason,
+        })
+    }
+
+    fn rows(&self, kind: CoefficientKind) -> impl Iterator<Item = usize> + '_ {
+        let paths = self.paths().iter().enumerate();
+        paths
+            .filter(move |(_, path)| path.kind == kind)
+            .map(|(row, _)| row)
+    }
+}
+
+impl Objective for Synthesis {
+    type Terms = Mismatch;
+
+    fn n_samples(&self) -> usize {
+        self.covariance.window_samples()
+    }
+
+    fn evaluate(&self, point: &[f64], gradient: Option<&mut [f64]>) -> Mismatch {
+        let spare = self.spare.lock().ok().and_then(|mut spare| spare.pop());
+        let mut work = spare.unwrap_or_else(|| Workspace::new(&self.covariance, 0));
+        let transform = self.covariance.transform();
+        work.analyze_own(transform, point);
+        let done = self.covariance.measure_layers(&work.layers, &mut work.phi);
+        debug_assert!(done.is_ok(), "buffers are sized by the plan");
+        let n = self.target.len() as f64;
+        let mut mismatch = Mismatch::default();
+        for ((phi, target), inverse) in work
+            .phi
+            .iter_mut()
+            .zip(&self.target)
+            .zip(&self.inverse_scale)
+        {
+            let deviation = (*phi - target) * *inverse;
+            mismatch.mean_square += deviation.norm_sqr() / n;
+            mismatch.worst = mismatch.worst.max(deviation.norm());
+            *phi = deviation * (2.0 * inverse / n);
+        }
+        if let Some(gradient) = gradient {
+            work.d_layers.clear();
+            let done =
+                self.covariance
+                    .measure_layers_adjoint(&work.layers, &work.phi, &mut work.d_layers);
+            debug_assert!(done.is_ok(), "buffers are sized by the plan");
+            gradient.fill(0.0);
+            work.backpropagate_own(transform, false, gradient);
+        }
+        if let Ok(mut spare) = self.spare.lock() {
+            spare.push(work);
+        }
+        mismatch
+    }
+
+    fn loss(&self, terms: &Mismatch) -> f64 {
+        terms.mean_square
+    }
+}
+
+/// A synthesis as a function of white noise that is filtered to the target's power in each octave.
+struct Coloured<'a> {
+    synthesis: &'a Synthesis,
+    mean: f64,
+    /// Amplitude of each bin of the spectrum, with the scaling of an FFT and its inverse.
+    amplitude: Vec<f64>,
+    forward: Arc<dyn RealToComplex<f64>>,
+    inverse: Arc<dyn ComplexToReal<f64>>,
+}
+
+impl<'a> Coloured<'a> {
+    /// The octaves' powers are compared with those of `white`.
+    fn new(synthesis: &'a Synthesis, white: &[f64]) -> Result<Self, Error> {
+        let n = white.len();
+        let target = &synthesis.target;
+        let of_white = synthesis.covariance.process_vec(white)?;
+        let mean = synthesis.rows(CoefficientKind::Mean).next();
+        let mean = mean.map_or(0.0, |row| target[row].re);
+        let rows: Vec<usize> = synthesis.rows(CoefficientKind::PowerSpectrum).collect();
+        let mut powers: Vec<f64> = rows
+            .iter()
+            .map(|&row| target[row].re / of_white[row].re.max(f64::MIN_POSITIVE))
+            .collect();
+        // The low-pass, which is last, holds the mean too; a part is left so that nothing is fixed at zero.
+        if let (Some(power), Some(&row)) = (powers.last_mut(), rows.last()) {
+            let rest = (1.0 - mean * mean / target[row].re.max(f64::MIN_POSITIVE)).max(1e-6);
+            *power *= rest;
+        }
+        let amplitude: Vec<f64> = (0..=n / 2)
+            .map(|k| {
+                // Octaves below the first centre; between two of them the power goes over geometrically.
+                let octave = (FIRST_CENTER * n as f64 / k.max(1) as f64).log2();
+                let at = octave.clamp(0.0, (powers.len() - 1) as f64);
+                let (low, part) = (at as usize, at.fract());
+                let high = (low + 1).min(powers.len() - 1);
+                (powers[low].powf(1.0 - part) * powers[high].powf(part)).sqrt() / n as f64
+            })
+            .collect();
+        if !amplitude.iter().any(|a| *a > 0.0) {
+            return Err(Error::SilentTarget);
+        }
+        let mut planner = RealFftPlanner::new();
+        Ok(Self {
+            synthesis,
+            mean,
+            amplitude,
+            forward: planner.plan_fft_forward(n),
+            inverse: planner.plan_fft_inverse(n),
+        })
+    }
+
+    /// The filter, which is its own transpose.
+    fn filter(&self, signal: &mut [f64]) {
+        let mut spectrum = self.forward.make_output_vec();
+        let done = self.forward.process(signal, &mut spectrum);
+        debug_assert!(done.is_ok(), "buffers are the plan's own");
+        for (bin, amplitude) in spectrum.iter_mut().zip(&self.amplitude) {
+            *bin *= amplitude;
+        }
+        let done = self.inverse.process(&mut spectrum, signal);
+        debug_assert!(done.is_ok(), "buffers are the plan's own");
+    }
+
+    /// The signal of the white noise `white`.
+    fn signal(&self, white: &[f64]) -> Vec<f64> {
+        let mut signal = white.to_vec();
+        self.filter(&mut signal);
+        signal.iter_mut().for_each(|v| *v += self.mean);
+        signal
+    }
+}
+
+impl Objective for Coloured<'_> {
+    type Terms = Mismatch;
+
+    fn n_samples(&self) -> usize {
+        self.synthesis.n_samples()
+    }
+
+    fn evaluate(&self, point: &[f64], gradient: Option<&mut [f64]>) -> Mismatch {
+        let signal = self.signal(point);
+        match gradient {
+            None => self.synthesis.evaluate(&signal, None),
+            Some(gradient) => {
+                let mismatch = self.synthesis.evaluate(&signal, Some(&mut *gradient));
+                self.filter(gradient);
+                mismatch
+            }
+        }
+    }
+
+    fn loss(&self, terms: &Mismatch) -> f64 {
+        terms.mean_square
+    }
+}
+
+fn plan(n_samples: usize, octaves: usize) -> Result<ScatteringCovariance<f64>, Error> {
+    Ok(ScatteringCovariance::plan(n_samples)
+        .octaves(octaves)
+        .coefficients(CoefficientSet::ScatCov)
+        // 5e-5 of a natural scale off: far below any tolerance that makes sense here.
+        .oversampling(Oversampling::Times(4))
+        .check()?)
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    /// A train of decaying pulses of both signs in weak noise, on an offset.
+    fn record(n: usize) -> Vec<f64> {
+        let mut rng = ChaCha8Rng::seed_from_u64(5);
+        let mut level: f64 = 0.0;
+        (0..n)
+            .map(|t| {
+                let noise: f64 = StandardNormal.sample(&mut rng);
+                level *= 0.93;
+                if t % 97 == 13 {
+                    level += if t % 2 == 0 { 8.0 } else { -5.0 };
+                }
+                40.0 + level + 0.3 * noise
+            })
+            .collect()
+    }
+
+    #[test]
+    fn a_new_signal_has_the_covariance_and_is_another_signal() {
+        let record = record(1500);
+        let synthesis = Synthesis::like(&record, 6).unwrap();
+        let drawn = synthesis.draw(1, SynthesisOptions::default()).unwrap();
+        // Measured anew, on the full grid.
+        let exact = ScatteringCovariance::<f64>::plan(1500)
+            .octaves(6)
+            .coefficients(CoefficientSet::ScatCov)
+            .check()
+            .unwrap();
+        let [wanted, found] = [&record, &drawn.signal].map(|x| exact.process_vec(x).unwrap());
+        let one = std::slice::from_ref(&wanted);
+        let scales = natural_scales(exact.paths(), one, one);
+        for ((wanted, found), scale) in wanted.iter().zip(&found).zip(&scales) {
+            assert!(
+                (wanted - found).norm() <= 0.012 * scale,
+                "{wanted} {found} {scale}"
+            );
+        }
+        let mean = record.iter().sum::<f64>() / 1500.0;
+        let product = |a: &[f64], b: &[f64]| -> f64 {
+            a.iter().zip(b).map(|(a, b)| (a - mean) * (b - mean)).sum()
+        };
+        let correlation = product(&record, &drawn.signal)
+            / (product(&record, &record) * product(&drawn.signal, &drawn.signal)).sqrt();
+        assert!(correlation.abs() < 0.2, "{correlation}");
+        let again = synthesis.draw(1, SynthesisOptions::default()).unwrap();
+        assert_eq!(drawn.signal, again.signal);
+        let other = synthesis.draw(2, SynthesisOptions::default()).unwrap();
+        assert_ne!(drawn.signal, other.signal);
+    }
+
+    #[test]
+    fn the_gradient_is_that_of_central_differences() {
+        let synthesis = Synthesis::like(&record(300), 5).unwrap();
+        let point = synthesis
+            .draw(
+                3,
+                SynthesisOptions {
+                    max_iterations: 3,
+                    ..SynthesisOptions::default()
+                },
+            )
+            .unwrap()
+            .signal;
+        let direction = record(300);
+        let mut gradient = vec![0.0; 300];
+        synthesis.evaluate(&point, Some(&mut gradient));
+        let at = |h: f64| {
+            let moved: Vec<f64> = point
+                .iter()
+                .zip(&direction)
+                .map(|(p, d)| p + h * d)
+                .collect();
+            synthesis.evaluate(&moved, None).mean_square
+        };
+        let h = 1e-5;
+        let numeric = (8.0 * (at(h) - at(-h)) - (at(2.0 * h) - at(-2.0 * h))) / (12.0 * h);
+        let slope: f64 = gradient.iter().zip(&direction).map(|(g, d)| g * d).sum();
+        assert!(
+            (slope - numeric).abs() <= 1e-6 * numeric.abs(),
+            "{slope} {numeric}"
+        );
+    }
+
+    #[test]
+    fn what_cannot_be_a_target_is_refused() {
+        let silent = Synthesis::like(&[0.0; 256], 4).unwrap();
+        let drawn = silent.draw(0, SynthesisOptions::default());
+        assert_eq!(drawn.map(|d| d.n_iterations), Err(Error::SilentTarget));
+        let mut broken = vec![1.0; 256];
+        broken[9] = f64::INFINITY;
+        assert!(matches!(
+            Synthesis::like(&broken, 4),
+            Err(Error::NotFinite { index: 9, .. })
+        ));
+        assert!(matches!(
+            Synthesis::of_coefficients(vec![Complex::new(1.0, 0.0); 3], 256, 4),
+            Err(Error::Target { found: 3, .. })
+        ));
+    }
+}

@@ -1,0 +1,322 @@
+//! `seismix synth`: new signals with given scattering covariances.
+
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+use ndarray::{Array1, Array2, ArrayD, IxDyn};
+use rayon::prelude::*;
+use seismix::pipeline::Observer;
+use seismix::pipeline::config::Target;
+use seismix::pipeline::synth::cluster_windows;
+use seismix::separate::{Error, Objective, Synthesis, SynthesisOptions, Synthetic};
+use serde_json::{Value, json};
+
+use super::arrays;
+use super::failure::{Failure, Result};
+use super::options::{Seed, positive};
+use super::{Context, interrupt};
+
+/// A signal that goes with the original more than this is drawn again.
+const MOST_CORRELATION: f64 = 0.2;
+/// Draws before the least correlated one is kept.
+const DRAWS: u64 = 8;
+
+/// Make new signals that have the scattering covariance of a record, or of a cluster's windows
+///
+/// OUT holds `signals` (N,T), or (N,C,T) for several channels, each made on its own; `error`, the largest deviation of a
+/// coefficient (scat+cov) from its target, in units of the coefficient's natural scale; and with --like
+/// `correlation` with the original.
+#[derive(Debug, Args)]
+pub struct Synth {
+    /// The record to be like, (T,) or (C,T)
+    #[arg(long, value_name = "IN.npy", required_unless_present = "cluster")]
+    like: Option<PathBuf>,
+    /// The cluster to be like, such as 1024:3; each signal is like one of its windows, confident ones first
+    #[arg(long, value_name = "SCALE:CLUSTER[,CLUSTER..]", conflicts_with_all = ["like", "octaves"], requires_all = ["features", "clusters"])]
+    cluster: Option<Target>,
+    /// Feature files that hold the coefficients of the cluster's windows
+    #[arg(long, value_name = "FEATURES", requires = "cluster")]
+    features: Vec<PathBuf>,
+    /// The table that `seismix cluster` wrote
+    #[arg(long, short, value_name = "CLUSTERS.csv", requires = "cluster")]
+    clusters: Option<PathBuf>,
+    /// Samples of each signal; one window's coefficients are matched more closely by more [default: twice the window's]
+    #[arg(long, value_name = "T", value_parser = positive, requires = "cluster")]
+    samples: Option<usize>,
+    /// Signals to make
+    #[arg(long, short = 'n', value_name = "N", default_value = "1", value_parser = positive)]
+    count: usize,
+    /// File for the result
+    #[arg(long, short, value_name = "OUT.npz")]
+    output: PathBuf,
+    /// Octaves J of the coefficients [default: 8]
+    #[arg(long, value_name = "J", value_parser = positive)]
+    octaves: Option<usize>,
+    /// Good enough: the largest deviation of a coefficient, in natural scales
+    #[arg(long, value_name = "X", default_value = "0.01")]
+    tolerance: f64,
+    /// At most so many iterations a signal
+    #[arg(long, value_name = "N", default_value = "2000", value_parser = positive)]
+    max_iter: usize,
+    #[command(flatten)]
+    seed: Seed,
+}
+
+/// One signal to be made.
+struct Job<'a> {
+    synthesis: &'a Synthesis,
+    original: Option<&'a [f64]>,
+    seed: u64,
+}
+
+/// One signal made, and its correlation with the original.
+struct Made {
+    synthetic: Synthetic,
+    correlation: f64,
+}
+
+impl Synth {
+    /// Runs the command.
+    pub fn run(&self, context: &mut Context) -> Result<()> {
+        if !(self.tolerance > 0.0 && self.tolerance < 1.0) {
+            return Err(Failure::usage(format!(
+                "--tolerance {}: write a number above 0 and below 1",
+                self.tolerance
+            )));
+        }
+        match (&self.like, &self.cluster) {
+            (Some(path), _) => self.like(context, path),
+            (None, Some(cluster)) => self.of_cluster(context, cluster),
+            (None, None) => Err(Failure::usage("give --like or --cluster".to_owned())),
+        }
+    }
+
+    fn like(&self, context: &mut Context, path: &Path) -> Result<()> {
+        let input = arrays::read_npy(path)?;
+        let shape = input.values.shape().to_vec();
+        if shape.is_empty() || shape.len() > 2 {
+            return Err(Failure::new(format!(
+                "{}: an array of shape {shape:?} is not (T,) or (C,T)",
+                path.display()
+            )));
+        }
+        let octaves = self.octaves.unwrap_or(8);
+        let values: Vec<f64> = input.values.iter().copied().collect();
+        let originals: Vec<&[f64]> = values.chunks_exact(shape[shape.len() - 1]).collect();
+        let refused = |error: Error| {
+            let message = format!("{}: {error}", path.display());
+            match error {
+                Error::Scattering(_) => Failure::usage(message),
+                _ => Failure::new(message),
+            }
+        };
+        let syntheses = originals
+            .iter()
+            .map(|original| Synthesis::like(original, octaves))
+            .collect::<std::result::Result<Vec<_>, _>>()
+            .map_err(refused)?;
+        let jobs = (0..self.count).flat_map(|i| {
+            let channels = syntheses.iter().zip(&originals).enumerate();
+            channels.map(move |(c, (synthesis, original))| Job {
+                synthesis,
+                original: Some(original),
+                seed: self.seed_of(i, c),
+            })
+        });
+        let made = self.make(context, jobs.collect()).map_err(|e| match e {
+            Unmade::Interrupted => Failure::Interrupted,
+            Unmade::Refused(error) => refused(error),
+        })?;
+        let input =
+            json!({ "like": { "file": path.display().to_string(), "sha256": input.sha256 } });
+        self.write(context, &made, &shape, octaves, input, true)
+    }
+
+    fn of_cluster(&self, context: &mut Context, cluster: &Target) -> Result<()> {
+        let clusters = self.clusters.clone().unwrap_or_default();
+        let seed = self.seed.seed;
+        let windows = cluster_windows(
+            &self.features,
+            &clusters,
+            cluster,
+            self.samples,
+            self.count,
+            seed,
+        )?;
+        let first = &windows[0].channels;
+        let shape = [first.len(), first.first().map_or(0, |(_, s)| s.n_samples())];
+        let jobs = windows.iter().enumerate().flat_map(|(i, window)| {
+            let channels = window.channels.iter().enumerate();
+            channels.map(move |(c, (_, synthesis))| Job {
+                synthesis,
+                original: None,
+                seed: self.seed_of(i, c),
+            })
+        });
+        let made = self.make(context, jobs.collect()).map_err(|e| match e {
+            Unmade::Interrupted => Failure::Interrupted,
+            Unmade::Refused(error) => Failure::new(error.to_string()),
+        })?;
+        let told: Vec<Value> = windows
+            .iter()
+            .map(|w| json!({ "id": w.id, "starttime": w.starttime, "probability": w.probability }))
+            .collect();
+        let codes: Vec<&String> = first.iter().map(|(code, _)| code).collect();
+        let input = json!({
+            "cluster": cluster.to_string(), "clusters": clusters.display().to_string(), "windows": told, "channels": codes,
+        });
+        self.write(context, &made, &shape, 0, input, false)
+    }
+
+    /// Seeds of different signals and channels are far apart.
+    fn seed_of(&self, signal: usize, channel: usize) -> u64 {
+        let number = (signal * 64 + channel) as u64;
+        self.seed.seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) ^ (number << 8)
+    }
+
+    fn make(&self, context: &Context, jobs: Vec<Job>) -> std::result::Result<Vec<Made>, Unmade> {
+        let options = SynthesisOptions {
+            tolerance: self.tolerance,
+            max_iterations: self.max_iter,
+        };
+        let observer = &context.observer;
+        observer.begin("synth", jobs.len() as u64, "signals");
+        let made = jobs
+            .par_iter()
+            .map(|job| {
+                if interrupt::asked() {
+                    return Err(Unmade::Interrupted);
+                }
+                let made = job.draw(options).map_err(Unmade::Refused);
+                observer.advance(1);
+                made
+            })
+            .collect::<Vec<_>>();
+        observer.end();
+        made.into_iter().collect()
+    }
+
+    fn write(
+        &self,
+        context: &mut Context,
+        made: &[Made],
+        shape: &[usize],
+        octaves: usize,
+        input: Value,
+        with_original: bool,
+    ) -> Result<()> {
+        let mut shape_of_all = vec![self.count];
+        shape_of_all.extend(shape);
+        let samples: Vec<f64> = made
+            .iter()
+            .flat_map(|m| m.synthetic.signal.iter().copied())
+            .collect();
+        let shaped = |shape: &[usize], values: Vec<f64>| {
+            ArrayD::from_shape_vec(IxDyn(shape), values)
+                .map_err(|error| Failure::new(error.to_string()))
+        };
+        let signals = shaped(&shape_of_all, samples)?;
+        let without_time = &shape_of_all[..shape_of_all.len() - 1];
+        let errors: Vec<f64> = made.iter().map(|m| m.synthetic.mismatch.worst).collect();
+        let correlations: Vec<f64> = made.iter().map(|m| m.correlation).collect();
+        let error = shaped(without_time, errors.clone())?;
+        let correlation = shaped(without_time, correlations.clone())?;
+        let iterations: Vec<i64> = made
+            .iter()
+            .map(|m| m.synthetic.n_iterations as i64)
+            .collect();
+        let n_channels = iterations.len() / self.count;
+        let iterations = Array2::from_shape_vec((self.count, n_channels), iterations)
+            .map_err(|error| Failure::new(error.to_string()))?;
+        let mut provenance = json!({
+            "program": "seismix",
+            "version": env!("CARGO_PKG_VERSION"),
+            "command": "synth",
+            "seed": self.seed.seed,
+            "configuration": {
+                "count": self.count, "octaves": octaves, "tolerance": self.tolerance, "max_iter": self.max_iter,
+            },
+        });
+        if let (Some(all), Some(own)) = (provenance.as_object_mut(), input.as_object()) {
+            all.extend(own.clone());
+        }
+        let note = Array1::from(provenance.to_string().into_bytes());
+        arrays::write_npz(&self.output, |archive| {
+            archive.add_array("signals", &signals)?;
+            archive.add_array("error", &error)?;
+            if with_original {
+                archive.add_array("correlation", &correlation)?;
+            }
+            archive.add_array("iterations", &iterations)?;
+            archive.add_array("provenance", &note)
+        })?;
+        let output = self.output.display().to_string();
+        let worst = errors.iter().fold(0.0_f64, |m, e| m.max(*e));
+        let short = errors.iter().filter(|e| **e > self.tolerance).count();
+        context.printer.text(format!(
+            "{output}: {} signals, coefficients within {worst:.4} of their natural scales{}",
+            made.len(),
+            if short > 0 {
+                format!(
+                    "; {short} did not get to {} in {} iterations",
+                    self.tolerance, self.max_iter
+                )
+            } else {
+                String::new()
+            }
+        ))?;
+        context.printer.record(&json!({
+            "output": output, "signals": made.len(), "error": errors,
+            "correlation": if with_original { json!(correlations) } else { Value::Null },
+        }))?;
+        Ok(())
+    }
+}
+
+/// Why nothing was made.
+enum Unmade {
+    Interrupted,
+    Refused(Error),
+}
+
+impl Job<'_> {
+    /// Draws until the signal is not the original; a few strong waves may come out alike by chance.
+    fn draw(&self, options: SynthesisOptions) -> std::result::Result<Made, Error> {
+        let mut best: Option<Made> = None;
+        for draw in 0..DRAWS {
+            let synthetic = self.synthesis.draw(self.seed.wrapping_add(draw), options)?;
+            let correlation = self
+                .original
+                .map_or(0.0, |original| correlation(original, &synthetic.signal));
+            let better = best
+                .as_ref()
+                .is_none_or(|best| correlation.abs() < best.correlation.abs());
+            if better {
+                best = Some(Made {
+                    synthetic,
+                    correlation,
+                });
+            }
+            if correlation.abs() < MOST_CORRELATION {
+                break;
+            }
+        }
+        best.ok_or(Error::SilentTarget)
+    }
+}
+
+/// Pearson's correlation of two signals.
+fn correlation(a: &[f64], b: &[f64]) -> f64 {
+    let centred = |x: &[f64]| -> Vec<f64> {
+        let mean = x.iter().sum::<f64>() / x.len() as f64;
+        x.iter().map(|v| v - mean).collect()
+    };
+    let (a, b) = (centred(a), centred(b));
+    let product = |a: &[f64], b: &[f64]| a.iter().zip(b).map(|(a, b)| a * b).sum::<f64>();
+    let size = (product(&a, &a) * product(&b, &b)).sqrt();
+    if size > 0.0 {
+        product(&a, &b) / size
+    } else {
+        0.0
+    }
+}
