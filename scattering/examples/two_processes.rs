@@ -1,7 +1,7 @@
 //! Two processes with the same power spectrum, told apart by their scattering covariances.
 #![allow(clippy::print_stdout, missing_docs)]
 
-use seismix_scattering::{CoefficientKind, Normalization, ScatteringCovariance};
+use seismix_scattering::{CoefficientKind, Normalization, ScatteringTransform};
 
 fn main() -> Result<(), seismix_scattering::Error> {
     let n = 4096;
@@ -23,7 +23,7 @@ fn main() -> Result<(), seismix_scattering::Error> {
         })
         .collect();
 
-    let plan = ScatteringCovariance::<f64>::plan(n)
+    let plan = ScatteringTransform::<f64>::plan(n)
         .octaves(6)
         .normalization(Normalization::EachPowerSpectrum)
         .check()?;

@@ -1,117 +1,183 @@
 //! Unnormalised coefficients of a long record, averaged over consecutive blocks: the features of clustering.
 //!
 //! A gap-free run is transformed once, in chunks that overlap, so that a block sees its true neighbours
-//! (the *continuous* boundary, MATH: section 3); only the ends of the run are reflected.
+//! (the *continuous* boundary, MATH: section 3); only the ends of the run are reflected. Windows of any scale are means
+//! of blocks.
 
 use num_complex::Complex;
 use rayon::prelude::*;
 
-use crate::correlation::Correlations;
-use crate::covariance::measure_range;
 use crate::error::{Error, check_length, parameter};
-use crate::filter_bank::Wavelet;
-use crate::layers::Layers;
+use crate::filter_bank::{FilterNorm, Wavelet};
 use crate::path::{CoefficientSet, ScatteringPath};
-use crate::path_table::table;
 use crate::real::Real;
-use crate::transform::{Oversampling, WaveletTransform};
+use crate::scattering_builder::ScatteringTransformBuilder;
+use crate::scattering_transform::{ScatteringScratch, ScatteringTransform};
+use crate::stream::FeatureStream;
+use crate::transform::Oversampling;
 
-/// Longest chunk that is transformed at once, in samples.
-const CHUNK_SAMPLES: usize = 65_536;
+/// Shortest chunk that is transformed at once, in samples.
+const CHUNK_SAMPLES: usize = 1 << 16;
+
+/// Longest block, in samples.
+const LONGEST_BLOCK: usize = 1 << 22;
 
 /// Parameters of a [`BlockTransform`].
 #[derive(Debug, Clone)]
-pub struct BlockTransformBuilder {
+pub struct BlockTransformBuilder<F> {
     block_samples: usize,
-    octaves: usize,
-    wavelet: Wavelet,
-    set: CoefficientSet,
+    margin_samples: Option<usize>,
+    oversampling: Oversampling,
+    octaves: [usize; 2],
+    transform: ScatteringTransformBuilder<F>,
 }
 
-/// Plan for the block averages of `scat+cov` (or `cov`) along a record of any length.
+/// Plan for the block averages of the coefficients of one channel along a record of any length.
+///
+/// Immutable, `Send + Sync`.
 pub struct BlockTransform<F: Real> {
     block_samples: usize,
-    margin_samples: usize,
-    set: CoefficientSet,
-    wavelet: Wavelet,
-    paths: Vec<ScatteringPath>,
-    correlations: Correlations,
-    transform: WaveletTransform<F>,
+    /// Blocks on either side of those that a chunk gives.
+    margin_blocks: usize,
+    /// Blocks that a chunk gives.
+    chunk_blocks: usize,
+    transform: ScatteringTransform<F>,
 }
 
-impl BlockTransformBuilder {
-    /// Number of octaves (default 8).
+/// Work space of a [`BlockTransform`] for one thread.
+pub(crate) struct BlockScratch<F: Real> {
+    samples: Vec<F>,
+    scratch: ScatteringScratch<F>,
+}
+
+impl<F: Real> BlockTransformBuilder<F> {
+    /// Number of octaves of both layers (default 8).
     #[must_use]
-    pub fn octaves(mut self, octaves: usize) -> Self {
-        self.octaves = octaves;
+    pub fn octaves(self, octaves: usize) -> Self {
+        self.octaves_by_layer(octaves, octaves)
+    }
+
+    /// Numbers of octaves of the first and of the second layer.
+    #[must_use]
+    pub fn octaves_by_layer(mut self, first: usize, second: usize) -> Self {
+        self.octaves = [first, second];
         self
     }
 
-    /// Wavelet family.
+    /// Numbers of filters an octave of the first and of the second layer (default 1).
+    #[must_use]
+    pub fn wavelets_per_octave_by_layer(mut self, first: usize, second: usize) -> Self {
+        self.transform = self.transform.wavelets_per_octave_by_layer(first, second);
+        self
+    }
+
+    /// Wavelet family (default Battle-Lemarie).
     #[must_use]
     pub fn wavelet(mut self, wavelet: Wavelet) -> Self {
-        self.wavelet = wavelet;
+        self.transform = self.transform.wavelet(wavelet);
         self
     }
 
-    /// Which coefficients (default `scat+cov`).
+    /// Normalisation of the filters (default L1). Those of L2 depend on the length of the chunks.
+    #[must_use]
+    pub fn filter_norm(mut self, norm: FilterNorm) -> Self {
+        self.transform = self.transform.filter_norm(norm);
+        self
+    }
+
+    /// Which coefficients (default `scat+cov`); all but raw layers and `covreduced`, which is of normalised ones.
     #[must_use]
     pub fn coefficients(mut self, set: CoefficientSet) -> Self {
-        self.set = set;
+        self.transform = self.transform.coefficients(set);
+        self
+    }
+
+    /// Exponents of the moments in [`CoefficientSet::Scat`] (default 1 and 2).
+    #[must_use]
+    pub fn moments(mut self, exponents: &[f64]) -> Self {
+        self.transform = self.transform.moments(exponents);
+        self
+    }
+
+    /// How fine the grids are that the transform is kept on (default 4 times the filters' edges).
+    #[must_use]
+    pub fn oversampling(mut self, oversampling: Oversampling) -> Self {
+        self.oversampling = oversampling;
+        self
+    }
+
+    /// Samples on either side of a block that count for it at least; what lies farther away may be taken for a
+    /// reflection. Default 2^(J+5), 32 periods of the lowest filter.
+    #[must_use]
+    pub fn margin(mut self, samples: usize) -> Self {
+        self.margin_samples = Some(samples);
         self
     }
 
     /// Builds the plan.
     ///
     /// # Errors
-    /// [`Error::Parameter`] if the block is empty or longer than half a chunk, or there are too many octaves.
-    pub fn check<F: Real>(self) -> Result<BlockTransform<F>, Error> {
-        if self.octaves == 0 || self.octaves > 10 {
+    /// [`Error::Parameter`] if the block is empty or longer than 2^22 samples, the set has no block means, or the
+    /// transform refuses the rest.
+    pub fn check(self) -> Result<BlockTransform<F>, Error> {
+        let block = self.block_samples;
+        if !(1..=LONGEST_BLOCK).contains(&block) {
+            let reason = format!("give 1 to {LONGEST_BLOCK} samples");
+            return Err(parameter("block", block, reason));
+        }
+        let set = self.transform.coefficients;
+        if matches!(set, CoefficientSet::Raw | CoefficientSet::CovReduced) {
             return Err(parameter(
-                "octaves",
-                self.octaves,
-                "give 1 to 10 for a record transformed in chunks of 65536 samples",
+                "coefficients",
+                format!("{set:?}"),
+                "blocks hold means that can be averaged: take scat, cov or scat+cov",
             ));
         }
-        if self.block_samples == 0 || self.block_samples > CHUNK_SAMPLES / 4 {
-            return Err(parameter(
-                "block",
-                self.block_samples,
-                format!("give 1 to {} samples", CHUNK_SAMPLES / 4),
-            ));
+        let octaves = self.octaves[0].max(self.octaves[1]);
+        if !(1..=20).contains(&octaves) {
+            return Err(parameter("octaves", octaves, "give 1 to 20 for a record"));
         }
+        let margin = self.margin_samples.unwrap_or(1 << (octaves + 5));
+        if margin > 1 << 26 {
+            return Err(parameter("margin", margin, "give 2^26 samples or fewer"));
+        }
+        let margin_blocks = margin.div_ceil(block);
+        // Margins are at most a quarter of a chunk each; a number of blocks that FFTs like.
+        let total = (CHUNK_SAMPLES / block)
+            .max(4 * margin_blocks)
+            .max(4)
+            .next_power_of_two();
+        let transform = self
+            .transform
+            .window(total * block)
+            .octaves_by_layer(self.octaves[0], self.octaves[1])
+            .pool(block)
+            .oversampling(self.oversampling)
+            .check()?;
         Ok(BlockTransform {
-            block_samples: self.block_samples,
-            // 32 periods of the lowest filter: what a chunk's reflected end does has faded to 1e-5 there.
-            margin_samples: (1_usize << (self.octaves + 5)).min(CHUNK_SAMPLES / 4),
-            set: self.set,
-            wavelet: self.wavelet,
-            paths: table(self.set, self.octaves),
-            correlations: Correlations::new(self.octaves),
-            transform: WaveletTransform::new(
-                self.wavelet,
-                self.octaves,
-                CHUNK_SAMPLES,
-                Oversampling::Exact,
-            )?,
+            block_samples: block,
+            margin_blocks,
+            chunk_blocks: total - 2 * margin_blocks,
+            transform,
         })
     }
 }
 
 impl<F: Real> BlockTransform<F> {
     /// Starts the plan for blocks of `block_samples` samples.
-    pub fn plan(block_samples: usize) -> BlockTransformBuilder {
+    pub fn plan(block_samples: usize) -> BlockTransformBuilder<F> {
         BlockTransformBuilder {
             block_samples,
-            octaves: 8,
-            wavelet: Wavelet::default(),
-            set: CoefficientSet::default(),
+            margin_samples: None,
+            oversampling: Oversampling::default(),
+            octaves: [8, 8],
+            transform: ScatteringTransform::plan(4),
         }
     }
 
     /// What each coefficient is.
     pub fn paths(&self) -> &[ScatteringPath] {
-        &self.paths
+        self.transform.paths()
     }
 
     /// Samples a block.
@@ -121,7 +187,22 @@ impl<F: Real> BlockTransform<F> {
 
     /// Samples on either side of a block that its averages depend on; give so much context where the record has it.
     pub fn context_samples(&self) -> usize {
-        self.margin_samples
+        self.margin_blocks * self.block_samples
+    }
+
+    /// Blocks that are computed at once.
+    pub fn chunk_blocks(&self) -> usize {
+        self.chunk_blocks
+    }
+
+    /// The transform of a chunk.
+    pub fn transform(&self) -> &ScatteringTransform<F> {
+        &self.transform
+    }
+
+    /// Starts a stream for a record that is handed over piece by piece.
+    pub fn stream(&self) -> FeatureStream<'_, F> {
+        FeatureStream::new(self)
     }
 
     /// Averages over `n_blocks` consecutive blocks, the first of which starts at sample `first` of the gap-free
@@ -138,101 +219,87 @@ impl<F: Real> BlockTransform<F> {
         n_blocks: usize,
         out: &mut [Complex<F>],
     ) -> Result<(), Error> {
-        let n_paths = self.paths.len();
-        check_length("out", out.len(), n_blocks * n_paths)?;
-        let end = first + n_blocks * self.block_samples;
-        if end > run.len() {
+        let n_paths = self.paths().len();
+        check_length("out", out.len(), n_blocks.saturating_mul(n_paths))?;
+        let end = n_blocks
+            .checked_mul(self.block_samples)
+            .and_then(|samples| samples.checked_add(first));
+        if end.is_none_or(|end| end > run.len()) {
             return Err(Error::Length {
                 name: "run",
                 found: run.len(),
-                expected: end,
+                expected: end.unwrap_or(usize::MAX),
             });
         }
-        if let Some(index) = run.iter().position(|value| !value.is_finite()) {
-            return Err(Error::NotFinite {
-                index,
-                value: format!("{}", run[index].to_double()),
-            });
-        }
-        if n_blocks == 0 {
-            return Ok(());
-        }
-        let short;
-        let transform = if run.len() < CHUNK_SAMPLES {
-            short = WaveletTransform::new(
-                self.wavelet,
-                self.transform.octaves(),
-                run.len(),
-                Oversampling::Exact,
-            )?;
-            &short
-        } else {
-            &self.transform
-        };
-        let chunk_blocks = ((CHUNK_SAMPLES - 2 * self.margin_samples) / self.block_samples).max(1);
-        out.par_chunks_mut(chunk_blocks * n_paths)
+        check_finite(run, 0)?;
+        out.par_chunks_mut(self.chunk_blocks * n_paths)
             .enumerate()
             .for_each_init(
-                || Workspace::new(transform),
-                |work, (chunk, out)| {
-                    let start = first + chunk * chunk_blocks * self.block_samples;
-                    self.process_chunk(transform, run, start, out, work);
+                || self.make_scratch(),
+                |scratch, (chunk, out)| {
+                    let start = first + chunk * self.chunk_blocks * self.block_samples;
+                    let source = |i: i64| run[reflected(i, run.len())];
+                    self.process_chunk(source, start as i64, out, scratch);
                 },
             );
         Ok(())
     }
 
-    /// Blocks from sample `start` of `run` on, as many as `out` holds.
-    fn process_chunk(
+    pub(crate) fn make_scratch(&self) -> BlockScratch<F> {
+        BlockScratch {
+            samples: vec![F::zero(); self.transform.window_samples()],
+            scratch: self.transform.make_forward_scratch(),
+        }
+    }
+
+    /// Blocks from sample `start` on, as many as `out` holds; `sample` gives any sample, beyond the record too.
+    pub(crate) fn process_chunk(
         &self,
-        transform: &WaveletTransform<F>,
-        run: &[F],
-        start: usize,
+        sample: impl Fn(i64) -> F,
+        start: i64,
         out: &mut [Complex<F>],
-        work: &mut Workspace<F>,
+        work: &mut BlockScratch<F>,
     ) {
-        let n = transform.n_samples();
-        // The chunk starts a margin before its blocks, or where the run's end keeps it inside.
-        let chunk_start = start.saturating_sub(self.margin_samples).min(run.len() - n);
-        let Workspace {
-            layers,
-            spectrum,
-            scratch,
-        } = work;
-        layers.analyze_first(
-            transform,
-            &run[chunk_start..chunk_start + n],
-            spectrum,
-            scratch,
-        );
-        layers.analyze_second(transform, false, spectrum, scratch);
-        for (block, out) in out.chunks_exact_mut(self.paths.len()).enumerate() {
-            let from = start - chunk_start + block * self.block_samples;
-            measure_range(
-                layers,
-                self.set,
-                &self.correlations,
-                from..from + self.block_samples,
-                out,
-                1,
-            );
+        let n_paths = self.paths().len();
+        let from = start - self.context_samples() as i64;
+        for (i, to) in work.samples.iter_mut().enumerate() {
+            *to = sample(from + i as i64);
+        }
+        self.transform.analyze(&work.samples, &mut work.scratch);
+        let blocks = self.margin_blocks..self.margin_blocks + out.len() / n_paths;
+        self.transform.measure(blocks.clone(), &mut work.scratch);
+        let n_blocks = self.transform.n_blocks();
+        for (out, block) in out.chunks_exact_mut(n_paths).zip(blocks) {
+            for (out, raw) in out
+                .iter_mut()
+                .zip(work.scratch.raw[block..].iter().step_by(n_blocks))
+            {
+                *out = *raw;
+            }
         }
     }
 }
 
-/// What one thread needs for a chunk.
-struct Workspace<F: Real> {
-    layers: Layers<F>,
-    spectrum: Vec<F>,
-    scratch: crate::transform::TransformScratch<F>,
+/// Where sample `i` of a record of `n` samples, reflected at both ends again and again, stands.
+pub(crate) fn reflected(i: i64, n: usize) -> usize {
+    if (0..n as i64).contains(&i) {
+        return i as usize;
+    }
+    let turned = i.rem_euclid(2 * n as i64) as usize;
+    if turned < n {
+        turned
+    } else {
+        2 * n - 1 - turned
+    }
 }
 
-impl<F: Real> Workspace<F> {
-    fn new(transform: &WaveletTransform<F>) -> Self {
-        Self {
-            layers: Layers::new(transform),
-            spectrum: transform.make_spectrum(),
-            scratch: transform.make_scratch(),
-        }
+/// Refuses what is not a number; `offset` is the place of the first sample in the record.
+pub(crate) fn check_finite<F: Real>(samples: &[F], offset: usize) -> Result<(), Error> {
+    match samples.iter().position(|value| !value.is_finite()) {
+        None => Ok(()),
+        Some(index) => Err(Error::NotFinite {
+            index: offset + index,
+            value: format!("{}", samples[index].to_double()),
+        }),
     }
 }

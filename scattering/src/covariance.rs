@@ -1,64 +1,50 @@
-//! The scattering covariance of one window.
-
-use std::ops::Range;
+//! Covariances of layers that an objective keeps and shares.
 
 use num_complex::Complex;
 
-use crate::builder::PlanBuilder;
-use crate::correlation::{Correlations, energy, modulus_sum, plain_sum};
+use crate::block_means::Weights;
+use crate::correlation::Correlations;
 use crate::error::{Error, check_length};
 use crate::layers::Layers;
-use crate::normalization::{Normalization, factor};
 use crate::path::{CoefficientSet, ScatteringPath, scattering_paths};
 use crate::path_table::table;
 use crate::real::Real;
-use crate::transform::{TransformScratch, WaveletTransform};
+use crate::simd::vectorized;
+use crate::sums::{modulus, weighted_sum};
+use crate::transform::WaveletTransform;
 
-/// Plan for the scattering covariances of windows of one length (arXiv 2204.10177; MATH: section 2).
+/// Plan for unnormalised `cov` or `scat+cov` of one channel at one filter an octave, step by step: the [`Layers`] of a
+/// signal first, their coefficients and those between two signals ([`Correlations`]) after, and back again.
 ///
-/// Immutable, `Send + Sync`; one [`Scratch`] for each thread.
+/// For objectives that share layers between several sets of coefficients. Coefficients of signals, with every option,
+/// come from a [`ScatteringTransform`](crate::ScatteringTransform). Immutable, `Send + Sync`.
 pub struct ScatteringCovariance<F: Real> {
     pub(crate) transform: WaveletTransform<F>,
     pub(crate) set: CoefficientSet,
-    pub(crate) normalization: Normalization,
-    pub(crate) pool_samples: usize,
     pub(crate) paths: Vec<ScatteringPath>,
     pub(crate) correlations: Correlations,
 }
 
-/// Work space of a [`ScatteringCovariance`]; its content between calls means nothing.
-pub struct Scratch<F: Real> {
-    pub(crate) transform: TransformScratch<F>,
-    pub(crate) spectrum: Vec<F>,
-    pub(crate) accumulator: Vec<F>,
-    pub(crate) layers: Layers<F>,
-    pub(crate) d_layers: Layers<F>,
-    pub(crate) raw: Vec<Complex<F>>,
-    pub(crate) sigma: Vec<F>,
-    pub(crate) d_power: Vec<F>,
-}
-
 impl<F: Real> ScatteringCovariance<F> {
-    /// Starts the plan for windows of `window_samples` samples.
-    pub fn plan(window_samples: usize) -> PlanBuilder<F> {
-        PlanBuilder::new(window_samples)
-    }
-
-    pub(crate) fn from_parts(
-        transform: WaveletTransform<F>,
-        set: CoefficientSet,
-        normalization: Normalization,
-        pool_samples: usize,
-    ) -> Self {
+    /// A plan for layers of `transform`.
+    ///
+    /// # Errors
+    /// [`Error::Parameter`] if the set is neither `Cov` nor `ScatCov`.
+    pub fn new(transform: WaveletTransform<F>, set: CoefficientSet) -> Result<Self, Error> {
+        if !matches!(set, CoefficientSet::Cov | CoefficientSet::ScatCov) {
+            return Err(crate::error::parameter(
+                "coefficients",
+                format!("{set:?}"),
+                "plan a ScatteringTransform for this set",
+            ));
+        }
         let octaves = transform.octaves();
-        Self {
+        Ok(Self {
             paths: table(set, octaves),
             correlations: Correlations::new(octaves),
             transform,
             set,
-            normalization,
-            pool_samples,
-        }
+        })
     }
 
     /// What each coefficient is, in the order of the output.
@@ -71,188 +57,122 @@ impl<F: Real> ScatteringCovariance<F> {
         self.transform.n_samples()
     }
 
-    /// Number of blocks, 1 without pooling.
-    pub fn n_blocks(&self) -> usize {
-        self.window_samples() / self.pool_samples
-    }
-
-    /// Length of the output, coefficients times blocks.
-    pub fn output_len(&self) -> usize {
-        self.paths.len() * self.n_blocks()
-    }
-
     /// The wavelet transform inside.
     pub fn transform(&self) -> &WaveletTransform<F> {
         &self.transform
     }
 
-    /// A zeroed output, `(coefficient, block)`.
+    /// A zeroed output, `(coefficient,)`.
     pub fn make_output(&self) -> Vec<Complex<F>> {
-        vec![Complex::new(F::zero(), F::zero()); self.output_len()]
+        vec![Complex::new(F::zero(), F::zero()); self.paths.len()]
     }
 
-    /// Work space for one thread.
-    pub fn make_scratch(&self) -> Scratch<F> {
-        let octaves = self.transform.octaves();
-        Scratch {
-            transform: self.transform.make_scratch(),
-            spectrum: self.transform.make_spectrum(),
-            accumulator: self.transform.make_spectrum(),
-            layers: Layers::new(&self.transform),
-            d_layers: Layers::new(&self.transform),
-            raw: self.make_output(),
-            sigma: vec![F::zero(); octaves + 1],
-            d_power: vec![F::zero(); octaves + 1],
-        }
-    }
-
-    /// Scattering covariance of `signal` `(window_samples,)`, any unit `u`, into `out` `(coefficient, block)`.
-    /// Unnormalised sparsity, mean and scattering are in `u`, the others in `u^2`.
+    /// Unnormalised coefficients of finished layers, averaged over the window, into `out` `(coefficient,)`.
     ///
     /// # Errors
-    /// [`Error::Length`] if a buffer differs from the plan, [`Error::NotFinite`] if the signal holds a NaN or an
-    /// infinity; nothing is written then.
-    pub fn process(
-        &self,
-        signal: &[F],
-        out: &mut [Complex<F>],
-        scratch: &mut Scratch<F>,
-    ) -> Result<(), Error> {
-        self.check_signal(signal)?;
-        check_length("out", out.len(), self.output_len())?;
-        self.analyze(signal, scratch);
-        self.measure_blocks(&scratch.layers, out);
-        if self.normalization == Normalization::EachPowerSpectrum {
-            self.fill_sigma(&scratch.layers, &mut scratch.sigma);
-            for (path, blocks) in self.paths.iter().zip(out.chunks_exact_mut(self.n_blocks())) {
-                let factor = factor(path, &scratch.sigma, scratch.sigma.len());
-                blocks.iter_mut().for_each(|value| *value *= factor);
-            }
-        }
+    /// [`Error::Length`] if the layers or `out` differ from the plan.
+    pub fn measure_layers(&self, layers: &Layers<F>, out: &mut [Complex<F>]) -> Result<(), Error> {
+        self.check_layers(layers)?;
+        check_length("out", out.len(), self.paths.len())?;
+        let k = vectorized(
+            #[inline(always)]
+            || self.measure_moduli(layers, out),
+        );
+        self.correlations
+            .process(&self.transform, layers, layers, &mut out[k..]);
         Ok(())
     }
 
-    /// [`process`](Self::process) into buffers of its own.
+    /// Adjoint of [`measure_layers`](Self::measure_layers): adds to `d_layers`.
     ///
     /// # Errors
-    /// As `process`.
-    pub fn process_vec(&self, signal: &[F]) -> Result<Vec<Complex<F>>, Error> {
-        let mut out = self.make_output();
-        self.process(signal, &mut out, &mut self.make_scratch())?;
-        Ok(out)
-    }
-
-    pub(crate) fn check_signal(&self, signal: &[F]) -> Result<(), Error> {
-        check_length("signal", signal.len(), self.window_samples())?;
-        match signal.iter().position(|value| !value.is_finite()) {
-            Some(index) => Err(Error::NotFinite {
-                index,
-                value: format!("{}", signal[index].to_double()),
-            }),
-            None => Ok(()),
-        }
-    }
-
-    pub(crate) fn analyze(&self, signal: &[F], scratch: &mut Scratch<F>) {
-        scratch.layers.analyze_first(
-            &self.transform,
-            signal,
-            &mut scratch.spectrum,
-            &mut scratch.transform,
+    /// As `measure_layers`.
+    pub fn measure_layers_adjoint(
+        &self,
+        layers: &Layers<F>,
+        d_out: &[Complex<F>],
+        d_layers: &mut Layers<F>,
+    ) -> Result<(), Error> {
+        self.check_layers(layers)?;
+        self.check_layers(d_layers)?;
+        check_length("d_out", d_out.len(), self.paths.len())?;
+        let k = vectorized(
+            #[inline(always)]
+            || self.measure_moduli_adjoint(layers, d_out, d_layers),
         );
-        scratch.layers.analyze_second(
-            &self.transform,
-            false,
-            &mut scratch.spectrum,
-            &mut scratch.transform,
-        );
+        self.correlations
+            .adjoint_same(&self.transform, layers, &d_out[k..], d_layers);
+        Ok(())
     }
 
-    pub(crate) fn measure_blocks(&self, layers: &Layers<F>, out: &mut [Complex<F>]) {
-        let n_blocks = self.n_blocks();
-        if n_blocks == 1 {
-            measure_window(&self.transform, layers, self.set, &self.correlations, out);
-            return;
-        }
-        for block in 0..n_blocks {
-            let range = block * self.pool_samples..(block + 1) * self.pool_samples;
-            measure_range(
-                layers,
-                self.set,
-                &self.correlations,
-                range,
-                &mut out[block..],
-                n_blocks,
-            );
-        }
-    }
-
-    pub(crate) fn fill_sigma(&self, layers: &Layers<F>, sigma: &mut [F]) {
-        for (j, sigma) in sigma.iter_mut().enumerate() {
-            let (re, im) = layers.first(j);
-            *sigma = (energy(re, im) / F::of(re.len() as f64)).sqrt();
-        }
-    }
-}
-
-/// All unnormalised coefficients of `set` as means over the window.
-pub(crate) fn measure_window<F: Real>(
-    transform: &WaveletTransform<F>,
-    layers: &Layers<F>,
-    set: CoefficientSet,
-    correlations: &Correlations,
-    out: &mut [Complex<F>],
-) {
-    let k = measure_moduli(layers, set, None, out, 1);
-    correlations.process(transform, layers, layers, &mut out[k..]);
-}
-
-/// All unnormalised coefficients of `set` as means over the samples `range`, at stride `stride` in `out`; the layers
-/// must be kept at the window's own rate.
-pub(crate) fn measure_range<F: Real>(
-    layers: &Layers<F>,
-    set: CoefficientSet,
-    correlations: &Correlations,
-    range: Range<usize>,
-    out: &mut [Complex<F>],
-    stride: usize,
-) {
-    let k = measure_moduli(layers, set, Some(&range), out, stride);
-    correlations.process_range(layers, range, &mut out[k * stride..], stride);
-}
-
-/// Sparsity, mean and, where the set has them, second-layer moduli; returns how many.
-fn measure_moduli<F: Real>(
-    layers: &Layers<F>,
-    set: CoefficientSet,
-    range: Option<&Range<usize>>,
-    out: &mut [Complex<F>],
-    stride: usize,
-) -> usize {
-    let octaves = layers.octaves;
-    let part = |n: usize| range.cloned().unwrap_or(0..n);
-    let mean = |sum: F, n: usize| Complex::new(sum / F::of(n as f64), F::zero());
-    let mut k = 0;
-    for j in 0..octaves {
-        let row = layers.modulus(j);
-        let row = &row[part(row.len())];
-        out[k * stride] = mean(plain_sum(row), row.len());
-        k += 1;
-    }
-    let (low_pass, _) = layers.first(octaves);
-    let low_pass = &low_pass[part(low_pass.len())];
-    out[k * stride] = mean(plain_sum(low_pass), low_pass.len());
-    k += 1;
-    if set == CoefficientSet::ScatCov {
-        for (j1, j2) in scattering_paths(octaves) {
-            let (re, im) = layers.second(j1, j2);
-            let range = part(re.len());
-            out[k * stride] = mean(
-                modulus_sum(&re[range.clone()], &im[range.clone()]),
-                range.len(),
-            );
+    /// Sparsity, mean and, where the set has them, second-layer moduli; returns how many.
+    #[inline(always)]
+    fn measure_moduli(&self, layers: &Layers<F>, out: &mut [Complex<F>]) -> usize {
+        let octaves = layers.octaves;
+        let mean = |n: usize| Weights::Uniform(F::of(1.0 / n as f64));
+        let plain = |row: &[F]| weighted_sum((row, row), &mean(row.len()), |x, _| x);
+        let second = scattering_paths(octaves).filter(|_| self.set == CoefficientSet::ScatCov);
+        let values = (0..octaves)
+            .map(|j| plain(layers.modulus(j)))
+            .chain(std::iter::once(plain(layers.first(octaves).0)))
+            .chain(second.map(|(j1, j2)| {
+                let z = layers.second(j1, j2);
+                weighted_sum(z, &mean(z.0.len()), modulus)
+            }));
+        let mut k = 0;
+        for value in values {
+            out[k] = Complex::new(value, F::zero());
             k += 1;
         }
+        k
     }
-    k
+
+    #[inline(always)]
+    fn measure_moduli_adjoint(
+        &self,
+        layers: &Layers<F>,
+        d_out: &[Complex<F>],
+        d_layers: &mut Layers<F>,
+    ) -> usize {
+        let octaves = layers.octaves;
+        let share = |k: usize, n: usize| d_out[k].re / F::of(n as f64);
+        for j in 0..octaves {
+            let row = layers.first_row(j);
+            let g = share(j, row.len());
+            for to in &mut d_layers.modulus[row] {
+                *to += g;
+            }
+        }
+        let row = layers.first_row(octaves);
+        let g = share(octaves, row.len());
+        for to in &mut d_layers.first_re[row] {
+            *to += g;
+        }
+        let mut k = octaves + 1;
+        if self.set == CoefficientSet::ScatCov {
+            for (j1, j2) in scattering_paths(octaves) {
+                let row = layers.pair_row(j1, j2);
+                let g = share(k, row.len());
+                for t in row {
+                    let (re, im) = (layers.second_re[t], layers.second_im[t]);
+                    let modulus = modulus(re, im);
+                    if modulus > F::zero() {
+                        d_layers.second_re[t] += g * re / modulus;
+                        d_layers.second_im[t] += g * im / modulus;
+                    }
+                }
+                k += 1;
+            }
+        }
+        k
+    }
+
+    fn check_layers(&self, layers: &Layers<F>) -> Result<(), Error> {
+        check_length("layers", layers.n_samples, self.window_samples())?;
+        check_length(
+            "octaves of layers",
+            layers.octaves,
+            self.transform.octaves(),
+        )
+    }
 }

@@ -50,6 +50,14 @@ pub struct BandPass<F> {
     pub values: Vec<F>,
 }
 
+impl<F: Real> BandPass<F> {
+    /// Bins and values of the support.
+    pub(crate) fn bins(&self) -> impl Iterator<Item = (usize, F)> + '_ {
+        let values = self.values.iter().copied().enumerate();
+        values.map(|(i, value)| (self.first_bin + i, value))
+    }
+}
+
 /// The band-pass filters `psi_j`, j = 0 (finest) .. JQ-1, and the low-pass `phi` (MATH: section 1).
 #[derive(Debug, Clone)]
 pub struct FilterBank<F> {
@@ -289,6 +297,18 @@ impl<F: Real> FilterBank<F> {
             None if self.uneven_low_pass.is_empty() => None,
             None => Some(&self.uneven_low_pass),
         }
+    }
+
+    /// Upper edge of filter j in bins: the end of its support or, where that is no end (Morlet), where it has fallen to
+    /// 1e-5 of its peak. The low-pass lies below the last band-pass.
+    pub(crate) fn edge(&self, j: usize) -> usize {
+        let band = &self.band_pass[j.min(self.n_band_pass() - 1)];
+        if band.bandwidth.is_none() {
+            return band.first_bin + band.values.len();
+        }
+        let peak = band.values.iter().fold(F::zero(), |a, &b| a.max(b.abs()));
+        let seen = |value: &F| value.abs() > peak * F::of(1e-5);
+        band.first_bin + band.values.iter().rposition(seen).map_or(0, |i| i + 1)
     }
 
     /// Value of filter j at any bin below N, that of an even low-pass from its other half.

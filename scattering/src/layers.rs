@@ -4,10 +4,11 @@ use std::ops::Range;
 
 use crate::path::{pair_index, scattering_paths};
 use crate::real::Real;
-use crate::transform::{TransformScratch, WaveletTransform};
+use crate::simd::vectorized;
+use crate::transform::{TransformScratch, WaveletTransform, modulus};
 
 /// `W_j x` (J + 1 rows), `|W_j x|` (J rows) and `W_j2 |W_j1 x|` (one row a path), each on the grid of its last scale,
-/// real and imaginary parts apart. The same layout holds gradients of these.
+/// in folded order ([`WaveletTransform::sample_of_place`]), real and imaginary parts apart. The same layout holds gradients of these.
 #[derive(Clone)]
 pub struct Layers<F> {
     pub(crate) octaves: usize,
@@ -127,24 +128,18 @@ impl<F: Real> Layers<F> {
         spectrum: &mut [F],
         scratch: &mut TransformScratch<F>,
     ) {
-        for ((to, &re), &im) in self
-            .modulus
-            .iter_mut()
-            .zip(&self.first_re)
-            .zip(&self.first_im)
-        {
-            *to = (re * re + im * im).sqrt();
-        }
+        modulus(&self.first_re, &self.first_im, &mut self.modulus);
         for j1 in 0..self.octaves {
             transform.spectrum_of_row(self.modulus(j1), j1, spectrum, scratch);
             if center {
                 // The mean of the reflected modulus is bin 0 alone.
                 spectrum[0] = F::zero();
             }
+            let bins = &spectrum[..transform.row_samples(j1)];
             for j2 in j1 + 1..=self.octaves {
                 let row = self.pair_row(j1, j2);
                 let (re, im) = (&mut self.second_re[row.clone()], &mut self.second_im[row]);
-                transform.filter_row(spectrum, j1, j2, re, im, scratch);
+                transform.filter_bins(bins, j2, re, im, scratch);
             }
         }
     }
@@ -158,39 +153,41 @@ impl<F: Real> Layers<F> {
         scratch: &mut TransformScratch<F>,
     ) {
         for j1 in 0..self.octaves {
-            accumulator.fill(F::zero());
+            let bins = &mut accumulator[..transform.row_samples(j1)];
+            bins.fill(F::zero());
             for j2 in j1 + 1..=self.octaves {
                 let (re, im) = self.second(j1, j2);
-                transform.filter_row_adjoint(re, im, j1, j2, accumulator, scratch);
+                transform.filter_bins_adjoint(re, im, j2, bins, scratch);
             }
             if center {
-                accumulator[0] = F::zero();
+                bins[0] = F::zero();
             }
             let row = self.first_row(j1);
-            transform.spectrum_of_row_adjoint(j1, accumulator, &mut self.modulus[row], scratch);
+            transform.spectrum_of_row_adjoint(j1, bins, &mut self.modulus[row], scratch);
         }
     }
 
     /// Takes gradients of the moduli (in `self`) back to the first layer of `layers`, d|z| = Re(conj(z) dz)/|z|,
     /// 0 at z = 0: adds to `self.first`.
     pub fn backpropagate_modulus(&mut self, layers: &Self) {
-        let gradients = self
-            .first_re
-            .iter_mut()
-            .zip(self.first_im.iter_mut())
-            .zip(&self.modulus);
-        let values = layers
-            .first_re
-            .iter()
-            .zip(&layers.first_im)
-            .zip(&layers.modulus);
-        for (((to_re, to_im), &g), ((&re, &im), &modulus)) in gradients.zip(values) {
-            if modulus > F::zero() {
-                let g = g / modulus;
-                *to_re += g * re;
-                *to_im += g * im;
-            }
-        }
+        vectorized(
+            #[inline(always)]
+            || {
+                let n = self.modulus.len();
+                let (re, im) = (&layers.first_re[..n], &layers.first_im[..n]);
+                let (to_re, to_im) = (&mut self.first_re[..n], &mut self.first_im[..n]);
+                let (gradient, modulus) = (&self.modulus[..n], &layers.modulus[..n]);
+                for t in 0..n {
+                    let g = if modulus[t] > F::zero() {
+                        gradient[t] / modulus[t]
+                    } else {
+                        F::zero()
+                    };
+                    to_re[t] += g * re[t];
+                    to_im[t] += g * im[t];
+                }
+            },
+        );
     }
 
     /// Takes gradients of the first layer (in `self`) back to the signal: adds to `gradient` (T).
@@ -221,20 +218,8 @@ impl<F: Real> Layers<F> {
             a.same_shape(self) && b.same_shape(self),
             "layers of different shapes"
         );
-        for (to, (a, b)) in self
-            .first_re
-            .iter_mut()
-            .zip(a.first_re.iter().zip(&b.first_re))
-        {
-            *to = *a + *b;
-        }
-        for (to, (a, b)) in self
-            .first_im
-            .iter_mut()
-            .zip(a.first_im.iter().zip(&b.first_im))
-        {
-            *to = *a + *b;
-        }
+        sum(&mut self.first_re, &a.first_re, &b.first_re);
+        sum(&mut self.first_im, &a.first_im, &b.first_im);
     }
 
     /// Adds the first layer of `other`.
@@ -252,8 +237,24 @@ impl<F: Real> Layers<F> {
     }
 }
 
+fn sum<F: Real>(to: &mut [F], a: &[F], b: &[F]) {
+    vectorized(
+        #[inline(always)]
+        || {
+            for (to, (a, b)) in to.iter_mut().zip(a.iter().zip(b)) {
+                *to = *a + *b;
+            }
+        },
+    );
+}
+
 fn add<F: Real>(to: &mut [F], from: &[F]) {
-    for (to, from) in to.iter_mut().zip(from) {
-        *to += *from;
-    }
+    vectorized(
+        #[inline(always)]
+        || {
+            for (to, from) in to.iter_mut().zip(from) {
+                *to += *from;
+            }
+        },
+    );
 }

@@ -5,8 +5,14 @@
 //! y_n = sum_k R_k exp(2 pi i k (n + 1/2) / M) with real R and M = 2T, obeys y_(M-1-n) = conj(y_n), and comes from one
 //! complex FFT of length T.
 //!
-//! A level keeps every r-th part of the samples, at tau = r (n + 1/2): the same symmetry, so nothing is reflected
-//! twice, and the same spacing of the frequencies, k / N.
+//! A level keeps n samples of a window of T, n <= T of any size, at tau = (T/n) (i + 1/2): the same symmetry, so nothing
+//! is reflected twice, and the same spacing of the frequencies, k / 2T.
+//!
+//! # Folded order
+//! That FFT gives y at the even samples of the whole period: y_0, y_2, .. of the window, then, beyond its end, the
+//! conjugates of .., y_3, y_1. Rows stay in this order: place i < ceil(n/2) holds y_(2i), the others conj(y_(2n-1-2i)).
+//! It is also the order in which a DCT-II wants its input, so nothing is ever sorted between the layers; sums over the
+//! window only take the imaginary part of the second half with the other sign.
 
 use std::f64::consts::PI;
 use std::sync::Arc;
@@ -16,40 +22,46 @@ use realfft::{ComplexToReal, RealFftPlanner, RealToComplex};
 use rustfft::{Fft, FftPlanner};
 
 use crate::real::Real;
+use crate::simd::vectorized;
 
-/// One sampling rate: T samples of the window, period M = 2T.
+/// One sampling rate: n samples for the window, period M = 2n.
 pub(crate) struct Level<F: Real> {
     pub(crate) n: usize,
     forward: Arc<dyn Fft<F>>,
     inverse: Arc<dyn Fft<F>>,
     real_forward: Arc<dyn RealToComplex<F>>,
     real_inverse: Arc<dyn ComplexToReal<F>>,
-    /// exp(i pi k / M), k < T.
-    half_sample: Vec<Complex<F>>,
-    /// exp(-i pi k / (2T)), k <= T/2.
+    /// exp(i pi k / M), k < n.
+    pub(crate) half_sample: Vec<Complex<F>>,
+    /// exp(-i pi k / (2n)), k <= n/2.
     quarter_wave: Vec<Complex<F>>,
-    /// Weights of the imaginary part in a mean over the window, where they are not 1/T.
-    pub(crate) imaginary_weights: Option<Vec<F>>,
+    /// Weights of the imaginary part in a mean over the window, in folded order; those of the real part are 1/n.
+    pub(crate) imaginary_weights: Vec<F>,
 }
 
 /// Buffers of the transforms, for the longest level; what they hold between calls means nothing.
 pub(crate) struct Buffers<F> {
+    /// Samples in folded order, the input of [`Level::cosine`].
     pub(crate) real: Vec<F>,
-    pub(crate) spectrum: Vec<F>,
-    complex: Vec<Complex<F>>,
+    /// Cosine coefficients of a low-pass.
+    pub(crate) cosines: Vec<F>,
+    /// The spectrum that [`Level::synthesize`] wants and [`Level::analyze`] gives.
+    pub(crate) complex: Vec<Complex<F>>,
     half: Vec<Complex<F>>,
     fft: Vec<Complex<F>>,
 }
 
 impl<F: Real> Level<F> {
-    /// Plans a level of `n` samples that stands for `n * rate` samples of the window.
+    /// Plans a level of `n` samples for a window of `window` samples.
     pub(crate) fn new(
         n: usize,
-        rate: usize,
+        window: usize,
         complex: &mut FftPlanner<F>,
         real: &mut RealFftPlanner<F>,
     ) -> Self {
         let turn = |angle: f64| Complex::new(F::of(angle.cos()), F::of(angle.sin()));
+        let mut weights = imaginary_weights(n, window);
+        fold(&mut weights, |w| -w);
         Self {
             n,
             forward: complex.plan_fft_forward(n),
@@ -62,8 +74,7 @@ impl<F: Real> Level<F> {
             quarter_wave: (0..=n / 2)
                 .map(|k| turn(-PI * k as f64 / (2 * n) as f64))
                 .collect(),
-            imaginary_weights: (rate > 1)
-                .then(|| imaginary_weights(n, rate).into_iter().map(F::of).collect()),
+            imaginary_weights: weights.into_iter().map(F::of).collect(),
         }
     }
 
@@ -80,37 +91,40 @@ impl<F: Real> Level<F> {
         .unwrap_or(0)
     }
 
-    /// DCT-II: `out[k] = scale * sum_n u_n cos(pi k (n + 1/2) / T)`, k < T.
-    pub(crate) fn cosine(&self, u: &[F], scale: F, out: &mut [F], buffers: &mut Buffers<F>) {
+    /// DCT-II of the samples in `buffers.real` (folded): `out[k] = scale * sum_i u_i cos(pi k (i + 1/2) / n)`, k < n.
+    pub(crate) fn cosine(&self, scale: F, out: &mut [F], buffers: &mut Buffers<F>) {
         let n = self.n;
-        let shuffled = &mut buffers.real[..n];
-        for (to, &from) in shuffled.iter_mut().zip(u.iter().step_by(2)) {
-            *to = from;
-        }
-        for (to, &from) in shuffled.iter_mut().rev().zip(u.iter().skip(1).step_by(2)) {
-            *to = from;
-        }
         let half = &mut buffers.half[..n / 2 + 1];
         run(self
             .real_forward
-            .process_with_scratch(shuffled, half, &mut buffers.fft));
-        for (k, (v, w)) in half.iter().zip(&self.quarter_wave).enumerate() {
-            let z = v * w * scale;
-            out[k] = z.re;
-            if k > 0 {
-                out[n - k] = -z.im;
-            }
-        }
-        // k = T/2 was written twice, by its real and its imaginary part; both are right.
+            .process_with_scratch(&mut buffers.real[..n], half, &mut buffers.fft));
+        vectorized(
+            #[inline(always)]
+            || {
+                // Where n is even, k = n/2 is written twice, by its real and its imaginary part; both are right.
+                let (low, high) = out[..n].split_at_mut(n / 2 + 1);
+                let descending = high.iter_mut().rev();
+                low[0] = half[0].re * scale;
+                for (((low, high), z), w) in low[1..]
+                    .iter_mut()
+                    .zip(descending)
+                    .zip(&half[1..])
+                    .zip(&self.quarter_wave[1..])
+                {
+                    *low = (z.re * w.re - z.im * w.im) * scale;
+                    *high = -(z.re * w.im + z.im * w.re) * scale;
+                }
+                if n.is_multiple_of(2) {
+                    let (z, w) = (half[n / 2], self.quarter_wave[n / 2]);
+                    low[n / 2] = (z.re * w.re - z.im * w.im) * scale;
+                }
+            },
+        );
     }
 
-    /// DCT-III, the adjoint of [`cosine`](Self::cosine): `u_n = sum_(k<T) x_k cos(pi k (n + 1/2) / T)`, handed to `each`.
-    pub(crate) fn cosine_adjoint(
-        &self,
-        x: &[F],
-        buffers: &mut Buffers<F>,
-        mut each: impl FnMut(usize, F),
-    ) {
+    /// DCT-III, the adjoint of [`cosine`](Self::cosine): `u_i = sum_(k<n) x_k cos(pi k (i + 1/2) / n)` into
+    /// `buffers.real`, folded.
+    pub(crate) fn cosine_adjoint(&self, x: &[F], buffers: &mut Buffers<F>) {
         let n = self.n;
         let half = &mut buffers.half[..n / 2 + 1];
         let one_half = F::of(0.5);
@@ -121,85 +135,59 @@ impl<F: Real> Level<F> {
         if n.is_multiple_of(2) {
             half[n / 2].im = F::zero();
         }
-        let shuffled = &mut buffers.real[..n];
         run(self
             .real_inverse
-            .process_with_scratch(half, shuffled, &mut buffers.fft));
-        let front = n.div_ceil(2);
-        for (i, &value) in shuffled[..front].iter().enumerate() {
-            each(2 * i, value);
-        }
-        for (i, &value) in shuffled[front..].iter().rev().enumerate() {
-            each(2 * i + 1, value);
-        }
+            .process_with_scratch(half, &mut buffers.real[..n], &mut buffers.fft));
     }
 
-    /// `y_n = sum_(k<M) R_k exp(2 pi i k (n + 1/2) / M)` for n < T; `buffers.spectrum` holds R (M of it).
+    /// `y_i = sum_(k<M) R_k exp(2 pi i k (i + 1/2) / M)` for the samples of the window, folded. `buffers.complex` holds
+    /// `(R_k + i R_(k+n)) exp(i pi k / M)`, k < n.
     pub(crate) fn synthesize(&self, out_re: &mut [F], out_im: &mut [F], buffers: &mut Buffers<F>) {
-        let n = self.n;
-        let (low, high) = buffers.spectrum[..2 * n].split_at(n);
-        let complex = &mut buffers.complex[..n];
-        for (((to, &re), &im), w) in complex.iter_mut().zip(low).zip(high).zip(&self.half_sample) {
-            *to = Complex::new(re, im) * w;
-        }
+        let complex = &mut buffers.complex[..self.n];
         self.inverse.process_with_scratch(complex, &mut buffers.fft);
-        // Even n stand at n/2; odd ones are conjugates of even ones beyond the window.
-        for (i, (re, im)) in out_re
-            .iter_mut()
-            .step_by(2)
-            .zip(out_im.iter_mut().step_by(2))
-            .enumerate()
-        {
-            *re = complex[i].re;
-            *im = complex[i].im;
-        }
-        for (i, (re, im)) in out_re
-            .iter_mut()
-            .skip(1)
-            .step_by(2)
-            .zip(out_im.iter_mut().skip(1).step_by(2))
-            .enumerate()
-        {
-            let z = complex[n - 1 - i];
-            *re = z.re;
-            *im = -z.im;
-        }
+        vectorized(
+            #[inline(always)]
+            || {
+                for ((re, im), z) in out_re.iter_mut().zip(out_im).zip(complex.iter()) {
+                    *re = z.re;
+                    *im = z.im;
+                }
+            },
+        );
     }
 
-    /// Adjoint of [`synthesize`](Self::synthesize): `buffers.spectrum[k] = Re sum_n g_n exp(-2 pi i k (n + 1/2) / M)`,
-    /// k < M.
+    /// Adjoint of [`synthesize`](Self::synthesize), to `buffers.complex`: with `z` what it holds then, the gradient of
+    /// `R_k` is the real part of `z_k exp(-i pi k / M)`, that of `R_(k+n)` the imaginary part.
     pub(crate) fn analyze(&self, g_re: &[F], g_im: &[F], buffers: &mut Buffers<F>) {
-        let n = self.n;
-        let complex = &mut buffers.complex[..n];
-        for (i, (&re, &im)) in g_re
-            .iter()
-            .step_by(2)
-            .zip(g_im.iter().step_by(2))
-            .enumerate()
-        {
-            complex[i] = Complex::new(re, im);
-        }
-        for (i, (&re, &im)) in g_re
-            .iter()
-            .skip(1)
-            .step_by(2)
-            .zip(g_im.iter().skip(1).step_by(2))
-            .enumerate()
-        {
-            complex[n - 1 - i] = Complex::new(re, -im);
-        }
+        let complex = &mut buffers.complex[..self.n];
+        vectorized(
+            #[inline(always)]
+            || {
+                for ((z, &re), &im) in complex.iter_mut().zip(g_re).zip(g_im) {
+                    *z = Complex::new(re, im);
+                }
+            },
+        );
         self.forward.process_with_scratch(complex, &mut buffers.fft);
-        let (low, high) = buffers.spectrum[..2 * n].split_at_mut(n);
-        for (((low, high), z), w) in low
-            .iter_mut()
-            .zip(high)
-            .zip(complex.iter())
-            .zip(&self.half_sample)
-        {
-            let turned = z * w.conj();
-            *low = turned.re;
-            *high = turned.im;
-        }
+    }
+}
+
+/// From the order of time to the folded one; `conjugate` is applied to what stands beyond the window's end.
+pub(crate) fn fold<T: Copy>(row: &mut Vec<T>, conjugate: impl Fn(T) -> T) {
+    *row = (0..row.len())
+        .map(|place| match folded_sample(place, row.len()) {
+            (sample, false) => row[sample],
+            (sample, true) => conjugate(row[sample]),
+        })
+        .collect();
+}
+
+/// Which of `n` samples stands at a place of the folded order, and whether as its conjugate.
+pub(crate) fn folded_sample(place: usize, n: usize) -> (usize, bool) {
+    if place < n.div_ceil(2) {
+        (2 * place, false)
+    } else {
+        (2 * (n - place) - 1, true)
     }
 }
 
@@ -209,7 +197,7 @@ impl<F: Real> Buffers<F> {
         let zero = Complex::new(F::zero(), F::zero());
         Self {
             real: vec![F::zero(); n],
-            spectrum: vec![F::zero(); 2 * n],
+            cosines: vec![F::zero(); n],
             complex: vec![zero; n],
             half: vec![zero; n / 2 + 1],
             fft: vec![zero; fft],
@@ -218,10 +206,13 @@ impl<F: Real> Buffers<F> {
 }
 
 /// Weights w_n such that sum w_n s(tau_n) is the mean over the window's samples of any odd function s of tau that the
-/// level resolves. An odd function is a sum of sines; that of sin(pi k tau / T_0) over the T_0 samples of the window is
-/// 1 / (T_0 sin(pi k / (2 T_0))) for odd k and 0 for even k.
-fn imaginary_weights(n: usize, rate: usize) -> Vec<f64> {
-    let full = (n * rate) as f64;
+/// level resolves. An odd function is a sum of sines; the mean of sin(pi k tau / T) over the T samples of the window is
+/// 1 / (T sin(pi k / 2T)) for odd k and 0 for even k.
+fn imaginary_weights(n: usize, window: usize) -> Vec<f64> {
+    if n == window {
+        return vec![1.0 / n as f64; n];
+    }
+    let full = window as f64;
     let period = 2 * n;
     let mut series = vec![Complex::new(0.0, 0.0); period];
     for (k, term) in series.iter_mut().enumerate().take(n + 1).skip(1).step_by(2) {
@@ -245,8 +236,10 @@ mod tests {
     use super::*;
 
     fn level(n: usize) -> (Level<f64>, Buffers<f64>) {
-        let level = Level::new(n, 1, &mut FftPlanner::new(), &mut RealFftPlanner::new());
-        let buffers = Buffers::new(n, level.scratch_len());
+        let level = Level::new(n, n, &mut FftPlanner::new(), &mut RealFftPlanner::new());
+        let mut buffers = Buffers::new(n, level.scratch_len());
+        buffers.real.fill(f64::NAN);
+        buffers.cosines.fill(f64::NAN);
         (level, buffers)
     }
 
@@ -256,14 +249,31 @@ mod tests {
             .collect()
     }
 
+    const LENGTHS: [usize; 8] = [4, 5, 6, 8, 15, 32, 36, 37];
+
     #[test]
-    fn transforms_are_their_definitions() {
-        for n in [4, 5, 8, 15, 32, 37] {
+    fn the_folded_order_holds_every_sample_once() {
+        for n in LENGTHS {
+            let mut seen: Vec<usize> = (0..n).map(|place| folded_sample(place, n).0).collect();
+            let mut row: Vec<i64> = (1..=n as i64).collect();
+            fold(&mut row, |x| -x);
+            assert_eq!(row[n - 1], -2, "the last place holds conj(y_1)");
+            seen.sort_unstable();
+            assert_eq!(seen, (0..n).collect::<Vec<_>>());
+        }
+    }
+
+    #[test]
+    fn cosine_transforms_are_their_definitions() {
+        for n in LENGTHS {
             let (level, mut buffers) = level(n);
             let u = numbers(n, 1);
             let angle = |k: usize, i: usize| PI * k as f64 * (i as f64 + 0.5) / n as f64;
             let mut out = vec![f64::NAN; n];
-            level.cosine(&u, 0.5, &mut out, &mut buffers);
+            let mut folded = u.clone();
+            fold(&mut folded, |x| x);
+            buffers.real[..n].copy_from_slice(&folded);
+            level.cosine(0.5, &mut out, &mut buffers);
             for (k, value) in out.iter().enumerate() {
                 let naive: f64 = u
                     .iter()
@@ -275,26 +285,43 @@ mod tests {
                     "n {n} k {k}"
                 );
             }
-            level.cosine_adjoint(&u, &mut buffers, |i, value| {
+            level.cosine_adjoint(&u, &mut buffers);
+            for place in 0..n {
+                let (i, _) = folded_sample(place, n);
                 let naive: f64 = u
                     .iter()
                     .enumerate()
                     .map(|(k, x)| x * angle(k, i).cos())
                     .sum();
-                assert!((value - naive).abs() < 1e-13 * n as f64, "n {n} sample {i}");
-            });
-            let spectrum = numbers(2 * n, 2);
-            buffers.spectrum[..2 * n].copy_from_slice(&spectrum);
+                assert!(
+                    (buffers.real[place] - naive).abs() < 1e-13 * n as f64,
+                    "n {n} sample {i}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn complex_transforms_are_their_definitions() {
+        for n in LENGTHS {
+            let (level, mut buffers) = level(n);
+            let angle = |k: usize, i: usize| PI * k as f64 * (i as f64 + 0.5) / n as f64;
+            let r = numbers(2 * n, 2);
+            for k in 0..n {
+                buffers.complex[k] = Complex::new(r[k], r[k + n]) * level.half_sample[k];
+            }
             let (mut re, mut im) = (vec![f64::NAN; n], vec![f64::NAN; n]);
             level.synthesize(&mut re, &mut im, &mut buffers);
-            for i in 0..n {
-                let naive: Complex<f64> = spectrum
+            for place in 0..n {
+                let (i, conjugate) = folded_sample(place, n);
+                let naive: Complex<f64> = r
                     .iter()
                     .enumerate()
                     .map(|(k, r)| Complex::from_polar(*r, angle(k, i)))
                     .sum();
+                let naive = if conjugate { naive.conj() } else { naive };
                 assert!(
-                    (naive - Complex::new(re[i], im[i])).norm() < 1e-13 * n as f64,
+                    (naive - Complex::new(re[place], im[place])).norm() < 1e-13 * n as f64,
                     "n {n} sample {i}"
                 );
             }
@@ -302,37 +329,39 @@ mod tests {
             level.analyze(&g_re, &g_im, &mut buffers);
             for k in 0..2 * n {
                 let naive: f64 = (0..n)
-                    .map(|i| {
-                        (Complex::new(g_re[i], g_im[i]) * Complex::from_polar(1.0, -angle(k, i))).re
+                    .map(|place| {
+                        let (i, conjugate) = folded_sample(place, n);
+                        let g = Complex::new(g_re[place], g_im[place]);
+                        let g = if conjugate { g.conj() } else { g };
+                        (g * Complex::from_polar(1.0, -angle(k, i))).re
                     })
                     .sum();
-                assert!(
-                    (buffers.spectrum[k] - naive).abs() < 1e-13 * n as f64,
-                    "n {n} k {k}"
-                );
+                let turned = buffers.complex[k % n] * level.half_sample[k % n].conj();
+                let value = if k < n { turned.re } else { turned.im };
+                assert!((value - naive).abs() < 1e-13 * n as f64, "n {n} k {k}");
             }
         }
     }
 
     #[test]
     fn imaginary_weights_give_the_fine_mean() {
-        let (n, rate) = (16, 8);
-        let weights = imaginary_weights(n, rate);
-        let fine = n * rate;
-        for k in 1..n {
-            let coarse: f64 = weights
-                .iter()
-                .enumerate()
-                .map(|(i, w)| w * (PI * k as f64 * (i as f64 + 0.5) / n as f64).sin())
-                .sum();
-            let mean: f64 = (0..fine)
-                .map(|t| (PI * k as f64 * (t as f64 + 0.5) / fine as f64).sin())
-                .sum::<f64>()
-                / fine as f64;
-            assert!(
-                (coarse - mean).abs() < 1e-14,
-                "k {k}: {coarse} against {mean}"
-            );
+        for (n, window) in [(16, 128), (24, 36), (45, 101), (16, 16)] {
+            let weights = imaginary_weights(n, window);
+            for k in 1..n {
+                let coarse: f64 = weights
+                    .iter()
+                    .enumerate()
+                    .map(|(i, w)| w * (PI * k as f64 * (i as f64 + 0.5) / n as f64).sin())
+                    .sum();
+                let mean: f64 = (0..window)
+                    .map(|t| (PI * k as f64 * (t as f64 + 0.5) / window as f64).sin())
+                    .sum::<f64>()
+                    / window as f64;
+                assert!(
+                    (coarse - mean).abs() < 1e-14,
+                    "k {k}: {coarse} against {mean}"
+                );
+            }
         }
     }
 }

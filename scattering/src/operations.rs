@@ -4,10 +4,12 @@ use std::ops::Range;
 
 use num_complex::Complex;
 
-use crate::correlation::{LANES, energy, lane_sum, modulus_sum, plain_sum, product};
+use crate::block_means::{BlockMeans, Shape, Weights};
 use crate::path::{CoefficientKind, ScatteringPath};
 use crate::path_table::LayerScales;
 use crate::real::Real;
+use crate::simd::vectorized;
+use crate::sums::{One, add_product, add_weighted, modulus, power, product, weighted_sum};
 
 /// A row: `W_j x` of a channel, or `W_j2 |W_j1 x|` for the j2 at hand.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -32,6 +34,8 @@ pub(crate) enum Average {
 pub(crate) struct Operation {
     pub(crate) k: usize,
     pub(crate) average: Average,
+    /// Scale on whose grid the rows are: of the second layer where there is a j2, of the first otherwise.
+    pub(crate) grid: usize,
 }
 
 /// A table of coefficients, sorted by what must be at hand.
@@ -70,7 +74,11 @@ impl Program {
                     Average::Product(left, right)
                 }
             };
-            let operation = Operation { k, average };
+            let operation = Operation {
+                k,
+                average,
+                grid: path.j2.unwrap_or(path.j1_left),
+            };
             match path.j2 {
                 None => program.first.push(operation),
                 Some(j2) => program.second[j2].push(operation),
@@ -80,34 +88,59 @@ impl Program {
     }
 }
 
-/// Rows of T samples, real and imaginary parts apart; or their gradients.
+/// Rows of samples, real and imaginary parts apart; or their gradients.
 pub(crate) struct Rows<F> {
-    pub(crate) n_samples: usize,
+    /// Where each row starts.
+    starts: Vec<usize>,
+    /// What of it is in use.
+    lengths: Vec<usize>,
     pub(crate) re: Vec<F>,
     pub(crate) im: Vec<F>,
 }
 
 impl<F: Real> Rows<F> {
-    pub(crate) fn new(n_rows: usize, n_samples: usize) -> Self {
+    pub(crate) fn new(lengths: Vec<usize>) -> Self {
+        let mut total = 0;
+        let starts = lengths
+            .iter()
+            .map(|length| {
+                total += length;
+                total - length
+            })
+            .collect();
         Self {
-            n_samples,
-            re: vec![F::zero(); n_rows * n_samples],
-            im: vec![F::zero(); n_rows * n_samples],
+            starts,
+            lengths,
+            re: vec![F::zero(); total],
+            im: vec![F::zero(); total],
         }
     }
 
+    /// Uses only `length` samples of each row, no more than it was made for.
+    pub(crate) fn use_only(&mut self, length: usize) {
+        self.lengths.fill(length);
+    }
+
+    /// Sets what is in use to zero.
     pub(crate) fn clear(&mut self) {
-        self.re.fill(F::zero());
-        self.im.fill(F::zero());
+        for row in 0..self.starts.len() {
+            let (re, im) = self.row_mut(row);
+            re.fill(F::zero());
+            im.fill(F::zero());
+        }
+    }
+
+    fn range(&self, row: usize) -> Range<usize> {
+        self.starts[row]..self.starts[row] + self.lengths[row]
     }
 
     pub(crate) fn row(&self, row: usize) -> (&[F], &[F]) {
-        let range = row * self.n_samples..(row + 1) * self.n_samples;
+        let range = self.range(row);
         (&self.re[range.clone()], &self.im[range])
     }
 
     pub(crate) fn row_mut(&mut self, row: usize) -> (&mut [F], &mut [F]) {
-        let range = row * self.n_samples..(row + 1) * self.n_samples;
+        let range = self.range(row);
         (&mut self.re[range.clone()], &mut self.im[range])
     }
 }
@@ -119,6 +152,7 @@ pub(crate) struct RowPair<'a, F> {
 }
 
 impl<F: Real> RowPair<'_, F> {
+    #[inline(always)]
     fn part(&self, row: Row, range: &Range<usize>) -> (&[F], &[F]) {
         let (re, im) = match row {
             Row::First(row) => self.first.row(row),
@@ -127,141 +161,236 @@ impl<F: Real> RowPair<'_, F> {
         (&re[range.clone()], &im[range.clone()])
     }
 
-    /// Means over consecutive blocks of `pool` samples, into `out` `(coefficient, block)`.
-    pub(crate) fn measure(&self, operations: &[Operation], pool: usize, out: &mut [Complex<F>]) {
-        let n_blocks = self.first.n_samples / pool;
-        let scale = F::one() / F::of(pool as f64);
-        for operation in operations {
-            for block in 0..n_blocks {
-                let range = block * pool..(block + 1) * pool;
-                out[operation.k * n_blocks + block] = self.sum(operation.average, &range) * scale;
-            }
-        }
+    /// Means over the `blocks` of the window, into `out` `(coefficient, block)`; `means` holds those of each grid.
+    pub(crate) fn measure(
+        &self,
+        operations: &[Operation],
+        means: &[BlockMeans<F>],
+        blocks: Range<usize>,
+        out: &mut [Complex<F>],
+    ) {
+        vectorized(
+            #[inline(always)]
+            || {
+                for operation in operations {
+                    let means = &means[operation.grid];
+                    for block in blocks.clone() {
+                        let mut mean = Complex::new(F::zero(), F::zero());
+                        for (range, shape) in means.block(block) {
+                            mean += self.mean(operation.average, &range, shape);
+                        }
+                        out[operation.k * means.n_blocks() + block] = mean;
+                    }
+                }
+            },
+        );
     }
 
-    fn sum(&self, average: Average, range: &Range<usize>) -> Complex<F> {
+    #[inline(always)]
+    fn mean(&self, average: Average, range: &Range<usize>, shape: &Shape<F>) -> Complex<F> {
         let real = |value| Complex::new(value, F::zero());
         match average {
             Average::Plain(row) => {
-                let (re, im) = self.part(row, range);
-                Complex::new(plain_sum(re), plain_sum(im))
+                let z = self.part(row, range);
+                Complex::new(
+                    weighted_sum(
+                        z,
+                        &shape.real,
+                        #[inline(always)]
+                        |re, _| re,
+                    ),
+                    weighted_sum(
+                        z,
+                        &shape.imaginary,
+                        #[inline(always)]
+                        |_, im| im,
+                    ),
+                )
             }
             Average::Moment(row, exponent) => {
-                let (re, im) = self.part(row, range);
-                real(moment_sum(re, im, exponent))
+                let z = self.part(row, range);
+                real(if exponent == 1.0 {
+                    weighted_sum(z, &shape.real, modulus)
+                } else if exponent == 2.0 {
+                    weighted_sum(z, &shape.real, power)
+                } else {
+                    let half = F::of(exponent / 2.0);
+                    weighted_sum(z, &shape.real, |re, im| power(re, im).powf(half))
+                })
             }
             Average::Product(left, right) if left == right => {
-                let (re, im) = self.part(left, range);
-                real(energy(re, im))
+                real(weighted_sum(self.part(left, range), &shape.real, power))
             }
-            Average::Product(left, right) => {
-                let (a_re, a_im) = self.part(left, range);
-                let (b_re, b_im) = self.part(right, range);
-                product(a_re, a_im, b_re, b_im)
-            }
+            Average::Product(left, right) => product(
+                self.part(left, range),
+                self.part(right, range),
+                &shape.real,
+                &shape.imaginary,
+            ),
         }
     }
 
-    /// Adjoint of [`measure`](Self::measure): adds to the gradients of the rows.
+    /// Adjoint of [`measure`](Self::measure) over all blocks: adds to the gradients of the rows.
     pub(crate) fn measure_adjoint(
         &self,
         operations: &[Operation],
-        pool: usize,
+        means: &[BlockMeans<F>],
         d_out: &[Complex<F>],
         d_first: &mut Rows<F>,
         d_second: &mut Rows<F>,
     ) {
-        let n_blocks = self.first.n_samples / pool;
-        let scale = F::one() / F::of(pool as f64);
-        for operation in operations {
-            for block in 0..n_blocks {
-                let range = block * pool..(block + 1) * pool;
-                let g = d_out[operation.k * n_blocks + block] * scale;
-                if g.re == F::zero() && g.im == F::zero() {
-                    continue;
-                }
-                let mut add_to = |row, add: &mut dyn FnMut(&mut [F], &mut [F])| {
-                    let (re, im) = match row {
-                        Row::First(row) => d_first.row_mut(row),
-                        Row::Second(row) => d_second.row_mut(row),
-                    };
-                    add(&mut re[range.clone()], &mut im[range.clone()]);
-                };
-                match operation.average {
-                    Average::Plain(row) => add_to(row, &mut |re, im| {
-                        re.iter_mut().for_each(|to| *to += g.re);
-                        im.iter_mut().for_each(|to| *to += g.im);
-                    }),
-                    Average::Moment(row, exponent) => {
-                        let z = self.part(row, &range);
-                        add_to(row, &mut |re, im| moment_adjoint(g.re, exponent, z, re, im));
-                    }
-                    Average::Product(left, right) if left == right => {
-                        let z = self.part(left, &range);
-                        let twice = Complex::new(g.re + g.re, F::zero());
-                        add_to(left, &mut |re, im| add_scaled(twice, z, re, im));
-                    }
-                    Average::Product(left, right) => {
-                        let (a, b) = (self.part(left, &range), self.part(right, &range));
-                        add_to(left, &mut |re, im| add_scaled(g, b, re, im));
-                        add_to(right, &mut |re, im| add_scaled(g.conj(), a, re, im));
+        vectorized(
+            #[inline(always)]
+            || {
+                for operation in operations {
+                    let means = &means[operation.grid];
+                    for block in 0..means.n_blocks() {
+                        let g = d_out[operation.k * means.n_blocks() + block];
+                        if g.re == F::zero() && g.im == F::zero() {
+                            continue;
+                        }
+                        for (range, shape) in means.block(block) {
+                            self.mean_adjoint(
+                                operation.average,
+                                g,
+                                &range,
+                                shape,
+                                d_first,
+                                d_second,
+                            );
+                        }
                     }
                 }
+            },
+        );
+    }
+
+    #[inline(always)]
+    fn mean_adjoint(
+        &self,
+        average: Average,
+        g: Complex<F>,
+        range: &Range<usize>,
+        shape: &Shape<F>,
+        d_first: &mut Rows<F>,
+        d_second: &mut Rows<F>,
+    ) {
+        let (real, imaginary) = (&shape.real, &shape.imaginary);
+        match average {
+            Average::Plain(row) => {
+                let (re, im) = part_mut(row, range, d_first, d_second);
+                add_weights(g.re, real, re);
+                add_weights(g.im, imaginary, im);
+            }
+            Average::Moment(row, exponent) => {
+                let z = self.part(row, range);
+                match real {
+                    Weights::Uniform(weight) => {
+                        moment_adjoint(
+                            exponent,
+                            z,
+                            |_| g.re * *weight,
+                            part_mut(row, range, d_first, d_second),
+                        );
+                    }
+                    Weights::Each(weights) => {
+                        moment_adjoint(
+                            exponent,
+                            z,
+                            |place| g.re * weights[place],
+                            part_mut(row, range, d_first, d_second),
+                        );
+                    }
+                }
+            }
+            Average::Product(left, right) if left == right => {
+                let z = self.part(left, range);
+                let g = Complex::new(g.re + g.re, F::zero());
+                match real {
+                    Weights::Uniform(weight) => add_weighted(
+                        g * *weight,
+                        z,
+                        One,
+                        One,
+                        part_mut(left, range, d_first, d_second),
+                    ),
+                    Weights::Each(real) => add_weighted(
+                        g,
+                        z,
+                        &real[..],
+                        One,
+                        part_mut(left, range, d_first, d_second),
+                    ),
+                }
+            }
+            Average::Product(left, right) => {
+                let (a, b) = (self.part(left, range), self.part(right, range));
+                add_product(
+                    g,
+                    b,
+                    real,
+                    imaginary,
+                    part_mut(left, range, d_first, d_second),
+                );
+                add_product(
+                    g.conj(),
+                    a,
+                    real,
+                    imaginary,
+                    part_mut(right, range, d_first, d_second),
+                );
             }
         }
     }
 }
 
-/// Sum over t of |z|^q.
-fn moment_sum<F: Real>(re: &[F], im: &[F], exponent: f64) -> F {
-    if exponent == 1.0 {
-        return modulus_sum(re, im);
+#[inline(always)]
+fn part_mut<'a, F: Real>(
+    row: Row,
+    range: &Range<usize>,
+    first: &'a mut Rows<F>,
+    second: &'a mut Rows<F>,
+) -> (&'a mut [F], &'a mut [F]) {
+    let (re, im) = match row {
+        Row::First(row) => first.row_mut(row),
+        Row::Second(row) => second.row_mut(row),
+    };
+    (&mut re[range.clone()], &mut im[range.clone()])
+}
+
+#[inline(always)]
+fn add_weights<F: Real>(g: F, weights: &Weights<F>, to: &mut [F]) {
+    match weights {
+        Weights::Uniform(weight) => to.iter_mut().for_each(|to| *to += g * *weight),
+        Weights::Each(weights) => {
+            for (to, &weight) in to.iter_mut().zip(weights) {
+                *to += g * weight;
+            }
+        }
     }
-    if exponent == 2.0 {
-        return energy(re, im);
-    }
-    let half = F::of(exponent / 2.0);
-    let mut sum = [F::zero(); LANES];
-    for (t, (&re, &im)) in re.iter().zip(im).enumerate() {
-        sum[t % LANES] += (re * re + im * im).powf(half);
-    }
-    lane_sum(sum)
 }
 
 /// to += g q |z|^(q-2) z; 0 at z = 0, and where |z|^(q-2) has no finite value.
+#[inline(always)]
 fn moment_adjoint<F: Real>(
-    g: F,
     exponent: f64,
     (re, im): (&[F], &[F]),
-    to_re: &mut [F],
-    to_im: &mut [F],
+    g: impl Fn(usize) -> F,
+    (to_re, to_im): (&mut [F], &mut [F]),
 ) {
-    let (factor, half) = (g * F::of(exponent), F::of((exponent - 2.0) / 2.0));
-    for (((to_re, to_im), &re), &im) in to_re.iter_mut().zip(to_im).zip(re).zip(im) {
-        let power = re * re + im * im;
+    let (q, half) = (F::of(exponent), F::of((exponent - 2.0) / 2.0));
+    for place in 0..re.len() {
+        let power = power(re[place], im[place]);
         if power > F::zero() {
             let slope = if exponent == 1.0 {
-                factor / power.sqrt()
+                g(place) / power.sqrt()
             } else {
-                factor * power.powf(half)
+                g(place) * q * power.powf(half)
             };
             if slope.is_finite() {
-                *to_re += slope * re;
-                *to_im += slope * im;
+                to_re[place] += slope * re[place];
+                to_im[place] += slope * im[place];
             }
         }
-    }
-}
-
-/// to += g . b.
-fn add_scaled<F: Real>(
-    g: Complex<F>,
-    (b_re, b_im): (&[F], &[F]),
-    to_re: &mut [F],
-    to_im: &mut [F],
-) {
-    for (((to_re, to_im), &re), &im) in to_re.iter_mut().zip(to_im).zip(b_re).zip(b_im) {
-        *to_re += g.re * re - g.im * im;
-        *to_im += g.re * im + g.im * re;
     }
 }

@@ -1,10 +1,10 @@
-//! What lies beyond the ends of a window, and the transform at the window's own rate for each choice.
+//! What lies beyond the ends of a window, and the transform for each choice.
 
-use crate::error::Error;
-use crate::filter_bank::{FilterBank, FilterBankBuilder};
+use crate::block_means::BlockMeans;
+use crate::filter_bank::FilterBank;
 use crate::periodic::{PeriodicScratch, PeriodicTransform};
 use crate::real::Real;
-use crate::transform::{Oversampling, TransformScratch, WaveletTransform};
+use crate::transform::{TransformScratch, WaveletTransform};
 
 /// What lies beyond the ends of a window.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
@@ -40,20 +40,42 @@ pub(crate) enum PaddedScratch<F> {
 }
 
 impl<F: Real> PaddedTransform<F> {
+    /// `sizes` holds how many samples of each scale are kept; all of them where the window is one period.
     pub(crate) fn new(
-        bank: FilterBankBuilder<F>,
+        bank: FilterBank<F>,
         padding: Padding,
         window_samples: usize,
-    ) -> Result<Self, Error> {
-        let bank = bank.check()?;
-        Ok(match padding {
+        sizes: &[usize],
+    ) -> Self {
+        match padding {
             Padding::Reflect => Self::Reflect(Box::new(WaveletTransform::from_bank(
                 bank,
                 window_samples,
-                Oversampling::Exact,
+                sizes,
             ))),
             Padding::Periodic => Self::Periodic(Box::new(PeriodicTransform::new(bank))),
-        })
+        }
+    }
+
+    /// Samples that are kept of scale j.
+    pub(crate) fn row_samples(&self, j: usize) -> usize {
+        match self {
+            Self::Reflect(transform) => transform.row_samples(j),
+            Self::Periodic(transform) => transform.filter_bank().n_bins,
+        }
+    }
+
+    /// Means over `n_blocks` blocks of the window, for each scale.
+    pub(crate) fn block_means(&self, n_blocks: usize) -> Vec<BlockMeans<F>> {
+        match self {
+            Self::Reflect(transform) => transform.block_means(n_blocks),
+            Self::Periodic(transform) => {
+                let bank = transform.filter_bank();
+                (0..=bank.n_band_pass())
+                    .map(|_| BlockMeans::plain(bank.n_bins, n_blocks))
+                    .collect()
+            }
+        }
     }
 
     pub(crate) fn filter_bank(&self) -> &FilterBank<F> {
@@ -63,18 +85,28 @@ impl<F: Real> PaddedTransform<F> {
         }
     }
 
-    /// Length of a spectrum buffer; entry 0 alone holds the mean.
-    pub(crate) fn spectrum_len(&self) -> usize {
+    /// Length of the spectrum of a row of scale j, or of the signal; entry 0 alone holds the mean.
+    pub(crate) fn spectrum_len(&self, j: Option<usize>) -> usize {
         match self {
-            Self::Reflect(transform) => transform.n_samples(),
+            Self::Reflect(transform) => {
+                j.map_or(transform.n_samples(), |j| transform.row_samples(j))
+            }
             Self::Periodic(transform) => transform.spectrum_len(),
         }
     }
 
-    pub(crate) fn make_scratch(&self) -> PaddedScratch<F> {
-        match self {
-            Self::Reflect(transform) => PaddedScratch::Reflect(transform.make_scratch()),
-            Self::Periodic(transform) => PaddedScratch::Periodic(transform.make_scratch()),
+    /// Work space for `first` and for others of the same window.
+    pub(crate) fn make_scratch(first: &Self, others: &[Self]) -> PaddedScratch<F> {
+        match first {
+            Self::Reflect(first) => {
+                let lengths = others.iter().map(|transform| match transform {
+                    Self::Reflect(transform) => transform.fft_scratch_len(),
+                    Self::Periodic(_) => 0,
+                });
+                let length = lengths.fold(first.fft_scratch_len(), usize::max);
+                PaddedScratch::Reflect(first.make_shared_scratch(length))
+            }
+            Self::Periodic(first) => PaddedScratch::Periodic(first.make_scratch()),
         }
     }
 
@@ -90,6 +122,44 @@ impl<F: Real> PaddedTransform<F> {
         }
     }
 
+    /// Spectrum of the modulus of a row of scale j.
+    pub(crate) fn spectrum_of_modulus(
+        &self,
+        row: (&[F], &[F]),
+        j: usize,
+        out: &mut [F],
+        scratch: &mut PaddedScratch<F>,
+    ) {
+        match (self, scratch) {
+            (Self::Reflect(transform), PaddedScratch::Reflect(scratch)) => {
+                transform.spectrum_of_modulus(row, j, out, scratch);
+            }
+            (Self::Periodic(transform), PaddedScratch::Periodic(scratch)) => {
+                transform.spectrum_of_modulus(row, out, scratch);
+            }
+            _ => debug_assert!(false, "scratch of another plan"),
+        }
+    }
+
+    /// Adds to `gradient` of a modulus of scale j that with respect to its spectrum.
+    pub(crate) fn spectrum_of_row_adjoint(
+        &self,
+        j: usize,
+        accumulator: &[F],
+        gradient: &mut [F],
+        scratch: &mut PaddedScratch<F>,
+    ) {
+        match (self, scratch) {
+            (Self::Reflect(transform), PaddedScratch::Reflect(scratch)) => {
+                transform.spectrum_of_row_adjoint(j, accumulator, gradient, scratch);
+            }
+            (Self::Periodic(transform), PaddedScratch::Periodic(scratch)) => {
+                transform.spectrum_adjoint(accumulator, gradient, scratch);
+            }
+            _ => debug_assert!(false, "scratch of another plan"),
+        }
+    }
+
     pub(crate) fn filter(
         &self,
         spectrum: &[F],
@@ -99,7 +169,7 @@ impl<F: Real> PaddedTransform<F> {
     ) {
         match (self, scratch) {
             (Self::Reflect(transform), PaddedScratch::Reflect(scratch)) => {
-                transform.filter(spectrum, j, re, im, scratch);
+                transform.filter_bins(spectrum, j, re, im, scratch);
             }
             (Self::Periodic(transform), PaddedScratch::Periodic(scratch)) => {
                 transform.filter(spectrum, j, re, im, scratch);
@@ -118,7 +188,7 @@ impl<F: Real> PaddedTransform<F> {
     ) {
         match (self, scratch) {
             (Self::Reflect(transform), PaddedScratch::Reflect(scratch)) => {
-                transform.filter_adjoint(re, im, j, accumulator, scratch);
+                transform.filter_bins_adjoint(re, im, j, accumulator, scratch);
             }
             (Self::Periodic(transform), PaddedScratch::Periodic(scratch)) => {
                 transform.filter_adjoint(re, im, j, accumulator, scratch);

@@ -53,7 +53,7 @@ impl LayerScales {
     }
 
     /// The first-layer scale of the same filter as j2 of the second, j/Q and low-pass or not being equal.
-    fn partner(&self, j2: usize) -> Option<usize> {
+    pub(crate) fn partner(&self, j2: usize) -> Option<usize> {
         let [q1, q2] = self.wavelets_per_octave;
         let low_pass = j2 == self.second_low_pass();
         (0..=self.first_low_pass())

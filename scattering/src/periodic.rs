@@ -6,9 +6,9 @@ use num_complex::Complex;
 use realfft::{ComplexToReal, RealFftPlanner, RealToComplex};
 use rustfft::{Fft, FftPlanner};
 
-use crate::filter_bank::FilterBank;
+use crate::filter_bank::{BandPass, FilterBank};
 use crate::real::Real;
-use crate::transform::bins;
+use crate::transform::modulus;
 
 /// `W_j` of windows of N samples without padding. Spectra are bins 0 ..= N/2, normalised by 1/N, the real parts first,
 /// then the imaginary ones.
@@ -74,8 +74,23 @@ impl<F: Real> PeriodicTransform<F> {
     }
 
     pub(crate) fn spectrum(&self, signal: &[F], out: &mut [F], scratch: &mut PeriodicScratch<F>) {
-        let scale = F::one() / F::of(self.n() as f64);
         scratch.real.copy_from_slice(signal);
+        self.spectrum_of_scratch(out, scratch);
+    }
+
+    /// Spectrum of the modulus of a row.
+    pub(crate) fn spectrum_of_modulus(
+        &self,
+        (re, im): (&[F], &[F]),
+        out: &mut [F],
+        scratch: &mut PeriodicScratch<F>,
+    ) {
+        modulus(re, im, &mut scratch.real);
+        self.spectrum_of_scratch(out, scratch);
+    }
+
+    fn spectrum_of_scratch(&self, out: &mut [F], scratch: &mut PeriodicScratch<F>) {
+        let scale = F::one() / F::of(self.n() as f64);
         run(self.real_forward.process_with_scratch(
             &mut scratch.real,
             &mut scratch.half,
@@ -108,7 +123,7 @@ impl<F: Real> PeriodicTransform<F> {
             return;
         };
         scratch.full.fill(Complex::new(F::zero(), F::zero()));
-        for (k, psi) in bins(pieces) {
+        for (k, psi) in pieces.iter().flat_map(BandPass::bins) {
             scratch.full[k] = if k < n_half {
                 Complex::new(re[k], im[k]) * psi
             } else {
@@ -155,7 +170,7 @@ impl<F: Real> PeriodicTransform<F> {
         }
         self.forward
             .process_with_scratch(&mut scratch.full, &mut scratch.fft);
-        for (k, psi) in bins(pieces) {
+        for (k, psi) in pieces.iter().flat_map(BandPass::bins) {
             let g = scratch.full[k] * psi;
             if k < n_half {
                 to_re[k] += g.re;

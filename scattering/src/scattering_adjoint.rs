@@ -39,7 +39,7 @@ impl<F: Real> ScatteringTransform<F> {
         self.expand(d_out, &mut gradients.d_raw);
         gradients.d_power.fill(F::zero());
         if self.depends_on_own_power() {
-            self.measure(scratch);
+            self.measure(0..self.n_blocks(), scratch);
         }
         self.fill_sigma(scratch);
         self.adjoint_normalization(&scratch.raw, &scratch.sigma, &mut gradients);
@@ -184,16 +184,15 @@ impl<F: Real> ScatteringTransform<F> {
         scratch: &mut ScatteringScratch<F>,
         gradients: &mut GradientScratch<F>,
     ) {
-        let pool = self.pool();
         gradients.d_first.clear();
-        gradients.d_sources.fill(F::zero());
+        gradients.d_sources.bins.fill(F::zero());
         let rows = RowPair {
             first: &scratch.first,
             second: &scratch.second,
         };
         rows.measure_adjoint(
             &self.program.first,
-            pool,
+            self.means(0),
             &gradients.d_raw,
             &mut gradients.d_first,
             &mut gradients.d_second,
@@ -216,6 +215,7 @@ impl<F: Real> ScatteringTransform<F> {
         gradients: &mut GradientScratch<F>,
     ) {
         self.analyze_second(j2, scratch);
+        gradients.d_second.use_only(self.row_samples(1, j2));
         gradients.d_second.clear();
         let rows = RowPair {
             first: &scratch.first,
@@ -223,20 +223,19 @@ impl<F: Real> ScatteringTransform<F> {
         };
         rows.measure_adjoint(
             &self.program.second[j2],
-            self.pool(),
+            self.means(1),
             &gradients.d_raw,
             &mut gradients.d_first,
             &mut gradients.d_second,
         );
         let n_sources = self.options.scales.n_sources();
-        let spectrum_len = scratch.spectrum.len();
         for channel in 0..self.n_channels() {
             for j1 in 0..self.n_active(j2) {
                 let row = channel * n_sources + j1;
                 self.layer(1).filter_adjoint(
                     gradients.d_second.row(row),
                     j2,
-                    &mut gradients.d_sources[row * spectrum_len..][..spectrum_len],
+                    gradients.d_sources.of_mut(row),
                     &mut scratch.transform,
                 );
             }
@@ -250,27 +249,28 @@ impl<F: Real> ScatteringTransform<F> {
         gradients: &mut GradientScratch<F>,
     ) {
         let (n_scales, n_sources) = (self.n_scales(), self.options.scales.n_sources());
-        let spectrum_len = scratch.spectrum.len();
         for channel in 0..self.n_channels() {
             for j1 in 0..n_sources {
                 let source = channel * n_sources + j1;
-                let d_spectrum = &mut gradients.d_sources[source * spectrum_len..][..spectrum_len];
+                let d_spectrum = gradients.d_sources.of_mut(source);
                 if self.options.envelope_mean == EnvelopeMean::Removed {
                     d_spectrum[0] = F::zero();
                 }
-                gradients.d_modulus.fill(F::zero());
-                self.layer(1).spectrum_adjoint(
-                    d_spectrum,
-                    &mut gradients.d_modulus,
-                    &mut scratch.transform,
-                );
                 let row = channel * n_scales + j1;
                 let (re, im) = scratch.first.row(row);
+                let d_modulus = &mut gradients.d_modulus[..re.len()];
+                d_modulus.fill(F::zero());
+                self.layer(0).spectrum_of_row_adjoint(
+                    j1,
+                    d_spectrum,
+                    d_modulus,
+                    &mut scratch.transform,
+                );
                 let (to_re, to_im) = gradients.d_first.row_mut(row);
                 for t in 0..re.len() {
                     let modulus = (re[t] * re[t] + im[t] * im[t]).sqrt();
                     if modulus > F::zero() {
-                        let g = gradients.d_modulus[t] / modulus;
+                        let g = d_modulus[t] / modulus;
                         to_re[t] += g * re[t];
                         to_im[t] += g * im[t];
                     }
@@ -285,13 +285,12 @@ impl<F: Real> ScatteringTransform<F> {
         scratch: &ScatteringScratch<F>,
         gradients: &mut GradientScratch<F>,
     ) {
-        let two_over_n = F::of(2.0 / self.window_samples() as f64);
         for (row, &d_power) in gradients.d_power.iter().enumerate() {
             if d_power == F::zero() {
                 continue;
             }
-            let g = d_power * two_over_n;
             let (re, im) = scratch.first.row(row);
+            let g = d_power * F::of(2.0 / re.len() as f64);
             let (to_re, to_im) = gradients.d_first.row_mut(row);
             for t in 0..re.len() {
                 to_re[t] += g * re[t];

@@ -2,12 +2,14 @@ use std::marker::PhantomData;
 
 use crate::error::{Error, check_length, parameter};
 use crate::filter_bank::{FilterBank, FilterNorm, Wavelet};
+use crate::grid::grid_sizes;
 use crate::normalization::Normalization;
 use crate::padded::{PaddedTransform, Padding};
 use crate::path::CoefficientSet;
 use crate::path_table::{ChannelPairs, LayerScales};
 use crate::real::Real;
 use crate::scattering_transform::ScatteringTransform;
+use crate::transform::{OVERSAMPLING_ADVICE, Oversampling};
 
 /// What the second layer sees of each modulus.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
@@ -48,6 +50,7 @@ pub struct ScatteringTransformBuilder<F> {
     pub(crate) power_rows: PowerRows,
     pub(crate) envelope_mean: EnvelopeMean,
     pub(crate) pool_samples: Option<usize>,
+    pub(crate) oversampling: Oversampling,
     real: PhantomData<F>,
 }
 
@@ -68,8 +71,14 @@ impl<F: Real> ScatteringTransformBuilder<F> {
             power_rows: PowerRows::default(),
             envelope_mean: EnvelopeMean::default(),
             pool_samples: None,
+            oversampling: Oversampling::default(),
             real: PhantomData,
         }
+    }
+
+    pub(crate) fn window(mut self, samples: usize) -> Self {
+        self.window_samples = samples;
+        self
     }
 
     /// Number J of octaves of both layers (default 8).
@@ -181,21 +190,61 @@ impl<F: Real> ScatteringTransformBuilder<F> {
         self
     }
 
+    /// How fine the grids are that the transform is kept on (default 4 times the filters' edges). Raw layers and periodic
+    /// windows are always exact.
+    #[must_use]
+    pub fn oversampling(mut self, oversampling: Oversampling) -> Self {
+        self.oversampling = oversampling;
+        self
+    }
+
     /// Builds the plan.
     ///
     /// # Errors
-    /// [`Error::Parameter`] if the window is shorter than 4 samples, the filters do not fit it, the pool does not divide
+    /// [`Error::Parameter`] if the window is shorter than 4 samples, the oversampling below 2, the filters do not fit it, the pool does not divide
     /// it, `OffDiag` has fewer than two channels, an exponent is not positive, or `CovReduced` has different Q in the
     /// two layers; [`Error::Length`] if the given power has not one value a channel and first-layer scale.
     pub fn check(self) -> Result<ScatteringTransform<F>, Error> {
         self.check_parameters()?;
-        let mut transforms = vec![self.layer(0)?];
         let same = self.scales.octaves[0] == self.scales.octaves[1]
             && self.scales.wavelets_per_octave[0] == self.scales.wavelets_per_octave[1];
-        if !same {
-            transforms.push(self.layer(1)?);
-        }
+        let layers = if same { 0..1 } else { 0..2 };
+        let banks = layers
+            .map(|layer| self.bank(layer))
+            .collect::<Result<Vec<_>, Error>>()?;
+        let sizes = self.grid_sizes(&banks);
+        let transforms = banks
+            .into_iter()
+            .zip(&sizes)
+            .map(|(bank, sizes)| {
+                PaddedTransform::new(bank, self.padding, self.window_samples, sizes)
+            })
+            .collect();
         Ok(ScatteringTransform::from_parts(self, transforms))
+    }
+
+    /// Samples to keep of each scale of each layer. Scales that are multiplied across the layers are kept alike.
+    fn grid_sizes(&self, banks: &[FilterBank<F>]) -> Vec<Vec<usize>> {
+        let n_blocks = self
+            .pool_samples
+            .map_or(1, |pool| self.window_samples / pool);
+        let oversampling = match (self.coefficients, self.padding) {
+            (CoefficientSet::Raw, _) | (_, Padding::Periodic) => Oversampling::Exact,
+            _ => self.oversampling,
+        };
+        let mut sizes: Vec<Vec<usize>> = banks
+            .iter()
+            .map(|bank| grid_sizes(bank, oversampling, n_blocks))
+            .collect();
+        if let [first, second] = &mut sizes[..] {
+            for (j2, second) in second.iter_mut().enumerate() {
+                if let Some(j1) = self.scales.partner(j2) {
+                    let size = first[j1].max(*second);
+                    (first[j1], *second) = (size, size);
+                }
+            }
+        }
+        sizes
     }
 
     fn check_parameters(&self) -> Result<(), Error> {
@@ -208,6 +257,9 @@ impl<F: Real> ScatteringTransformBuilder<F> {
         {
             let reason = format!("give a divisor of the window of {window} samples");
             return Err(parameter("pool", pool, reason));
+        }
+        if let Oversampling::Times(times @ 0..2) = self.oversampling {
+            return Err(parameter("oversampling", times, OVERSAMPLING_ADVICE));
         }
         if !(1..=64).contains(&self.n_channels) {
             return Err(parameter("channels", self.n_channels, "give 1 to 64"));
@@ -249,12 +301,12 @@ impl<F: Real> ScatteringTransformBuilder<F> {
         Ok(())
     }
 
-    fn layer(&self, layer: usize) -> Result<PaddedTransform<F>, Error> {
-        let bank = FilterBank::plan(self.padding.n_bins(self.window_samples))
+    fn bank(&self, layer: usize) -> Result<FilterBank<F>, Error> {
+        FilterBank::plan(self.padding.n_bins(self.window_samples))
             .wavelet(self.wavelet)
             .octaves(self.scales.octaves[layer])
             .wavelets_per_octave(self.scales.wavelets_per_octave[layer])
-            .filter_norm(self.filter_norm);
-        PaddedTransform::new(bank, self.padding, self.window_samples)
+            .filter_norm(self.filter_norm)
+            .check()
     }
 }

@@ -1,8 +1,11 @@
 //! The transform with all its options: any bank in either layer, several channels, every set of coefficients.
 
+use std::ops::Range;
+
 use num_complex::Complex;
 use rayon::prelude::*;
 
+use crate::block_means::{BlockMeans, Weights};
 use crate::error::{Error, check_length};
 use crate::filter_bank::FilterBank;
 use crate::normalization::{Normalization, factor};
@@ -12,12 +15,13 @@ use crate::path::{CoefficientKind, CoefficientSet, ScatteringPath};
 use crate::path_table::{LayerScales, Reduction, full_table};
 use crate::real::Real;
 use crate::scattering_builder::{EnvelopeMean, PowerRows, ScatteringTransformBuilder};
+use crate::simd::vectorized;
+use crate::sums::{power, weighted_sum};
 
-/// Plan for scattering coefficients of windows of one length, at full rate (arXiv 2204.10177; MATH: sections 1 and 2).
+/// Plan for scattering coefficients of windows of one length (arXiv 2204.10177; MATH: sections 1 and 2).
 ///
-/// Every option of the transform is here; [`ScatteringCovariance`](crate::ScatteringCovariance) is the faster plan for
-/// the covariances of one channel with one filter an octave. The second layer is computed one j2 at a time, so that
-/// memory grows with the number of filters, not with that of their pairs. Immutable, `Send + Sync`.
+/// The second layer is computed one j2 at a time, so that memory grows with the number of filters, not with that of
+/// their pairs. Immutable, `Send + Sync`.
 pub struct ScatteringTransform<F: Real> {
     pub(crate) options: ScatteringTransformBuilder<F>,
     /// Of the first layer, and of the second where it differs.
@@ -25,6 +29,8 @@ pub struct ScatteringTransform<F: Real> {
     pub(crate) base: Vec<ScatteringPath>,
     pub(crate) reduction: Option<Reduction>,
     pub(crate) program: Program,
+    /// Weights of the blocks on the grids of the two layers.
+    means: Vec<Vec<BlockMeans<F>>>,
     pub(crate) given_sigma: Vec<F>,
 }
 
@@ -35,8 +41,7 @@ pub struct ScatteringScratch<F: Real> {
     /// (channel, j1) `W_j1 x`.
     pub(crate) first: Rows<F>,
     /// (channel, j1) spectra of the moduli that go on.
-    pub(crate) sources: Vec<F>,
-    pub(crate) modulus: Vec<F>,
+    pub(crate) sources: Spectra<F>,
     /// (channel, j1) `W_j2 |W_j1 x|` for one j2.
     pub(crate) second: Rows<F>,
     /// Coefficients as the definition gives them, `(base coefficient, block)`.
@@ -49,10 +54,37 @@ pub struct ScatteringScratch<F: Real> {
     pub(crate) gradients: Option<GradientScratch<F>>,
 }
 
+/// Spectra of the moduli, each with the bins of its own grid.
+pub(crate) struct Spectra<F> {
+    starts: Vec<usize>,
+    pub(crate) bins: Vec<F>,
+}
+
+impl<F: Real> Spectra<F> {
+    fn new(lengths: impl Iterator<Item = usize>) -> Self {
+        let mut starts = vec![0];
+        for length in lengths {
+            starts.push(starts[starts.len() - 1] + length);
+        }
+        Self {
+            bins: vec![F::zero(); starts[starts.len() - 1]],
+            starts,
+        }
+    }
+
+    pub(crate) fn of(&self, source: usize) -> &[F] {
+        &self.bins[self.starts[source]..self.starts[source + 1]]
+    }
+
+    pub(crate) fn of_mut(&mut self, source: usize) -> &mut [F] {
+        &mut self.bins[self.starts[source]..self.starts[source + 1]]
+    }
+}
+
 /// What the adjoint needs besides.
 pub(crate) struct GradientScratch<F> {
     pub(crate) d_first: Rows<F>,
-    pub(crate) d_sources: Vec<F>,
+    pub(crate) d_sources: Spectra<F>,
     pub(crate) d_modulus: Vec<F>,
     pub(crate) d_second: Rows<F>,
     pub(crate) d_raw: Vec<Complex<F>>,
@@ -76,6 +108,12 @@ impl<F: Real> ScatteringTransform<F> {
             options.pairs,
             &options.moments,
         );
+        let pool = pool_of(&options);
+        let n_blocks = options.window_samples / pool;
+        let means = transforms
+            .iter()
+            .map(|transform| transform.block_means(n_blocks))
+            .collect();
         let reduction = (options.coefficients == CoefficientSet::CovReduced)
             .then(|| Reduction::new(&base, &options.scales));
         Self {
@@ -89,6 +127,7 @@ impl<F: Real> ScatteringTransform<F> {
             transforms,
             base,
             reduction,
+            means,
         }
     }
 
@@ -145,7 +184,7 @@ impl<F: Real> ScatteringTransform<F> {
 
     /// Number of blocks: 1 without pooling, T for unpooled raw layers.
     pub fn n_blocks(&self) -> usize {
-        self.window_samples() / self.pool()
+        self.window_samples() / pool_of(&self.options)
     }
 
     /// Length of the output, coefficients times blocks.
@@ -158,15 +197,19 @@ impl<F: Real> ScatteringTransform<F> {
         zeros(self.output_len())
     }
 
+    /// Samples that are kept of scale j of a layer (0 or 1), the length of one of its FFTs.
+    pub fn row_samples(&self, layer: usize, j: usize) -> usize {
+        self.layer(layer).row_samples(j)
+    }
+
     /// Work space for one thread, for [`process`](Self::process) and [`adjoint`](Self::adjoint).
     pub fn make_scratch(&self) -> ScatteringScratch<F> {
         let mut scratch = self.make_forward_scratch();
-        let n = self.window_samples();
         scratch.gradients = Some(GradientScratch {
-            d_first: Rows::new(self.n_first(), n),
-            d_sources: vec![F::zero(); scratch.sources.len()],
-            d_modulus: vec![F::zero(); n],
-            d_second: Rows::new(self.n_second(), n),
+            d_first: self.make_first(),
+            d_sources: self.make_sources(),
+            d_modulus: vec![F::zero(); self.window_samples()],
+            d_second: self.make_second(),
             d_raw: zeros(scratch.raw.len()),
             d_power: vec![F::zero(); self.n_first()],
         });
@@ -175,21 +218,39 @@ impl<F: Real> ScatteringTransform<F> {
 
     /// Work space for [`process`](Self::process) alone: half the memory.
     pub fn make_forward_scratch(&self) -> ScatteringScratch<F> {
-        let n = self.window_samples();
-        let spectrum_len = self.layer(0).spectrum_len();
         ScatteringScratch {
-            transform: self.layer(0).make_scratch(),
-            spectrum: vec![F::zero(); spectrum_len],
-            first: Rows::new(self.n_first(), n),
-            sources: vec![F::zero(); self.n_second() * spectrum_len],
-            modulus: vec![F::zero(); n],
-            second: Rows::new(self.n_second(), n),
+            transform: PaddedTransform::make_scratch(self.layer(0), &self.transforms),
+            spectrum: vec![F::zero(); self.layer(0).spectrum_len(None)],
+            first: self.make_first(),
+            sources: self.make_sources(),
+            second: self.make_second(),
             raw: zeros(self.base.len() * self.n_blocks()),
             power: vec![F::zero(); self.n_first()],
             sigma: vec![F::zero(); self.n_first()],
             level: vec![F::zero(); self.n_channels()],
             gradients: None,
         }
+    }
+
+    fn make_first(&self) -> Rows<F> {
+        let channel = (0..self.n_scales()).map(|j| self.row_samples(0, j));
+        let lengths: Vec<usize> = channel.collect();
+        Rows::new(lengths.repeat(self.n_channels()))
+    }
+
+    fn make_second(&self) -> Rows<F> {
+        let longest = (0..self.program.second.len())
+            .filter(|&j2| self.n_active(j2) > 0)
+            .map(|j2| self.row_samples(1, j2))
+            .max();
+        Rows::new(vec![longest.unwrap_or(0); self.n_second()])
+    }
+
+    fn make_sources(&self) -> Spectra<F> {
+        let n_sources = self.options.scales.n_sources();
+        Spectra::new(
+            (0..self.n_second()).map(|row| self.layer(0).spectrum_len(Some(row % n_sources))),
+        )
     }
 
     /// Coefficients of `signal` `(channel, window_samples)`, any unit `u`, into `out` `(coefficient, block)`.
@@ -208,7 +269,7 @@ impl<F: Real> ScatteringTransform<F> {
         self.check_signal(signal)?;
         check_length("out", out.len(), self.output_len())?;
         self.analyze(signal, scratch);
-        self.measure(scratch);
+        self.measure(0..self.n_blocks(), scratch);
         self.fill_sigma(scratch);
         self.finish(&scratch.raw, &scratch.sigma, out);
         Ok(())
@@ -274,12 +335,8 @@ impl<F: Real> ScatteringTransform<F> {
         &self.transforms[layer.min(self.transforms.len() - 1)]
     }
 
-    pub(crate) fn pool(&self) -> usize {
-        let whole = match self.options.coefficients {
-            CoefficientSet::Raw => 1,
-            _ => self.window_samples(),
-        };
-        self.options.pool_samples.unwrap_or(whole)
+    pub(crate) fn means(&self, layer: usize) -> &[BlockMeans<F>] {
+        &self.means[layer.min(self.means.len() - 1)]
     }
 
     /// Scales of the first layer, the low-pass included.
@@ -327,10 +384,12 @@ impl<F: Real> ScatteringTransform<F> {
     pub(crate) fn analyze(&self, signal: &[F], scratch: &mut ScatteringScratch<F>) {
         let n = self.window_samples();
         let (n_scales, n_sources) = (self.n_scales(), self.options.scales.n_sources());
-        let spectrum_len = scratch.spectrum.len();
-        let per_sample = F::one() / F::of(n as f64);
         for (channel, signal) in signal.chunks_exact(n).enumerate() {
-            scratch.level[channel] = signal.iter().map(|&x| x * x).sum::<F>() * per_sample;
+            let sum = vectorized(
+                #[inline(always)]
+                || weighted_sum((signal, signal), &Weights::Uniform(F::one()), |x, _| x * x),
+            );
+            scratch.level[channel] = sum / F::of(n as f64);
             self.layer(0)
                 .spectrum(signal, &mut scratch.spectrum, &mut scratch.transform);
             for j in 0..n_scales {
@@ -341,16 +400,16 @@ impl<F: Real> ScatteringTransform<F> {
                     scratch.first.row_mut(row),
                     &mut scratch.transform,
                 );
-                let (re, im) = scratch.first.row(row);
-                scratch.power[row] = crate::correlation::energy(re, im) * per_sample;
+                let z = scratch.first.row(row);
+                let mean = Weights::Uniform(F::of(1.0 / z.0.len() as f64));
+                scratch.power[row] = vectorized(
+                    #[inline(always)]
+                    || weighted_sum(z, &mean, power),
+                );
                 if j < n_sources {
-                    for ((to, &re), &im) in scratch.modulus.iter_mut().zip(re).zip(im) {
-                        *to = (re * re + im * im).sqrt();
-                    }
-                    let source = channel * n_sources + j;
-                    let to = &mut scratch.sources[source * spectrum_len..][..spectrum_len];
-                    self.layer(1)
-                        .spectrum(&scratch.modulus, to, &mut scratch.transform);
+                    let to = scratch.sources.of_mut(channel * n_sources + j);
+                    self.layer(0)
+                        .spectrum_of_modulus(z, j, to, &mut scratch.transform);
                     if self.options.envelope_mean == EnvelopeMean::Removed {
                         to[0] = F::zero();
                     }
@@ -362,12 +421,12 @@ impl<F: Real> ScatteringTransform<F> {
     /// The second layer at j2.
     pub(crate) fn analyze_second(&self, j2: usize, scratch: &mut ScatteringScratch<F>) {
         let n_sources = self.options.scales.n_sources();
-        let spectrum_len = scratch.spectrum.len();
+        scratch.second.use_only(self.row_samples(1, j2));
         for channel in 0..self.n_channels() {
             for j1 in 0..self.n_active(j2) {
                 let row = channel * n_sources + j1;
                 self.layer(1).filter(
-                    &scratch.sources[row * spectrum_len..][..spectrum_len],
+                    scratch.sources.of(row),
                     j2,
                     scratch.second.row_mut(row),
                     &mut scratch.transform,
@@ -376,14 +435,18 @@ impl<F: Real> ScatteringTransform<F> {
         }
     }
 
-    /// All coefficients of the base table, unnormalised, from an analysed signal into `scratch.raw`.
-    pub(crate) fn measure(&self, scratch: &mut ScatteringScratch<F>) {
-        let pool = self.pool();
+    /// All coefficients of the base table, unnormalised, from an analysed signal into `scratch.raw`, for some blocks.
+    pub(crate) fn measure(&self, blocks: Range<usize>, scratch: &mut ScatteringScratch<F>) {
         let rows = RowPair {
             first: &scratch.first,
             second: &scratch.second,
         };
-        rows.measure(&self.program.first, pool, &mut scratch.raw);
+        rows.measure(
+            &self.program.first,
+            self.means(0),
+            blocks.clone(),
+            &mut scratch.raw,
+        );
         for (j2, operations) in self.program.second.iter().enumerate() {
             if operations.is_empty() {
                 continue;
@@ -393,7 +456,7 @@ impl<F: Real> ScatteringTransform<F> {
                 first: &scratch.first,
                 second: &scratch.second,
             };
-            rows.measure(operations, pool, &mut scratch.raw);
+            rows.measure(operations, self.means(1), blocks.clone(), &mut scratch.raw);
         }
     }
 
@@ -459,7 +522,7 @@ impl<F: Real> ScatteringTransform<F> {
                 || self.make_forward_scratch(),
                 |scratch, signal| {
                     self.analyze(signal, scratch);
-                    self.measure(scratch);
+                    self.measure(0..self.n_blocks(), scratch);
                     Member {
                         raw: scratch.raw.clone(),
                         power: scratch.power.clone(),
@@ -482,6 +545,15 @@ impl<F: Real> ScatteringTransform<F> {
             })
             .collect()
     }
+}
+
+/// Samples a block.
+fn pool_of<F>(options: &ScatteringTransformBuilder<F>) -> usize {
+    let whole = match options.coefficients {
+        CoefficientSet::Raw => 1,
+        _ => options.window_samples,
+    };
+    options.pool_samples.unwrap_or(whole)
 }
 
 /// What one member of a batch brings.

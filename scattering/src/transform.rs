@@ -3,27 +3,42 @@
 use realfft::RealFftPlanner;
 use rustfft::FftPlanner;
 
-use crate::error::{Error, parameter};
-use crate::filter_bank::{BandPass, FilterBank, Wavelet};
-use crate::level::{Buffers, Level};
-use crate::real::Real;
+use num_complex::Complex;
 
-/// On which grid each `W_j` is kept.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+use crate::block_means::BlockMeans;
+use crate::error::{Error, parameter};
+use crate::filter_bank::{FilterBank, Wavelet};
+use crate::grid::grid_sizes;
+use crate::level::{Buffers, Level, folded_sample};
+use crate::real::Real;
+use crate::segment::{each_segment, low_pass, low_pass_adjoint};
+use crate::simd::vectorized;
+
+/// On how fine a grid each `W_j` is kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Oversampling {
-    /// The window's own rate: agrees with the definition to rounding.
-    #[default]
+    /// The window's own samples: agrees with the definition to rounding.
     Exact,
     /// At least this many times the upper edge of the filter, 2 or more (MATH: section 3): errors, relative to the
-    /// natural scale of a coefficient, of 3e-4 at 2, 5e-5 at 4 and 5e-6 at 8.
+    /// natural scale of a coefficient, of 4e-4 at 2, 7e-5 at 4 (the default) and 5e-6 at 8. Filters whose grid would be
+    /// as fine as the window's are kept at its samples.
     Times(u32),
+}
+
+pub(crate) const OVERSAMPLING_ADVICE: &str = "give 2 or more; 4 keeps errors below 1e-4";
+
+impl Default for Oversampling {
+    fn default() -> Self {
+        Self::Times(4)
+    }
 }
 
 /// `W_j` of windows of T samples, extended by half-sample reflection to N = 2T (MATH: section 1).
 ///
-/// The samples of `W_j` are kept on the grid of its *level*, every r-th part of the window, r a power of two that
-/// divides T. Immutable and shared between threads; the work is done in a [`TransformScratch`].
+/// The samples of `W_j` are kept on the grid of its *level*: n <= T of them, spread evenly over the window, in folded
+/// order ([`sample_of_place`](Self::sample_of_place)). Immutable and shared between threads; the work is done in a
+/// [`TransformScratch`].
 pub struct WaveletTransform<F: Real> {
     n_samples: usize,
     bank: FilterBank<F>,
@@ -56,37 +71,28 @@ impl<F: Real> WaveletTransform<F> {
             return Err(parameter("window", n_samples, "give 4 to 2^28 samples"));
         }
         if let Oversampling::Times(times @ 0..2) = oversampling {
-            return Err(parameter(
-                "oversampling",
-                times,
-                "give 2 or more; 4 keeps errors below 1e-4",
-            ));
+            return Err(parameter("oversampling", times, OVERSAMPLING_ADVICE));
         }
         let bank = FilterBank::<F>::new(wavelet, octaves, 2 * n_samples)?;
-        Ok(Self::from_bank(bank, n_samples, oversampling))
+        let sizes = grid_sizes(&bank, oversampling, 1);
+        Ok(Self::from_bank(bank, n_samples, &sizes))
     }
 
-    /// The transform of windows of `n_samples` with a bank on twice as many bins.
-    pub(crate) fn from_bank(
-        bank: FilterBank<F>,
-        n_samples: usize,
-        oversampling: Oversampling,
-    ) -> Self {
-        let rates: Vec<usize> = (0..=bank.n_band_pass())
-            .map(|j| rate(&bank, j, n_samples, oversampling))
-            .collect();
+    /// The transform of windows of `n_samples` with a bank on twice as many bins; `sizes` holds the number of samples
+    /// that are kept of each scale, the low-pass last.
+    pub(crate) fn from_bank(bank: FilterBank<F>, n_samples: usize, sizes: &[usize]) -> Self {
         let (mut complex, mut real) = (FftPlanner::new(), RealFftPlanner::new());
-        let mut distinct = rates.clone();
-        distinct.push(1);
-        distinct.sort_unstable();
+        let mut distinct = sizes.to_vec();
+        distinct.push(n_samples);
+        distinct.sort_unstable_by(|a, b| b.cmp(a));
         distinct.dedup();
         let levels = distinct
             .iter()
-            .map(|rate| Level::new(n_samples / rate, *rate, &mut complex, &mut real))
+            .map(|n| Level::new(*n, n_samples, &mut complex, &mut real))
             .collect();
-        let level_of = rates
+        let level_of = sizes
             .iter()
-            .map(|rate| distinct.partition_point(|r| r < rate))
+            .map(|size| distinct.partition_point(|n| n > size))
             .collect();
         Self {
             n_samples,
@@ -106,14 +112,15 @@ impl<F: Real> WaveletTransform<F> {
         self.n_samples
     }
 
-    /// Samples that are kept of `W_j`.
+    /// Number n of samples that are kept of `W_j`, at (T/n) (i + 1/2) - 1/2 for i = 0 .. n.
     pub fn row_samples(&self, j: usize) -> usize {
         self.level(j).n
     }
 
-    /// Whether every `W_j` is kept at the window's own rate.
-    pub fn is_exact(&self) -> bool {
-        self.level_of.iter().all(|level| *level == 0)
+    /// Which sample i stands at `place` in a row of scale j, and whether as its conjugate. The order is the one in which
+    /// the FFTs give and take the samples: the even ones, then the odd ones backwards and conjugated.
+    pub fn sample_of_place(&self, j: usize, place: usize) -> (usize, bool) {
+        folded_sample(place, self.level(j).n)
     }
 
     /// The filters.
@@ -121,9 +128,25 @@ impl<F: Real> WaveletTransform<F> {
         &self.bank
     }
 
-    /// Weights of the imaginary part in a mean over the window of what is kept of scale j; `None` for 1/T each.
-    pub(crate) fn imaginary_weights(&self, j: usize) -> Option<&[F]> {
-        self.level(j).imaginary_weights.as_deref()
+    /// Weights of the imaginary part in a mean over the window of what is kept of scale j.
+    pub(crate) fn imaginary_weights(&self, j: usize) -> &[F] {
+        &self.level(j).imaginary_weights
+    }
+
+    /// Means over `n_blocks` blocks of the window of what is kept of each scale.
+    pub(crate) fn block_means(&self, n_blocks: usize) -> Vec<BlockMeans<F>> {
+        (0..self.level_of.len())
+            .map(|j| {
+                let level = self.level(j);
+                BlockMeans::folded(
+                    level.n,
+                    self.n_samples,
+                    n_blocks,
+                    self.bank.edge(j) as f64 / self.bank.n_bins as f64,
+                    &level.imaginary_weights,
+                )
+            })
+            .collect()
     }
 
     fn level(&self, j: usize) -> &Level<F> {
@@ -132,14 +155,19 @@ impl<F: Real> WaveletTransform<F> {
 
     /// Work space for one thread.
     pub fn make_scratch(&self) -> TransformScratch<F> {
-        let fft = self
-            .levels
-            .iter()
-            .map(Level::scratch_len)
-            .max()
-            .unwrap_or(0);
+        self.make_shared_scratch(self.fft_scratch_len())
+    }
+
+    /// Length of the FFTs' scratch.
+    pub(crate) fn fft_scratch_len(&self) -> usize {
+        let lengths = self.levels.iter().map(Level::scratch_len);
+        lengths.max().unwrap_or(0)
+    }
+
+    /// Work space that serves another transform of the same window too, with FFT scratch of the larger length.
+    pub(crate) fn make_shared_scratch(&self, fft_scratch_len: usize) -> TransformScratch<F> {
         TransformScratch {
-            buffers: Buffers::new(self.n_samples, fft),
+            buffers: Buffers::new(self.n_samples, fft_scratch_len),
         }
     }
 
@@ -148,17 +176,20 @@ impl<F: Real> WaveletTransform<F> {
         vec![F::zero(); self.n_samples]
     }
 
-    /// Spectrum of the reflected `signal` (T samples).
+    /// Spectrum of the reflected `signal` (T samples, in the order of time).
     pub fn spectrum(&self, signal: &[F], out: &mut [F], scratch: &mut TransformScratch<F>) {
-        self.levels[0].cosine(
-            signal,
-            F::one() / F::of(self.n_samples as f64),
-            out,
-            &mut scratch.buffers,
-        );
+        let level = &self.levels[0];
+        let (front, back) = scratch.buffers.real[..level.n].split_at_mut(level.n.div_ceil(2));
+        for (to, &from) in front.iter_mut().zip(signal.iter().step_by(2)) {
+            *to = from;
+        }
+        for (to, &from) in back.iter_mut().rev().zip(signal.iter().skip(1).step_by(2)) {
+            *to = from;
+        }
+        level.cosine(F::one() / F::of(level.n as f64), out, &mut scratch.buffers);
     }
 
-    /// Spectrum of a reflected real series kept on the grid of scale j, such as `|W_j x|`.
+    /// Spectrum of a reflected real series kept like a row of scale j.
     pub(crate) fn spectrum_of_row(
         &self,
         row: &[F],
@@ -166,13 +197,22 @@ impl<F: Real> WaveletTransform<F> {
         out: &mut [F],
         scratch: &mut TransformScratch<F>,
     ) {
+        scratch.buffers.real[..row.len()].copy_from_slice(row);
         let level = self.level(j);
-        level.cosine(
-            row,
-            F::one() / F::of(level.n as f64),
-            &mut out[..level.n],
-            &mut scratch.buffers,
-        );
+        level.cosine(F::one() / F::of(level.n as f64), out, &mut scratch.buffers);
+    }
+
+    /// Spectrum of the modulus of a row of scale j.
+    pub(crate) fn spectrum_of_modulus(
+        &self,
+        (re, im): (&[F], &[F]),
+        j: usize,
+        out: &mut [F],
+        scratch: &mut TransformScratch<F>,
+    ) {
+        let level = self.level(j);
+        modulus(re, im, &mut scratch.buffers.real[..level.n]);
+        level.cosine(F::one() / F::of(level.n as f64), out, &mut scratch.buffers);
     }
 
     /// `W_j` of the signal whose [`spectrum`](Self::spectrum) is given, on the grid of scale j.
@@ -184,68 +224,46 @@ impl<F: Real> WaveletTransform<F> {
         out_im: &mut [F],
         scratch: &mut TransformScratch<F>,
     ) {
-        self.filter_from(spectrum, 0, j, out_re, out_im, scratch);
+        self.filter_bins(&spectrum[..self.n_samples], j, out_re, out_im, scratch);
     }
 
-    /// `W_j` of a series on the grid of scale `from`.
-    pub(crate) fn filter_row(
+    /// `W_j` of a series whose spectrum has `spectrum.len()` bins, those of its own grid.
+    pub(crate) fn filter_bins(
         &self,
         spectrum: &[F],
-        from: usize,
         j: usize,
         out_re: &mut [F],
         out_im: &mut [F],
         scratch: &mut TransformScratch<F>,
     ) {
-        self.filter_from(spectrum, self.level_of[from], j, out_re, out_im, scratch);
-    }
-
-    fn filter_from(
-        &self,
-        spectrum: &[F],
-        from: usize,
-        j: usize,
-        out_re: &mut [F],
-        out_im: &mut [F],
-        scratch: &mut TransformScratch<F>,
-    ) {
-        let (source, target) = (&self.levels[from], self.level(j));
+        let target = self.level(j);
         let buffers = &mut scratch.buffers;
         let Some(pieces) = self.bank.pieces(j) else {
-            let cosines = &mut buffers.spectrum[..target.n];
-            cosines.fill(F::zero());
-            for (k, (&s, &phi)) in spectrum[..source.n]
-                .iter()
-                .zip(&self.bank.low_pass)
-                .enumerate()
-            {
-                let (index, sign) = fold_cosine(k, target.n);
-                if index < target.n {
-                    let twice = if k == 0 { F::one() } else { F::of(2.0) };
-                    cosines[index] += s * phi * twice * F::of(sign);
-                }
-            }
-            // The DCT reads the spectrum while it fills the output; both are buffers of their own.
-            let cosines = std::mem::take(&mut buffers.spectrum);
-            target.cosine_adjoint(&cosines[..target.n], buffers, |n, value| out_re[n] = value);
-            buffers.spectrum = cosines;
+            let cosines = &mut buffers.cosines[..target.n];
+            vectorized(
+                #[inline(always)]
+                || low_pass(spectrum, &self.bank.low_pass, cosines),
+            );
+            // The DCT reads the coefficients while it fills the rest of the buffers.
+            let cosines = std::mem::take(&mut buffers.cosines);
+            target.cosine_adjoint(&cosines[..target.n], buffers);
+            buffers.cosines = cosines;
+            out_re.copy_from_slice(&buffers.real[..target.n]);
             out_im.fill(F::zero());
             return;
         };
-        let period = 2 * target.n;
-        buffers.spectrum[..period].fill(F::zero());
-        for (k, psi) in bins(pieces) {
-            let Some((bin, mirrored)) = source_bin(k, source.n) else {
-                continue;
-            };
-            let value = spectrum[bin] * psi;
-            let value = if mirrored ^ (k / period % 2 == 1) {
-                -value
-            } else {
-                value
-            };
-            buffers.spectrum[k % period] += value;
-        }
+        let complex = &mut buffers.complex[..target.n];
+        vectorized(
+            #[inline(always)]
+            || {
+                complex.fill(Complex::new(F::zero(), F::zero()));
+                for piece in pieces {
+                    each_segment(piece, spectrum.len(), target.n, |segment| {
+                        segment.apply(piece, spectrum, &target.half_sample, complex);
+                    });
+                }
+            },
+        );
         target.synthesize(out_re, out_im, buffers);
     }
 
@@ -259,69 +277,44 @@ impl<F: Real> WaveletTransform<F> {
         accumulator: &mut [F],
         scratch: &mut TransformScratch<F>,
     ) {
-        self.filter_adjoint_from(grad_re, grad_im, 0, j, accumulator, scratch);
+        let accumulator = &mut accumulator[..self.n_samples];
+        self.filter_bins_adjoint(grad_re, grad_im, j, accumulator, scratch);
     }
 
-    pub(crate) fn filter_row_adjoint(
+    /// Adjoint of [`filter_bins`](Self::filter_bins).
+    pub(crate) fn filter_bins_adjoint(
         &self,
         grad_re: &[F],
         grad_im: &[F],
-        from: usize,
         j: usize,
         accumulator: &mut [F],
         scratch: &mut TransformScratch<F>,
     ) {
-        self.filter_adjoint_from(
-            grad_re,
-            grad_im,
-            self.level_of[from],
-            j,
-            accumulator,
-            scratch,
-        );
-    }
-
-    fn filter_adjoint_from(
-        &self,
-        grad_re: &[F],
-        grad_im: &[F],
-        from: usize,
-        j: usize,
-        accumulator: &mut [F],
-        scratch: &mut TransformScratch<F>,
-    ) {
-        let (source, target) = (&self.levels[from], self.level(j));
+        let target = self.level(j);
         let buffers = &mut scratch.buffers;
         let Some(pieces) = self.bank.pieces(j) else {
-            let mut cosines = std::mem::take(&mut buffers.spectrum);
-            target.cosine(grad_re, F::one(), &mut cosines[..target.n], buffers);
-            buffers.spectrum = cosines;
-            for (k, (to, &phi)) in accumulator[..source.n]
-                .iter_mut()
-                .zip(&self.bank.low_pass)
-                .enumerate()
-            {
-                let (index, sign) = fold_cosine(k, target.n);
-                if index < target.n {
-                    let twice = if k == 0 { F::one() } else { F::of(2.0) };
-                    *to += buffers.spectrum[index] * phi * twice * F::of(sign);
-                }
-            }
+            let mut cosines = std::mem::take(&mut buffers.cosines);
+            buffers.real[..target.n].copy_from_slice(grad_re);
+            target.cosine(F::one(), &mut cosines[..target.n], buffers);
+            vectorized(
+                #[inline(always)]
+                || low_pass_adjoint(&cosines[..target.n], &self.bank.low_pass, accumulator),
+            );
+            buffers.cosines = cosines;
             return;
         };
         target.analyze(grad_re, grad_im, buffers);
-        let period = 2 * target.n;
-        for (k, psi) in bins(pieces) {
-            let Some((bin, mirrored)) = source_bin(k, source.n) else {
-                continue;
-            };
-            let value = buffers.spectrum[k % period] * psi;
-            accumulator[bin] += if mirrored ^ (k / period % 2 == 1) {
-                -value
-            } else {
-                value
-            };
-        }
+        let complex = &buffers.complex[..target.n];
+        vectorized(
+            #[inline(always)]
+            || {
+                for piece in pieces {
+                    each_segment(piece, accumulator.len(), target.n, |segment| {
+                        segment.apply_adjoint(piece, complex, &target.half_sample, accumulator);
+                    });
+                }
+            },
+        );
     }
 
     /// Adjoint of [`spectrum`](Self::spectrum): adds to `gradient` (T) the gradient with respect to the signal.
@@ -331,9 +324,24 @@ impl<F: Real> WaveletTransform<F> {
         gradient: &mut [F],
         scratch: &mut TransformScratch<F>,
     ) {
-        self.spectrum_adjoint_at(0, accumulator, gradient, scratch);
+        let level = &self.levels[0];
+        let scale = F::one() / F::of(level.n as f64);
+        level.cosine_adjoint(&accumulator[..level.n], &mut scratch.buffers);
+        let (front, back) = scratch.buffers.real[..level.n].split_at(level.n.div_ceil(2));
+        for (to, &from) in gradient.iter_mut().step_by(2).zip(front) {
+            *to += from * scale;
+        }
+        for (to, &from) in gradient
+            .iter_mut()
+            .skip(1)
+            .step_by(2)
+            .zip(back.iter().rev())
+        {
+            *to += from * scale;
+        }
     }
 
+    /// Adjoint of [`spectrum_of_row`](Self::spectrum_of_row): adds to `gradient`.
     pub(crate) fn spectrum_of_row_adjoint(
         &self,
         j: usize,
@@ -341,78 +349,23 @@ impl<F: Real> WaveletTransform<F> {
         gradient: &mut [F],
         scratch: &mut TransformScratch<F>,
     ) {
-        self.spectrum_adjoint_at(self.level_of[j], accumulator, gradient, scratch);
-    }
-
-    fn spectrum_adjoint_at(
-        &self,
-        level: usize,
-        accumulator: &[F],
-        gradient: &mut [F],
-        scratch: &mut TransformScratch<F>,
-    ) {
-        let level = &self.levels[level];
+        let level = self.level(j);
         let scale = F::one() / F::of(level.n as f64);
-        level.cosine_adjoint(&accumulator[..level.n], &mut scratch.buffers, |n, value| {
-            gradient[n] += value * scale
-        });
+        level.cosine_adjoint(&accumulator[..level.n], &mut scratch.buffers);
+        for (to, &from) in gradient.iter_mut().zip(&scratch.buffers.real) {
+            *to += from * scale;
+        }
     }
 }
 
-/// Every how-many-th part of the window is kept of scale j: a power of two that divides the window and leaves
-/// `oversampling` times the filter's upper edge.
-fn rate<F: Real>(
-    bank: &FilterBank<F>,
-    j: usize,
-    n_samples: usize,
-    oversampling: Oversampling,
-) -> usize {
-    let Oversampling::Times(times) = oversampling else {
-        return 1;
-    };
-    // The low-pass lies below the last band-pass.
-    let band = &bank.band_pass[j.min(bank.n_band_pass() - 1)];
-    let edge = (band.first_bin + band.values.len()) as f64;
-    // The edges lie 3 % above powers of two; that much less oversampling saves half the work.
-    let least = 0.97 * f64::from(times) * edge;
-    let mut rate = 1;
-    while n_samples.is_multiple_of(2 * rate)
-        && n_samples / (2 * rate) >= 4
-        && (n_samples / rate) as f64 >= least
-    {
-        rate *= 2;
-    }
-    rate
-}
-
-/// Bins and values of a filter given in pieces.
-pub(crate) fn bins<F: Real>(pieces: &[BandPass<F>]) -> impl Iterator<Item = (usize, F)> + '_ {
-    pieces.iter().flat_map(|piece| {
-        let values = piece.values.iter().copied().enumerate();
-        values.map(|(i, value)| (piece.first_bin + i, value))
-    })
-}
-
-/// Where bin k of the period stands in a spectrum of T bins, and whether as its mirror image, S_(N-k) = -S_k. Bin T is 0.
-fn source_bin(k: usize, n: usize) -> Option<(usize, bool)> {
-    match k {
-        k if k < n => Some((k, false)),
-        k if k > n && k < 2 * n => Some((2 * n - k, true)),
-        _ => None,
-    }
-}
-
-/// cos(pi k (n + 1/2) / T) for any k is +-cos of a bin below T, or 0 (index T).
-fn fold_cosine(k: usize, n: usize) -> (usize, f64) {
-    let k = k % (4 * n);
-    let (k, sign) = if k >= 2 * n {
-        (k - 2 * n, -1.0)
-    } else {
-        (k, 1.0)
-    };
-    if k <= n {
-        (k, sign)
-    } else {
-        (2 * n - k, -sign)
-    }
+/// |z| of a row.
+pub(crate) fn modulus<F: Real>(re: &[F], im: &[F], out: &mut [F]) {
+    vectorized(
+        #[inline(always)]
+        || {
+            for ((to, &re), &im) in out.iter_mut().zip(re).zip(im) {
+                *to = (re * re + im * im).sqrt();
+            }
+        },
+    );
 }

@@ -5,15 +5,16 @@ mod common;
 
 use common::noise;
 use seismix_scattering::{
-    CoefficientSet, Complex, Normalization, Oversampling, ScatteringCovariance,
+    CoefficientSet, Complex, Normalization, Oversampling, ScatteringTransform,
 };
 
-fn plans(t: usize, octaves: usize) -> Vec<(String, ScatteringCovariance<f64>)> {
+fn plans(t: usize, octaves: usize) -> Vec<(String, ScatteringTransform<f64>)> {
     let mut plans = Vec::new();
     for set in [CoefficientSet::Cov, CoefficientSet::ScatCov] {
         for normalization in [Normalization::None, Normalization::EachPowerSpectrum] {
             for pool in [t, t / 4] {
-                let plan = ScatteringCovariance::plan(t)
+                let plan = ScatteringTransform::plan(t)
+                    .oversampling(Oversampling::Exact)
                     .octaves(octaves)
                     .coefficients(set)
                     .normalization(normalization)
@@ -26,11 +27,13 @@ fn plans(t: usize, octaves: usize) -> Vec<(String, ScatteringCovariance<f64>)> {
         }
     }
     for times in [2, 4] {
-        let plan = ScatteringCovariance::plan(t)
+        let plan = ScatteringTransform::plan(t)
+            .oversampling(Oversampling::Exact)
             .octaves(octaves)
             .oversampling(Oversampling::Times(times));
         plans.push((format!("on a grid of {times} times"), plan.check().unwrap()));
-        let plan = ScatteringCovariance::plan(t)
+        let plan = ScatteringTransform::plan(t)
+            .oversampling(Oversampling::Exact)
             .octaves(octaves)
             .normalization(Normalization::EachPowerSpectrum);
         plans.push((
@@ -156,7 +159,8 @@ fn nothing_is_nan_where_there_is_no_energy() {
 #[test]
 fn dirty_buffers_change_nothing() {
     let t = 200;
-    let plan = ScatteringCovariance::<f64>::plan(t)
+    let plan = ScatteringTransform::<f64>::plan(t)
+        .oversampling(Oversampling::Exact)
         .octaves(4)
         .normalization(Normalization::EachPowerSpectrum)
         .check()

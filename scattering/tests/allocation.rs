@@ -9,7 +9,7 @@ use std::cell::Cell;
 use common::noise;
 use seismix_scattering::{
     ChannelPairs, CoefficientSet, Complex, Normalization, Oversampling, Padding,
-    ScatteringCovariance, ScatteringTransform, Wavelet,
+    ScatteringTransform, Wavelet,
 };
 
 struct Counting;
@@ -47,7 +47,8 @@ fn the_counter_counts() {
 fn covariance() {
     let t = 256;
     for oversampling in [Oversampling::Exact, Oversampling::Times(4)] {
-        let plan = ScatteringCovariance::<f64>::plan(t)
+        let plan = ScatteringTransform::<f64>::plan(t)
+            .oversampling(Oversampling::Exact)
             .octaves(5)
             .normalization(Normalization::EachPowerSpectrum)
             .oversampling(oversampling)
@@ -77,6 +78,7 @@ fn transform() {
         ] {
             for padding in [Padding::Reflect, Padding::Periodic] {
                 let plan = ScatteringTransform::<f64>::plan(t)
+                    .oversampling(Oversampling::Exact)
                     .octaves(4)
                     .wavelets_per_octave(2)
                     .wavelet(Wavelet::Morlet)

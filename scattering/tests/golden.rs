@@ -7,8 +7,8 @@ use std::path::PathBuf;
 use ndarray::{Array1, Array2, Array3, Array4, ArrayView1, ArrayView2, Axis};
 use ndarray_npy::NpzReader;
 use seismix_scattering::{
-    CoefficientSet, Complex, FilterBank, FilterNorm, Normalization, Real, ScatteringCovariance,
-    Wavelet,
+    CoefficientSet, Complex, FilterBank, FilterNorm, Normalization, Oversampling, Real,
+    ScatteringTransform, Wavelet,
 };
 
 fn golden(name: &str) -> PathBuf {
@@ -46,7 +46,8 @@ fn run<F: Real>(
     set: CoefficientSet,
     normalization: Normalization,
 ) -> Vec<Complex<F>> {
-    let plan = ScatteringCovariance::<F>::plan(x.len())
+    let plan = ScatteringTransform::<F>::plan(x.len())
+        .oversampling(Oversampling::Exact)
         .octaves(octaves)
         .coefficients(set)
         .normalization(normalization)
@@ -227,7 +228,8 @@ fn pooled_pyramid() {
     let x: Array2<f64> = file.by_name("pool_x").unwrap();
     let finest: Array4<f64> = file.by_name("pool_y64_k64").unwrap();
     let pooled = |signal: ArrayView1<f64>, block| {
-        let plan = ScatteringCovariance::<f64>::plan(4096)
+        let plan = ScatteringTransform::<f64>::plan(4096)
+            .oversampling(Oversampling::Exact)
             .normalization(Normalization::EachPowerSpectrum)
             .pool(block)
             .check()
@@ -263,7 +265,8 @@ fn index_tables() {
         ("index_cov_J5.csv", 5, CoefficientSet::Cov),
         ("index_cov_J8.csv", 8, CoefficientSet::Cov),
     ] {
-        let plan = ScatteringCovariance::<f64>::plan(1024)
+        let plan = ScatteringTransform::<f64>::plan(1024)
+            .oversampling(Oversampling::Exact)
             .octaves(octaves)
             .coefficients(set)
             .check()

@@ -7,8 +7,8 @@ use std::path::PathBuf;
 use ndarray::{Array2, Array3, Array4, ArrayView1, ArrayView2, Axis, s};
 use ndarray_npy::NpzReader;
 use seismix_scattering::{
-    ChannelPairs, CoefficientKind, CoefficientSet, Complex, EnvelopeMean, Normalization, PowerRows,
-    Real, ScatteringTransform, ScatteringTransformBuilder, Wavelet,
+    ChannelPairs, CoefficientKind, CoefficientSet, Complex, EnvelopeMean, Normalization,
+    Oversampling, PowerRows, Real, ScatteringTransform, ScatteringTransformBuilder, Wavelet,
 };
 
 fn golden(name: &str) -> PathBuf {
@@ -144,6 +144,7 @@ fn worst_of_batch<F: Real>(
     reference: ndarray::ArrayView3<f64>,
 ) -> f64 {
     let plan = ScatteringTransform::<F>::plan(t)
+        .oversampling(Oversampling::Exact)
         .octaves(octaves)
         .coefficients(set)
         .normalization(normalization)
@@ -174,6 +175,7 @@ fn families_and_filters_an_octave() {
                 .by_name(&format!("wav_y64_{family}_Q{q1}{q2}"))
                 .unwrap();
             let plan = ScatteringTransform::<f64>::plan(1024)
+                .oversampling(Oversampling::Exact)
                 .octaves(5)
                 .wavelet(wavelet)
                 .wavelets_per_octave_by_layer(q1, q2)
@@ -195,6 +197,7 @@ fn octaves_by_layer() {
     for (j1, j2) in [(5, 8), (8, 5)] {
         let reference: Array3<f64> = file.by_name(&format!("wav_y64_J{j1}{j2}")).unwrap();
         let plan = ScatteringTransform::<f64>::plan(1024)
+            .oversampling(Oversampling::Exact)
             .octaves_by_layer(j1, j2)
             .check()
             .unwrap();
@@ -211,6 +214,7 @@ fn raw_layers_and_moments() {
     let x: Array2<f64> = file.by_name("raw_x").unwrap();
     let reference: Array4<f64> = file.by_name("raw_y64").unwrap();
     let plan = ScatteringTransform::<f64>::plan(256)
+        .oversampling(Oversampling::Exact)
         .octaves(5)
         .coefficients(CoefficientSet::Raw)
         .check()
@@ -224,6 +228,7 @@ fn raw_layers_and_moments() {
     let x: Array2<f64> = file.by_name("wav_x").unwrap();
     let reference: Array2<f64> = file.by_name("scatq_y64").unwrap();
     let plan = ScatteringTransform::<f64>::plan(1024)
+        .oversampling(Oversampling::Exact)
         .octaves(5)
         .coefficients(CoefficientSet::Scat)
         .moments(&[0.5, 1.0, 2.0, 3.0])
@@ -253,6 +258,7 @@ fn several_channels() {
                 .by_name(&format!("multi_y64_{name}_{normalization}"))
                 .unwrap();
             let plan = ScatteringTransform::<f64>::plan(1024)
+                .oversampling(Oversampling::Exact)
                 .octaves(5)
                 .channels(2, pairs)
                 .normalization(by)
@@ -276,6 +282,7 @@ fn reduced_covariance() {
     let x: Array2<f64> = file.by_name("covreduced_x").unwrap();
     let reference: Array3<f64> = file.by_name("covreduced_y32").unwrap();
     let plan = ScatteringTransform::<f64>::plan(1024)
+        .oversampling(Oversampling::Exact)
         .octaves(5)
         .coefficients(CoefficientSet::CovReduced)
         .normalization(Normalization::EachPowerSpectrum)
@@ -295,6 +302,7 @@ fn other_lengths_and_blocks() {
         let x: Array2<f64> = file.by_name(&format!("{name}_x")).unwrap();
         let reference: Array3<f64> = file.by_name(&format!("{name}_y64")).unwrap();
         let plan = ScatteringTransform::<f64>::plan(t)
+            .oversampling(Oversampling::Exact)
             .octaves(5)
             .check()
             .unwrap();
@@ -306,6 +314,7 @@ fn other_lengths_and_blocks() {
     let x: Array2<f64> = file.by_name("pool_x").unwrap();
     let reference: Array4<f64> = file.by_name("pool_y64_k64").unwrap();
     let plan = ScatteringTransform::<f64>::plan(4096)
+        .oversampling(Oversampling::Exact)
         .normalization(Normalization::EachPowerSpectrum)
         .pool(64)
         .check()
@@ -330,6 +339,7 @@ fn cross_covariances_of_centred_moduli() {
         let points: Array2<f64> = file.by_name("points").unwrap();
         let source = &x - &points.row(2);
         let plan = ScatteringTransform::<f64>::plan(t)
+            .oversampling(Oversampling::Exact)
             .octaves(octaves)
             .coefficients(CoefficientSet::Cov)
             .channels(2, ChannelPairs::OffDiag)
@@ -355,7 +365,9 @@ fn cross_covariances_of_centred_moduli() {
 }
 
 fn builder(octaves: usize) -> ScatteringTransformBuilder<f64> {
-    ScatteringTransform::plan(1024).octaves(octaves)
+    ScatteringTransform::plan(1024)
+        .oversampling(Oversampling::Exact)
+        .octaves(octaves)
 }
 
 #[test]

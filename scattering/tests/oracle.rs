@@ -11,14 +11,15 @@ mod common;
 use common::{naive_coefficient, noise};
 use seismix_scattering::{
     BlockTransform, CoefficientKind, CoefficientSet, Complex, Error, Normalization, Oversampling,
-    ScatteringCovariance,
+    ScatteringTransform,
 };
 
 #[test]
 fn every_coefficient_of_short_windows() {
     for (t, octaves) in [(40, 3), (37, 3), (64, 4)] {
         let x = noise(t, t as u64);
-        let plan = ScatteringCovariance::<f64>::plan(t)
+        let plan = ScatteringTransform::<f64>::plan(t)
+            .oversampling(Oversampling::Exact)
             .octaves(octaves)
             .check()
             .unwrap();
@@ -40,8 +41,9 @@ fn blocks_of_a_short_run_are_means_of_the_whole() {
     let (t, octaves, block) = (96, 3, 16);
     let run = noise(t, 11);
     let blocks = BlockTransform::<f64>::plan(block)
+        .oversampling(Oversampling::Exact)
         .octaves(octaves)
-        .check::<f64>()
+        .check()
         .unwrap();
     let mut out = vec![Complex::new(f64::NAN, 0.0); 4 * blocks.paths().len()];
     blocks.process(&run, 24, 4, &mut out).unwrap();
@@ -61,8 +63,9 @@ fn chunks_agree_with_one_transform_of_the_whole() {
     let run = noise(n, 12);
     let (octaves, block) = (8, 256);
     let blocks = BlockTransform::<f64>::plan(block)
+        .oversampling(Oversampling::Exact)
         .octaves(octaves)
-        .check::<f64>()
+        .check()
         .unwrap();
     let n_blocks = n / block - 8;
     let n_paths = blocks.paths().len();
@@ -70,7 +73,8 @@ fn chunks_agree_with_one_transform_of_the_whole() {
     blocks.process(&run, 512, n_blocks, &mut out).unwrap();
     let used = (n / block) * block;
     // One plan over the whole run (its end reflected at `used`; the last blocks are left out of the comparison).
-    let whole = ScatteringCovariance::<f64>::plan(used)
+    let whole = ScatteringTransform::<f64>::plan(used)
+        .oversampling(Oversampling::Exact)
         .octaves(octaves)
         .pool(block)
         .check()
@@ -99,7 +103,8 @@ fn chunks_agree_with_one_transform_of_the_whole() {
 fn scaling_time_reversal_and_idempotence() {
     let t = 512;
     let x = noise(t, 20);
-    let plan = ScatteringCovariance::<f64>::plan(t)
+    let plan = ScatteringTransform::<f64>::plan(t)
+        .oversampling(Oversampling::Exact)
         .octaves(6)
         .check()
         .unwrap();
@@ -132,7 +137,8 @@ fn scaling_time_reversal_and_idempotence() {
             "{path:?}"
         );
     }
-    let normalized = ScatteringCovariance::<f64>::plan(t)
+    let normalized = ScatteringTransform::<f64>::plan(t)
+        .oversampling(Oversampling::Exact)
         .octaves(6)
         .normalization(Normalization::EachPowerSpectrum)
         .check()
@@ -151,7 +157,8 @@ fn scaling_time_reversal_and_idempotence() {
 
 #[test]
 fn bad_calls_are_refused_with_a_cure() {
-    let plan = ScatteringCovariance::<f64>::plan(64)
+    let plan = ScatteringTransform::<f64>::plan(64)
+        .oversampling(Oversampling::Exact)
         .octaves(3)
         .check()
         .unwrap();
@@ -169,20 +176,28 @@ fn bad_calls_are_refused_with_a_cure() {
         plan.process_vec(&x),
         Err(Error::NotFinite { index: 10, .. })
     ));
-    assert!(ScatteringCovariance::<f64>::plan(3).check().is_err());
     assert!(
-        ScatteringCovariance::<f64>::plan(64)
+        ScatteringTransform::<f64>::plan(3)
+            .oversampling(Oversampling::Exact)
+            .check()
+            .is_err()
+    );
+    assert!(
+        ScatteringTransform::<f64>::plan(64)
+            .oversampling(Oversampling::Exact)
             .octaves(0)
             .check()
             .is_err()
     );
     assert!(
-        ScatteringCovariance::<f64>::plan(64)
+        ScatteringTransform::<f64>::plan(64)
+            .oversampling(Oversampling::Exact)
             .octaves(30)
             .check()
             .is_err()
     );
-    let error = ScatteringCovariance::<f64>::plan(64)
+    let error = ScatteringTransform::<f64>::plan(64)
+        .oversampling(Oversampling::Exact)
         .octaves(3)
         .pool(7)
         .check()
@@ -193,7 +208,8 @@ fn bad_calls_are_refused_with_a_cure() {
         "`pool` is 7: give a divisor of the window of 64 samples"
     );
     assert!(
-        ScatteringCovariance::<f64>::plan(64)
+        ScatteringTransform::<f64>::plan(64)
+            .oversampling(Oversampling::Exact)
             .octaves(3)
             .coefficients(CoefficientSet::Cov)
             .check()
@@ -214,7 +230,8 @@ fn coarse_grids_are_as_accurate_as_stated() {
             })
             .collect();
         let plan = |oversampling| {
-            ScatteringCovariance::<f64>::plan(t)
+            ScatteringTransform::<f64>::plan(t)
+                .oversampling(Oversampling::Exact)
                 .octaves(7)
                 .oversampling(oversampling)
                 .check()

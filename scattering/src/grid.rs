@@ -1,0 +1,69 @@
+//! How many samples of each `W_j` are kept.
+
+use crate::filter_bank::FilterBank;
+use crate::real::Real;
+use crate::transform::Oversampling;
+
+/// Fewest samples that a block of a mean holds, so that what lies beyond its borders weighs little.
+const LEAST_IN_BLOCK: usize = 8;
+
+/// Number of samples of each scale, the low-pass last, for windows of half of the bank's bins that are averaged in
+/// `n_blocks` blocks: whole numbers of samples a block, that FFTs like where the window is not kept as it is.
+pub(crate) fn grid_sizes<F: Real>(
+    bank: &FilterBank<F>,
+    oversampling: Oversampling,
+    n_blocks: usize,
+) -> Vec<usize> {
+    let window = bank.n_bins / 2;
+    let size = |j| {
+        let Oversampling::Times(times) = oversampling else {
+            return window;
+        };
+        // The edges of the dyadic filters lie 3 % above powers of two; that much less oversampling saves half the work.
+        let least = 0.97 * f64::from(times) * bank.edge(j) as f64 / 2.0;
+        let in_block = smooth_from((least / n_blocks as f64).max(LEAST_IN_BLOCK as f64));
+        (in_block * n_blocks).min(window)
+    };
+    (0..=bank.n_band_pass()).map(size).collect()
+}
+
+/// The least power of two, or three times one, of at least `least`.
+fn smooth_from(least: f64) -> usize {
+    [1, 3]
+        .map(|odd| {
+            let doublings = (least / odd as f64).log2().ceil().max(0.0);
+            odd << doublings as u32
+        })
+        .into_iter()
+        .min()
+        .unwrap_or(1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::filter_bank::Wavelet;
+
+    #[test]
+    fn smooth_numbers_are_the_next_ones() {
+        let cases = [(0.3, 1), (1.0, 1), (5.0, 6), (7.5, 8), (97.0, 128), (96.0, 96)];
+        for (least, next) in cases {
+            assert_eq!(smooth_from(least), next, "{least}");
+        }
+    }
+
+    #[test]
+    fn sizes_follow_the_edges() {
+        let bank = FilterBank::<f64>::new(Wavelet::BattleLemarie, 8, 2 * 65_536).unwrap();
+        let sizes = grid_sizes(&bank, Oversampling::Times(4), 64);
+        let expected = [
+            65_536, 65_536, 65_536, 32_768, 16_384, 8192, 4096, 2048, 2048,
+        ];
+        assert_eq!(sizes, expected);
+        assert_eq!(grid_sizes(&bank, Oversampling::Exact, 1), [65_536; 9]);
+        let odd = FilterBank::<f64>::new(Wavelet::BattleLemarie, 6, 2 * 10_007).unwrap();
+        let sizes = grid_sizes(&odd, Oversampling::Times(4), 1);
+        assert_eq!(sizes[2], 10_007);
+        assert!(sizes[3..].iter().all(|n| *n < 6200), "{sizes:?}");
+    }
+}
