@@ -59,6 +59,9 @@ impl<F: Real> BlockMeans<F> {
             shapes: Vec::new(),
             blocks: Vec::with_capacity(n_blocks),
         };
+        if n == window {
+            return Self::boxes(n, 0, n / n_blocks, n_blocks);
+        }
         if n_blocks == 1 {
             means.push([
                 (
@@ -74,13 +77,24 @@ impl<F: Real> BlockMeans<F> {
             return means;
         }
         let in_block = n / n_blocks;
-        let step = (n != window).then(|| step(edge, window as f64 / n as f64));
+        let step = step(edge, window as f64 / n as f64);
         for block in 0..n_blocks {
             let range = block * in_block..(block + 1) * in_block;
-            means.push(match &step {
-                None => box_runs(range, n),
-                Some(step) => weighted_runs(range, n, step),
-            });
+            means.push(weighted_runs(range, n, &step));
+        }
+        means
+    }
+
+    /// `n_blocks` blocks of `block` samples from sample `first` on, of a grid of the window's own `n` samples in folded
+    /// order.
+    pub(crate) fn boxes(n: usize, first: usize, block: usize, n_blocks: usize) -> Self {
+        let mut means = Self {
+            shapes: Vec::new(),
+            blocks: Vec::with_capacity(n_blocks),
+        };
+        for i in 0..n_blocks {
+            let start = first + i * block;
+            means.push(box_runs(start..start + block, n));
         }
         means
     }

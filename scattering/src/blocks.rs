@@ -2,7 +2,11 @@
 //!
 //! A gap-free run is transformed once, in chunks that overlap, so that a block sees its true neighbours
 //! (the *continuous* boundary, MATH: section 3); only the ends of the run are reflected. Windows of any scale are means
-//! of blocks.
+//! of blocks. A record that is shorter than a chunk is transformed as it is, at its own samples.
+//!
+//! Chunks agree with one transform of the whole record to 3e-5 of a coefficient's natural scale in f64 at full rate, however
+//! wide their margins are: the finest filter is cut off at 7/8 of the sampling rate, where it is still 0.002 of its peak,
+//! so that its impulse response falls off with the inverse of time only.
 
 use num_complex::Complex;
 use rayon::prelude::*;
@@ -42,6 +46,8 @@ pub struct BlockTransform<F: Real> {
     /// Blocks that a chunk gives.
     chunk_blocks: usize,
     transform: ScatteringTransform<F>,
+    /// For records shorter than a chunk.
+    short: ScatteringTransformBuilder<F>,
 }
 
 /// Work space of a [`BlockTransform`] for one thread.
@@ -147,10 +153,12 @@ impl<F: Real> BlockTransformBuilder<F> {
             .max(4 * margin_blocks)
             .max(4)
             .next_power_of_two();
-        let transform = self
+        let options = self
             .transform
+            .octaves_by_layer(self.octaves[0], self.octaves[1]);
+        let transform = options
+            .clone()
             .window(total * block)
-            .octaves_by_layer(self.octaves[0], self.octaves[1])
             .pool(block)
             .oversampling(self.oversampling)
             .check()?;
@@ -159,6 +167,7 @@ impl<F: Real> BlockTransformBuilder<F> {
             margin_blocks,
             chunk_blocks: total - 2 * margin_blocks,
             transform,
+            short: options.oversampling(Oversampling::Exact),
         })
     }
 }
@@ -211,7 +220,8 @@ impl<F: Real> BlockTransform<F> {
     ///
     /// # Errors
     /// [`Error::Length`] if the blocks do not lie inside the run or `out` has not `n_blocks * paths` elements;
-    /// [`Error::NotFinite`] if the run holds a NaN or an infinity.
+    /// [`Error::NotFinite`] if the run holds a NaN or an infinity; [`Error::Parameter`] if the run is too short for the
+    /// octaves.
     pub fn process(
         &self,
         run: &[F],
@@ -232,6 +242,12 @@ impl<F: Real> BlockTransform<F> {
             });
         }
         check_finite(run, 0)?;
+        if n_blocks == 0 {
+            return Ok(());
+        }
+        if self.is_short(run.len()) {
+            return self.process_short(run, first, n_blocks, out);
+        }
         out.par_chunks_mut(self.chunk_blocks * n_paths)
             .enumerate()
             .for_each_init(
@@ -242,6 +258,28 @@ impl<F: Real> BlockTransform<F> {
                     self.process_chunk(source, start as i64, out, scratch);
                 },
             );
+        Ok(())
+    }
+
+    /// Whether a record ends before its first chunk would be complete: it is then transformed as it is, at its own
+    /// samples.
+    pub(crate) fn is_short(&self, n_samples: usize) -> bool {
+        n_samples < (self.chunk_blocks + self.margin_blocks) * self.block_samples
+    }
+
+    pub(crate) fn process_short(
+        &self,
+        run: &[F],
+        first: usize,
+        n_blocks: usize,
+        out: &mut [Complex<F>],
+    ) -> Result<(), Error> {
+        let plan = self.short.clone().window(run.len()).check()?;
+        let plan = plan.with_boxes(first, self.block_samples, n_blocks);
+        let mut scratch = plan.make_forward_scratch();
+        plan.analyze(run, &mut scratch);
+        plan.measure(0..n_blocks, &mut scratch);
+        transpose(&scratch.raw, n_blocks, 0, out);
         Ok(())
     }
 
@@ -268,14 +306,24 @@ impl<F: Real> BlockTransform<F> {
         self.transform.analyze(&work.samples, &mut work.scratch);
         let blocks = self.margin_blocks..self.margin_blocks + out.len() / n_paths;
         self.transform.measure(blocks.clone(), &mut work.scratch);
-        let n_blocks = self.transform.n_blocks();
-        for (out, block) in out.chunks_exact_mut(n_paths).zip(blocks) {
-            for (out, raw) in out
-                .iter_mut()
-                .zip(work.scratch.raw[block..].iter().step_by(n_blocks))
-            {
-                *out = *raw;
-            }
+        transpose(
+            &work.scratch.raw,
+            self.transform.n_blocks(),
+            blocks.start,
+            out,
+        );
+    }
+}
+
+/// From `(coefficient, block)` to `(block, coefficient)`, from block `first` on as many as `out` holds.
+fn transpose<F: Real>(raw: &[Complex<F>], n_blocks: usize, first: usize, out: &mut [Complex<F>]) {
+    let n_paths = raw.len() / n_blocks;
+    for (block, out) in out.chunks_exact_mut(n_paths).enumerate() {
+        for (out, raw) in out
+            .iter_mut()
+            .zip(raw[first + block..].iter().step_by(n_blocks))
+        {
+            *out = *raw;
         }
     }
 }

@@ -1,6 +1,7 @@
 //! Filters in Fourier on the grid of the padded window.
 
 use std::marker::PhantomData;
+use std::ops::Range;
 
 use crate::error::{Error, parameter};
 use crate::real::Real;
@@ -51,6 +52,13 @@ pub struct BandPass<F> {
 }
 
 impl<F: Real> BandPass<F> {
+    /// The bins of the support, if all lie below `n`.
+    #[inline(always)]
+    pub(crate) fn inside(&self, n: usize) -> Option<Range<usize>> {
+        let end = self.first_bin + self.values.len();
+        (end <= n).then_some(self.first_bin..end)
+    }
+
     /// Bins and values of the support.
     pub(crate) fn bins(&self) -> impl Iterator<Item = (usize, F)> + '_ {
         let values = self.values.iter().copied().enumerate();
@@ -299,16 +307,15 @@ impl<F: Real> FilterBank<F> {
         }
     }
 
-    /// Upper edge of filter j in bins: the end of its support or, where that is no end (Morlet), where it has fallen to
-    /// 1e-5 of its peak. The low-pass lies below the last band-pass.
+    /// Upper edge of filter j in bins, where it has fallen to 1e-5 of its peak for good, and at least twice its centre.
+    /// The low-pass lies below the last band-pass.
     pub(crate) fn edge(&self, j: usize) -> usize {
         let band = &self.band_pass[j.min(self.n_band_pass() - 1)];
-        if band.bandwidth.is_none() {
-            return band.first_bin + band.values.len();
-        }
         let peak = band.values.iter().fold(F::zero(), |a, &b| a.max(b.abs()));
         let seen = |value: &F| value.abs() > peak * F::of(1e-5);
-        band.first_bin + band.values.iter().rposition(seen).map_or(0, |i| i + 1)
+        let twice_center = (2.0 * band.center_frequency * self.n_bins as f64) as usize;
+        let edge = band.first_bin + band.values.iter().rposition(seen).map_or(0, |i| i + 1);
+        edge.max(twice_center)
     }
 
     /// Value of filter j at any bin below N, that of an even low-pass from its other half.

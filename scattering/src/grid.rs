@@ -19,8 +19,7 @@ pub(crate) fn grid_sizes<F: Real>(
         let Oversampling::Times(times) = oversampling else {
             return window;
         };
-        // The edges of the dyadic filters lie 3 % above powers of two; that much less oversampling saves half the work.
-        let least = 0.97 * f64::from(times) * bank.edge(j) as f64 / 2.0;
+        let least = f64::from(times) * bank.edge(j) as f64 / 2.0;
         let in_block = smooth_from((least / n_blocks as f64).max(LEAST_IN_BLOCK as f64));
         (in_block * n_blocks).min(window)
     };
@@ -46,7 +45,14 @@ mod tests {
 
     #[test]
     fn smooth_numbers_are_the_next_ones() {
-        let cases = [(0.3, 1), (1.0, 1), (5.0, 6), (7.5, 8), (97.0, 128), (96.0, 96)];
+        let cases = [
+            (0.3, 1),
+            (1.0, 1),
+            (5.0, 6),
+            (7.5, 8),
+            (97.0, 128),
+            (96.0, 96),
+        ];
         for (least, next) in cases {
             assert_eq!(smooth_from(least), next, "{least}");
         }

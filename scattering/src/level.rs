@@ -101,22 +101,21 @@ impl<F: Real> Level<F> {
         vectorized(
             #[inline(always)]
             || {
-                // Where n is even, k = n/2 is written twice, by its real and its imaginary part; both are right.
                 let (low, high) = out[..n].split_at_mut(n / 2 + 1);
-                let descending = high.iter_mut().rev();
                 low[0] = half[0].re * scale;
-                for (((low, high), z), w) in low[1..]
-                    .iter_mut()
-                    .zip(descending)
-                    .zip(&half[1..])
-                    .zip(&self.quarter_wave[1..])
-                {
-                    *low = (z.re * w.re - z.im * w.im) * scale;
-                    *high = -(z.re * w.im + z.im * w.re) * scale;
-                }
                 if n.is_multiple_of(2) {
                     let (z, w) = (half[n / 2], self.quarter_wave[n / 2]);
                     low[n / 2] = (z.re * w.re - z.im * w.im) * scale;
+                }
+                let middle = n - n / 2;
+                let (low_out, half, turn) =
+                    (&mut low[1..middle], &half[1..], &self.quarter_wave[1..]);
+                let count = low_out.len();
+                let (half, turn, high) = (&half[..count], &turn[..count], &mut high[..count]);
+                for i in 0..count {
+                    let (z, w) = (half[i], turn[i]);
+                    low_out[i] = (z.re * w.re - z.im * w.im) * scale;
+                    high[count - 1 - i] = -(z.re * w.im + z.im * w.re) * scale;
                 }
             },
         );

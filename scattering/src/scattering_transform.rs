@@ -31,6 +31,7 @@ pub struct ScatteringTransform<F: Real> {
     pub(crate) program: Program,
     /// Weights of the blocks on the grids of the two layers.
     means: Vec<Vec<BlockMeans<F>>>,
+    n_blocks: usize,
     pub(crate) given_sigma: Vec<F>,
 }
 
@@ -128,6 +129,7 @@ impl<F: Real> ScatteringTransform<F> {
             base,
             reduction,
             means,
+            n_blocks,
         }
     }
 
@@ -184,7 +186,21 @@ impl<F: Real> ScatteringTransform<F> {
 
     /// Number of blocks: 1 without pooling, T for unpooled raw layers.
     pub fn n_blocks(&self) -> usize {
-        self.window_samples() / pool_of(&self.options)
+        self.n_blocks
+    }
+
+    /// The plan with blocks that begin anywhere, for a window kept at its own samples.
+    pub(crate) fn with_boxes(mut self, first: usize, block: usize, n_blocks: usize) -> Self {
+        let n = self.window_samples();
+        for (layer, means) in self.means.iter_mut().enumerate() {
+            for (j, means) in means.iter_mut().enumerate() {
+                let transform = &self.transforms[layer];
+                debug_assert_eq!(transform.row_samples(j), n, "coarse grid");
+                *means = BlockMeans::boxes(n, first, block, n_blocks);
+            }
+        }
+        self.n_blocks = n_blocks;
+        self
     }
 
     /// Length of the output, coefficients times blocks.

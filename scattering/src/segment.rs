@@ -2,7 +2,8 @@
 //!
 //! Bin k of the padded window stands in a spectrum of n bins at k, or as its mirror image, S_(2n-k) = -S_k; bin n is 0.
 //! On a grid of m samples, period 2m, it adds to R_(k mod 2m), with the other sign at every second turn, since the
-//! samples lie at half steps.
+//! samples lie at half steps. Bins near the end of the padded window's period are negative frequencies, and stand near
+//! the end of the periods of source and target.
 
 use num_complex::Complex;
 
@@ -23,37 +24,59 @@ pub(crate) struct Segment {
     negative: bool,
 }
 
-/// Calls `each` for the segments of a filter's piece, from a spectrum of `n_source` bins to a grid of `n_target` samples.
+/// Calls `each` for the segments of a filter's piece, from a spectrum of `n_source` bins to a grid of `n_target` samples;
+/// the padded window has a period of `n_bins`.
 #[inline(always)]
 pub(crate) fn each_segment<F: Real>(
     piece: &BandPass<F>,
+    n_bins: usize,
     n_source: usize,
     n_target: usize,
     mut each: impl FnMut(Segment),
 ) {
-    let end = (piece.first_bin + piece.values.len()).min(2 * n_source);
-    let mut k = piece.first_bin;
-    while k < end {
-        let mirrored = k > n_source;
-        let source_end = match k {
+    // A filter that begins in the last eighth is one of negative frequencies.
+    let (first_source, first_target) = if 8 * piece.first_bin >= 7 * n_bins {
+        let from_end = n_bins - piece.first_bin;
+        if from_end > 2 * n_source.min(n_target) {
+            return;
+        }
+        (2 * n_source - from_end, 2 * n_target - from_end)
+    } else {
+        (piece.first_bin, piece.first_bin)
+    };
+    let len = piece
+        .values
+        .len()
+        .min((2 * n_source).saturating_sub(first_source));
+    let mut value = 0;
+    while value < len {
+        let (source, target) = (first_source + value, first_target + value);
+        let source_end = match source {
             k if k < n_source => n_source,
             k if k == n_source => n_source + 1,
             _ => 2 * n_source,
         };
-        let turn = k / n_target;
-        let stop = end.min(source_end).min((turn + 1) * n_target);
-        if k != n_source {
+        let turn = target / n_target;
+        let segment = (len - value)
+            .min(source_end - source)
+            .min((turn + 1) * n_target - target);
+        if source != n_source {
+            let mirrored = source > n_source;
             each(Segment {
-                value: k - piece.first_bin,
-                len: stop - k,
-                source: if mirrored { 2 * n_source - k } else { k },
+                value,
+                len: segment,
+                source: if mirrored {
+                    2 * n_source - source
+                } else {
+                    source
+                },
                 mirrored,
-                target: k % n_target,
+                target: target % n_target,
                 upper: turn % 2 == 1,
                 negative: mirrored ^ (turn / 2 % 2 == 1),
             });
         }
-        k = stop;
+        value += segment;
     }
 }
 
@@ -73,10 +96,27 @@ impl Segment {
         let sign = self.sign();
         if self.mirrored {
             let source = &spectrum[self.source + 1 - self.len..=self.source];
-            add(to, turn, source.iter().rev(), psi, self.upper, sign);
+            let last = self.len - 1;
+            add(
+                to,
+                turn,
+                #[inline(always)]
+                |i| source[last - i],
+                psi,
+                self.upper,
+                sign,
+            );
         } else {
             let source = &spectrum[self.source..][..self.len];
-            add(to, turn, source.iter(), psi, self.upper, sign);
+            add(
+                to,
+                turn,
+                #[inline(always)]
+                |i| source[i],
+                psi,
+                self.upper,
+                sign,
+            );
         }
     }
 
@@ -93,12 +133,31 @@ impl Segment {
         let turn = &half_sample[self.target..][..self.len];
         let from = &complex[self.target..][..self.len];
         let sign = self.sign();
+        let last = self.len - 1;
         if self.mirrored {
             let to = &mut spectrum[self.source + 1 - self.len..=self.source];
-            add_adjoint(to.iter_mut().rev(), from, turn, psi, self.upper, sign);
+            add_adjoint(
+                to,
+                #[inline(always)]
+                |i| last - i,
+                from,
+                turn,
+                psi,
+                self.upper,
+                sign,
+            );
         } else {
             let to = &mut spectrum[self.source..][..self.len];
-            add_adjoint(to.iter_mut(), from, turn, psi, self.upper, sign);
+            add_adjoint(
+                to,
+                #[inline(always)]
+                |i| i,
+                from,
+                turn,
+                psi,
+                self.upper,
+                sign,
+            );
         }
     }
 
@@ -107,48 +166,68 @@ impl Segment {
     }
 }
 
+/// Writes the filtered bins of a piece that lies within source and target, as [`Segment::apply`] adds them.
 #[inline(always)]
-fn add<'a, F: Real>(
+pub(crate) fn set_filtered<F: Real>(
+    piece: &BandPass<F>,
+    spectrum: &[F],
+    half_sample: &[Complex<F>],
+    complex: &mut [Complex<F>],
+) {
+    let (first, n) = (piece.first_bin, piece.values.len());
+    let (to, turn) = (&mut complex[first..][..n], &half_sample[first..][..n]);
+    let (source, psi) = (&spectrum[first..][..n], &piece.values[..n]);
+    for i in 0..n {
+        let value = source[i] * psi[i];
+        to[i] = Complex::new(turn[i].re * value, turn[i].im * value);
+    }
+}
+
+#[inline(always)]
+fn add<F: Real>(
     to: &mut [Complex<F>],
     turn: &[Complex<F>],
-    source: impl Iterator<Item = &'a F>,
+    source: impl Fn(usize) -> F,
     psi: &[F],
     upper: bool,
     sign: F,
 ) {
-    let terms = to.iter_mut().zip(turn).zip(source).zip(psi);
+    let n = psi.len();
+    let (to, turn) = (&mut to[..n], &turn[..n]);
     if upper {
-        for (((to, turn), &source), &psi) in terms {
-            let value = source * psi * sign;
-            to.re -= turn.im * value;
-            to.im += turn.re * value;
+        for i in 0..n {
+            let value = source(i) * psi[i] * sign;
+            to[i].re -= turn[i].im * value;
+            to[i].im += turn[i].re * value;
         }
     } else {
-        for (((to, turn), &source), &psi) in terms {
-            let value = source * psi * sign;
-            to.re += turn.re * value;
-            to.im += turn.im * value;
+        for i in 0..n {
+            let value = source(i) * psi[i] * sign;
+            to[i].re += turn[i].re * value;
+            to[i].im += turn[i].im * value;
         }
     }
 }
 
 #[inline(always)]
-fn add_adjoint<'a, F: Real>(
-    to: impl Iterator<Item = &'a mut F>,
+fn add_adjoint<F: Real>(
+    to: &mut [F],
+    place: impl Fn(usize) -> usize,
     from: &[Complex<F>],
     turn: &[Complex<F>],
     psi: &[F],
     upper: bool,
     sign: F,
 ) {
-    let terms = to.zip(from).zip(turn).zip(psi);
+    let n = psi.len();
+    let (to, from, turn) = (&mut to[..n], &from[..n], &turn[..n]);
     if upper {
-        for (((to, from), turn), &psi) in terms {
-            *to += (from.im * turn.re - from.re * turn.im) * psi * sign;
+        for i in 0..n {
+            to[place(i)] += (from[i].im * turn[i].re - from[i].re * turn[i].im) * psi[i] * sign;
         }
     } else {
-        for (((to, from), turn), &psi) in terms {
-            *to += (from.re * turn.re + from.im * turn.im) * psi * sign;
+        for i in 0..n {
+            to[place(i)] += (from[i].re * turn[i].re + from[i].im * turn[i].im) * psi[i] * sign;
         }
     }
 }
@@ -169,9 +248,11 @@ pub(crate) fn low_pass<F: Real>(spectrum: &[F], phi: &[F], cosines: &mut [F]) {
             }
         } else {
             // Bin m of every odd turn is where the cosine is 0.
-            let bins = spectrum.iter().zip(phi).skip(1);
-            for (to, (&s, &phi)) in cosines[1..].iter_mut().rev().zip(bins) {
-                *to += s * phi * weight;
+            let bins = spectrum.len().min(phi.len());
+            let (spectrum, phi) = (&spectrum[..bins], &phi[..bins]);
+            let to = &mut cosines[m + 1 - bins..];
+            for i in 1..bins {
+                to[bins - 1 - i] += spectrum[i] * phi[i] * weight;
             }
         }
     }
@@ -190,9 +271,11 @@ pub(crate) fn low_pass_adjoint<F: Real>(cosines: &[F], phi: &[F], spectrum: &mut
                 *s += from * phi * weight;
             }
         } else {
-            let bins = spectrum.iter_mut().zip(phi).skip(1);
-            for (&from, (s, &phi)) in cosines[1..].iter().rev().zip(bins) {
-                *s += from * phi * weight;
+            let bins = spectrum.len().min(phi.len());
+            let (spectrum, phi) = (&mut spectrum[..bins], &phi[..bins]);
+            let from = &cosines[m + 1 - bins..];
+            for i in 1..bins {
+                spectrum[i] += from[bins - 1 - i] * phi[i] * weight;
             }
         }
     }

@@ -19,7 +19,7 @@ use crate::real::Real;
 /// for piece in vec![0.5_f32; 10_000].chunks(777) {
 ///     stream.push(piece, &mut out)?;
 /// }
-/// stream.finish(&mut out);
+/// stream.finish(&mut out)?;
 /// assert_eq!(out.len(), 10_000 / 256 * blocks.paths().len());
 /// # Ok::<(), seismix_scattering::Error>(())
 /// ```
@@ -84,13 +84,25 @@ impl<'a, F: Real> FeatureStream<'a, F> {
     }
 
     /// Ends the record and appends the blocks that are left; samples after the last whole block only serve as context.
-    pub fn finish(mut self, out: &mut Vec<Complex<F>>) {
+    ///
+    /// # Errors
+    /// [`Error::Parameter`] if the record holds a block and is too short for the octaves.
+    pub fn finish(mut self, out: &mut Vec<Complex<F>>) -> Result<(), Error> {
         let n_samples = self.n_samples();
         let n_blocks = n_samples / self.blocks.block_samples();
+        if n_blocks > 0 && self.blocks.is_short(n_samples) {
+            let from = out.len();
+            let zero = Complex::new(F::zero(), F::zero());
+            out.resize(from + n_blocks * self.blocks.paths().len(), zero);
+            return self
+                .blocks
+                .process_short(&self.buffer, 0, n_blocks, &mut out[from..]);
+        }
         while self.n_done < n_blocks {
             let now = (n_blocks - self.n_done).min(self.blocks.chunk_blocks());
             self.give(now, Some(n_samples), out);
         }
+        Ok(())
     }
 
     /// Appends `n_blocks` blocks; `end` is the length of the record once it is known.

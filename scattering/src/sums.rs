@@ -11,10 +11,12 @@ use crate::real::Real;
 /// Partial sums of each sum: two AVX registers of `f32`.
 const LANES: usize = 16;
 
-/// A weight for each place.
+/// A weight for each place, in groups of [`LANES`].
 pub(crate) trait Weight<F>: Copy {
+    /// The weights of a group.
+    fn group(&self, group: usize) -> [F; LANES];
+    /// The weight at a place.
     fn at(&self, place: usize) -> F;
-    fn part(self, n: usize) -> Self;
 }
 
 /// All weights are 1.
@@ -23,23 +25,23 @@ pub(crate) struct One;
 
 impl<F: Real> Weight<F> for One {
     #[inline(always)]
-    fn at(&self, _: usize) -> F {
-        F::one()
+    fn group(&self, _: usize) -> [F; LANES] {
+        [F::one(); LANES]
     }
     #[inline(always)]
-    fn part(self, _: usize) -> Self {
-        self
+    fn at(&self, _: usize) -> F {
+        F::one()
     }
 }
 
 impl<F: Real> Weight<F> for &[F] {
     #[inline(always)]
-    fn at(&self, place: usize) -> F {
-        self[place]
+    fn group(&self, group: usize) -> [F; LANES] {
+        self.as_chunks().0[group]
     }
     #[inline(always)]
-    fn part(self, n: usize) -> Self {
-        &self[..n]
+    fn at(&self, place: usize) -> F {
+        self[place]
     }
 }
 
@@ -80,21 +82,26 @@ pub(crate) fn product_sums<F: Real>(
     imaginary: impl Weight<F>,
 ) -> (F, F) {
     let n = a_re.len();
-    let (a_im, b_re, b_im) = (&a_im[..n], &b_re[..n], &b_im[..n]);
-    let (real, imaginary) = (real.part(n), imaginary.part(n));
+    let (a_re, a_re_rest) = a_re.as_chunks::<LANES>();
+    let (a_im, a_im_rest) = a_im[..n].as_chunks::<LANES>();
+    let (b_re, b_re_rest) = b_re[..n].as_chunks::<LANES>();
+    let (b_im, b_im_rest) = b_im[..n].as_chunks::<LANES>();
     let mut re = [F::zero(); LANES];
     let mut im = [F::zero(); LANES];
-    let whole = n - n % LANES;
-    for t in (0..whole).step_by(LANES) {
+    let groups = a_re.iter().zip(a_im).zip(b_re.iter().zip(b_im));
+    for (group, ((a_re, a_im), (b_re, b_im))) in groups.enumerate() {
+        let (real, imaginary) = (real.group(group), imaginary.group(group));
         for l in 0..LANES {
-            let i = t + l;
-            re[l] += real.at(i) * (a_re[i] * b_re[i] + a_im[i] * b_im[i]);
-            im[l] += imaginary.at(i) * (a_im[i] * b_re[i] - a_re[i] * b_im[i]);
+            re[l] += real[l] * (a_re[l] * b_re[l] + a_im[l] * b_im[l]);
+            im[l] += imaginary[l] * (a_im[l] * b_re[l] - a_re[l] * b_im[l]);
         }
     }
-    for i in whole..n {
-        re[i - whole] += real.at(i) * (a_re[i] * b_re[i] + a_im[i] * b_im[i]);
-        im[i - whole] += imaginary.at(i) * (a_im[i] * b_re[i] - a_re[i] * b_im[i]);
+    let whole = n - a_re_rest.len();
+    for l in 0..a_re_rest.len() {
+        let (a_re, a_im) = (a_re_rest[l], a_im_rest[l]);
+        let (b_re, b_im) = (b_re_rest[l], b_im_rest[l]);
+        re[l] += real.at(whole + l) * (a_re * b_re + a_im * b_im);
+        im[l] += imaginary.at(whole + l) * (a_im * b_re - a_re * b_im);
     }
     (lane_sum(re), lane_sum(im))
 }
@@ -115,17 +122,18 @@ pub(crate) fn weighted_sum<F: Real>(
 #[inline(always)]
 fn plain_sum<F: Real>(re: &[F], im: &[F], weights: impl Weight<F>, f: impl Fn(F, F) -> F) -> F {
     let n = re.len();
-    let im = &im[..n];
-    let weights = weights.part(n);
+    let (re, re_rest) = re.as_chunks::<LANES>();
+    let (im, im_rest) = im[..n].as_chunks::<LANES>();
     let mut sum = [F::zero(); LANES];
-    let whole = n - n % LANES;
-    for t in (0..whole).step_by(LANES) {
+    for (group, (re, im)) in re.iter().zip(im).enumerate() {
+        let weights = weights.group(group);
         for l in 0..LANES {
-            sum[l] += weights.at(t + l) * f(re[t + l], im[t + l]);
+            sum[l] += weights[l] * f(re[l], im[l]);
         }
     }
-    for i in whole..n {
-        sum[i - whole] += weights.at(i) * f(re[i], im[i]);
+    let whole = n - re_rest.len();
+    for l in 0..re_rest.len() {
+        sum[l] += weights.at(whole + l) * f(re_rest[l], im_rest[l]);
     }
     lane_sum(sum)
 }
@@ -180,20 +188,35 @@ pub(crate) fn add_weighted<F: Real>(
     (to_re, to_im): (&mut [F], &mut [F]),
 ) {
     let n = b_re.len();
-    let (b_im, to_re, to_im) = (&b_im[..n], &mut to_re[..n], &mut to_im[..n]);
-    let (real, imaginary) = (real.part(n), imaginary.part(n));
+    let (b_re, b_re_rest) = b_re.as_chunks::<LANES>();
+    let (b_im, b_im_rest) = b_im[..n].as_chunks::<LANES>();
+    let (to_re, to_re_rest) = to_re[..n].as_chunks_mut::<LANES>();
+    let (to_im, to_im_rest) = to_im[..n].as_chunks_mut::<LANES>();
+    let groups = b_re.iter().zip(b_im).zip(to_re.iter_mut().zip(to_im));
+    let whole = n - b_re_rest.len();
     if g.im == F::zero() {
-        for t in 0..n {
-            let g_re = g.re * real.at(t);
-            to_re[t] += g_re * b_re[t];
-            to_im[t] += g_re * b_im[t];
+        for (group, ((b_re, b_im), (to_re, to_im))) in groups.enumerate() {
+            let real = real.group(group);
+            for l in 0..LANES {
+                let g_re = g.re * real[l];
+                to_re[l] += g_re * b_re[l];
+                to_im[l] += g_re * b_im[l];
+            }
         }
-        return;
+    } else {
+        for (group, ((b_re, b_im), (to_re, to_im))) in groups.enumerate() {
+            let (real, imaginary) = (real.group(group), imaginary.group(group));
+            for l in 0..LANES {
+                let (g_re, g_im) = (g.re * real[l], g.im * imaginary[l]);
+                to_re[l] += g_re * b_re[l] - g_im * b_im[l];
+                to_im[l] += g_re * b_im[l] + g_im * b_re[l];
+            }
+        }
     }
-    for t in 0..n {
-        let (g_re, g_im) = (g.re * real.at(t), g.im * imaginary.at(t));
-        to_re[t] += g_re * b_re[t] - g_im * b_im[t];
-        to_im[t] += g_re * b_im[t] + g_im * b_re[t];
+    for l in 0..b_re_rest.len() {
+        let (g_re, g_im) = (g.re * real.at(whole + l), g.im * imaginary.at(whole + l));
+        to_re_rest[l] += g_re * b_re_rest[l] - g_im * b_im_rest[l];
+        to_im_rest[l] += g_re * b_im_rest[l] + g_im * b_re_rest[l];
     }
 }
 
