@@ -8,7 +8,7 @@ use std::cell::Cell;
 
 use common::noise;
 use seismix_scattering::{
-    ChannelPairs, CoefficientSet, Complex, Normalization, Oversampling, Padding,
+    BlockTransform, ChannelPairs, CoefficientSet, Complex, Normalization, Oversampling, Padding,
     ScatteringTransform, Wavelet,
 };
 
@@ -16,15 +16,22 @@ struct Counting;
 
 thread_local! {
     static COUNT: Cell<usize> = const { Cell::new(0) };
+    /// Bytes allocated and not given back, and the most of them.
+    static LIVE: Cell<isize> = const { Cell::new(0) };
+    static PEAK: Cell<isize> = const { Cell::new(0) };
 }
 
 // SAFETY: every call is the system allocator's own; counting touches a thread-local cell without a destructor.
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         COUNT.with(|count| count.set(count.get() + 1));
+        let live = LIVE.get() + layout.size() as isize;
+        LIVE.set(live);
+        PEAK.set(PEAK.get().max(live));
         unsafe { System.alloc(layout) }
     }
     unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
+        LIVE.set(LIVE.get() - layout.size() as isize);
         unsafe { System.dealloc(pointer, layout) }
     }
 }
@@ -100,4 +107,24 @@ fn transform() {
             }
         }
     }
+}
+
+/// What a stream holds does not grow with the record.
+#[test]
+fn stream() {
+    let blocks = BlockTransform::<f32>::plan(256).octaves(6).check().unwrap();
+    let piece: Vec<f32> = noise(10_000, 3).iter().map(|v| *v as f32).collect();
+    let peak_of = |n_pieces: usize| {
+        let (mut stream, mut out) = (blocks.stream(), Vec::new());
+        PEAK.set(LIVE.get());
+        let before = LIVE.get();
+        for _ in 0..n_pieces {
+            stream.push(&piece, &mut out).unwrap();
+            // What has been given out is the caller's.
+            out.clear();
+        }
+        PEAK.get() - before
+    };
+    let (short, long) = (peak_of(30), peak_of(300));
+    assert!(short > 0 && long <= short, "{short} bytes, then {long}");
 }

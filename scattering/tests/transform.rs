@@ -378,6 +378,17 @@ fn all_plans(t: usize) -> Vec<(String, ScatteringTransform<f64>)> {
             .unwrap();
         let plan = builder.clone().given_power(&power).check().unwrap();
         plans.push((format!("{name} Given"), plan));
+        for (times, pool) in [(2, t / 4), (3, t)] {
+            let coarse = builder
+                .clone()
+                .normalization(Normalization::EachPowerSpectrum)
+                .oversampling(Oversampling::Times(times))
+                .pool(pool);
+            plans.push((
+                format!("{name} EachPower {times} times, pool {pool}"),
+                coarse.check().unwrap(),
+            ));
+        }
         let kept = builder
             .normalization(Normalization::EachPowerSpectrum)
             .power_rows(PowerRows::Kept)

@@ -3,7 +3,9 @@
 use std::sync::Mutex;
 
 use rayon::prelude::*;
-use seismix_scattering::{CoefficientSet, Complex, Correlations, Layers, ScatteringCovariance};
+use seismix_scattering::{
+    CoefficientSet, Complex, Correlations, Layers, ScatteringCovariance, Wavelet, WaveletTransform,
+};
 
 use crate::error::Error;
 use crate::method::check_channel;
@@ -54,11 +56,13 @@ impl ScatteringObjective {
         options: ObjectiveOptions,
     ) -> Result<Self, Error> {
         check_channel(mixture, snippets)?;
-        let covariance = ScatteringCovariance::plan(mixture.len())
-            .octaves(options.octaves)
-            .coefficients(CoefficientSet::Cov)
-            .oversampling(options.oversampling)
-            .check()?;
+        let transform = WaveletTransform::new(
+            Wavelet::default(),
+            options.octaves,
+            mixture.len(),
+            options.oversampling,
+        )?;
+        let covariance = ScatteringCovariance::new(transform, CoefficientSet::Cov)?;
         let correlations = Correlations::new(options.octaves);
         let transform = covariance.transform();
         let mut work = Workspace::new(&covariance, correlations.len());

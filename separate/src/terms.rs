@@ -43,7 +43,7 @@ pub struct ObjectiveOptions {
     /// Floor under each std_k, relative to the natural scale of its coefficient; 0 is the published loss. Without it
     /// a coefficient that hardly varies over the snippets (the mean of detrended windows) rules the whole sum.
     pub std_floor: f64,
-    /// Grids of the transform; 2 times changes a coefficient by 5e-4 of its natural scale, far below its spread.
+    /// Grids of the transform; 4 times changes a coefficient by 5e-4 of its natural scale, far below its spread.
     pub oversampling: Oversampling,
 }
 
@@ -62,7 +62,7 @@ impl ObjectiveOptions {
         Self {
             octaves,
             std_floor: 1e-2,
-            oversampling: Oversampling::Times(2),
+            oversampling: Oversampling::Times(4),
         }
     }
 }

@@ -5,9 +5,9 @@ use std::path::PathBuf;
 use clap::Args;
 use seismix::data::time;
 use seismix::pipeline::config::{
-    Boundary, ConfigError, Device, Layers, Length, Memory, Objective, Precision, Preset,
-    RunControl, SelectionConfig, SeparateConfig, Shard, Target, TrainConfig, TransformConfig,
-    Wavelet,
+    Boundary, ConfigError, Device, Layers, Length, Memory, Objective, Oversampling, Precision,
+    Preset, RunControl, SelectionConfig, SeparateConfig, Shard, Target, TrainConfig,
+    TransformConfig, Wavelet,
 };
 
 use super::failure::{Failure, Result};
@@ -105,12 +105,18 @@ pub struct Transform {
     /// Step from window to window [default: the shortest scale]
     #[arg(long, value_name = "LENGTH")]
     stride: Option<Length>,
-    /// Length of the pooled blocks that are stored [default: a quarter of the shortest scale]
+    /// Length of the pooled blocks that are stored [default: a quarter of the shortest scale; with
+    /// --boundary reference all of it]
     #[arg(long, value_name = "LENGTH")]
     block: Option<Length>,
-    /// What windows see beyond their edges: their true neighbours, or their own reflection
+    /// What windows see beyond their edges: their true neighbours, or their own reflection, as the paper's
+    /// code has it (a hundred times the work, and every window with blocks of its own)
     #[arg(long, value_name = "NAME", default_value = "continuous")]
     boundary: Boundary,
+    /// Grids of the layers: at least N times the upper edge of each filter (8 keeps errors of a window below 1e-4 of a
+    /// coefficient's natural scale), or every sample
+    #[arg(long, value_name = "N|exact", default_value = "8")]
+    oversampling: Oversampling,
     /// Floating-point type
     #[arg(long, value_name = "TYPE", default_value = "f64")]
     precision: Precision,
@@ -132,6 +138,7 @@ impl Transform {
             stride: self.stride,
             block: self.block,
             boundary: self.boundary,
+            oversampling: self.oversampling,
             precision: self.precision,
         })
     }

@@ -6,10 +6,10 @@ use clap::{Args, ValueEnum};
 use ndarray::{Array1, Array3, Array4, ArrayD, Axis, Ix3};
 use ndarray_npy::WritableElement;
 use rayon::prelude::*;
-use seismix::pipeline::config::{Layers, Precision, Wavelet};
+use seismix::pipeline::config::{Layers, Oversampling, Precision, Wavelet};
 use seismix::scattering::{
-    self, ChannelPairs, CoefficientSet, Complex, Normalization, Oversampling, Real,
-    ScatteringCovariance, ScatteringPath, ScatteringTransform,
+    self, ChannelPairs, CoefficientSet, Complex, Normalization, Real, ScatteringPath,
+    ScatteringTransform,
 };
 use serde_json::json;
 
@@ -73,10 +73,10 @@ struct Options {
     /// What lies beyond the ends: their mirror image, or the signal again
     #[arg(long, value_name = "NAME", default_value = "reflect")]
     padding: Padding,
-    /// Grid of the layers: every sample, or at least N times the upper edge of each filter (faster; 4 keeps errors below
-    /// 1e-4 of a coefficient's natural scale; for cov and scat+cov of whole signals)
+    /// Grids of the layers: every sample, or at least N times the upper edge of each filter (faster; 8 keeps errors below
+    /// 1e-4 of a coefficient's natural scale; raw layers and periodic borders are always exact)
     #[arg(long, value_name = "N|exact", default_value = "exact")]
-    oversampling: String,
+    oversampling: Oversampling,
     /// Floating-point type of the transform and of the result
     #[arg(long, value_name = "TYPE", default_value = "f64")]
     precision: Precision,
@@ -132,52 +132,6 @@ impl Options {
         }
     }
 
-    fn wavelet(&self) -> scattering::Wavelet {
-        match self.wavelet {
-            Wavelet::BattleLemarie => scattering::Wavelet::BattleLemarie,
-            Wavelet::Morlet => scattering::Wavelet::Morlet,
-            Wavelet::BumpSteerable => scattering::Wavelet::BumpSteerable,
-            Wavelet::Meyer => scattering::Wavelet::Meyer,
-            Wavelet::Shannon => scattering::Wavelet::Shannon,
-        }
-    }
-
-    /// The coarse grid asked for, if any, once nothing else stands against it.
-    fn oversampling(&self) -> Result<Option<u32>> {
-        if self.oversampling == "exact" {
-            return Ok(None);
-        }
-        let Some(times) = self.oversampling.parse().ok().filter(|times| *times >= 2) else {
-            return Err(Failure::usage(format!(
-                "invalid value '{}' for '--oversampling <N|exact>'",
-                self.oversampling
-            ))
-            .with_help("write `exact`, or a whole number of 2 or more"));
-        };
-        let against = [
-            (
-                "coefficients",
-                !matches!(self.coefficients, Coefficients::Cov | Coefficients::ScatCov),
-            ),
-            ("normalize batch-ps", self.normalize == Normalize::BatchPs),
-            ("channels", self.channels != Channels::Diag),
-            ("padding periodic", self.padding == Padding::Periodic),
-            ("pool", self.pool.is_some()),
-            ("quality", self.quality != Layers::both(1)),
-            (
-                "octaves with two numbers",
-                self.octaves.first != self.octaves.second,
-            ),
-        ];
-        match against.iter().find(|(_, set)| *set) {
-            None => Ok(Some(times)),
-            Some((option, _)) => Err(Failure::usage(format!(
-                "`--oversampling {times}` cannot go with `--{option}` as given"
-            ))
-            .with_help("leave out one of the two, or write `--oversampling exact`")),
-        }
-    }
-
     /// The plan for signals of `n_channels` of `n_samples`.
     fn transform<F: Real>(
         &self,
@@ -196,12 +150,13 @@ impl Options {
         let mut builder = ScatteringTransform::plan(n_samples)
             .octaves_by_layer(self.octaves.first, self.octaves.second)
             .wavelets_per_octave_by_layer(self.quality.first, self.quality.second)
-            .wavelet(self.wavelet())
+            .wavelet(self.wavelet.family())
             .padding(padding)
             .channels(n_channels, pairs)
             .coefficients(self.set())
             .moments(&self.moments)
-            .normalization(self.normalization());
+            .normalization(self.normalization())
+            .oversampling(self.oversampling.0);
         if let Some(pool) = self.pool {
             builder = builder.pool(pool);
         }
@@ -226,7 +181,6 @@ fn name_of(value: &impl ValueEnum) -> String {
 impl Scatter {
     /// Runs the command.
     pub fn run(&self, context: &mut Context) -> Result<()> {
-        let oversampling = self.options.oversampling()?;
         let input = arrays::read_npy(&self.input)?;
         let signals = self.as_batch(input.values)?;
         let provenance = json!({
@@ -249,8 +203,8 @@ impl Scatter {
             },
         });
         let shape = match self.options.precision {
-            Precision::F32 => self.compute::<f32>(oversampling, &signals, &provenance)?,
-            Precision::F64 => self.compute::<f64>(oversampling, &signals, &provenance)?,
+            Precision::F32 => self.compute::<f32>(&signals, &provenance)?,
+            Precision::F64 => self.compute::<f64>(&signals, &provenance)?,
         };
         let output = self.output.display();
         let said = json!({ "output": output.to_string(), "coefficients": shape });
@@ -282,15 +236,11 @@ impl Scatter {
     /// Computes, writes, and returns the shape of the result.
     fn compute<F: Real + WritableElement>(
         &self,
-        oversampling: Option<u32>,
         signals: &Array3<f64>,
         provenance: &serde_json::Value,
     ) -> Result<[usize; 4]> {
         let samples = self.converted::<F>(signals)?;
-        let outcome = match oversampling {
-            Some(times) => self.on_coarse_grids(times, &samples, signals.dim())?,
-            None => self.exactly(&samples, signals.dim())?,
-        };
+        let outcome = self.coefficients(&samples, signals.dim())?;
         let (n_paths, n_blocks) = (outcome.paths.len(), outcome.n_blocks);
         let shape = [signals.dim().0, n_paths, n_blocks, 2];
         let coefficients = Array4::from_shape_fn(shape, |(b, k, block, part)| {
@@ -320,7 +270,7 @@ impl Scatter {
         Failure::usage(format!("{}: {error}", self.input.display()))
     }
 
-    fn exactly<F: Real>(
+    fn coefficients<F: Real>(
         &self,
         samples: &[F],
         (_, n_channels, n_samples): (usize, usize, usize),
@@ -357,66 +307,6 @@ impl Scatter {
             values,
             paths: plan.paths().to_vec(),
             n_blocks: plan.n_blocks(),
-        })
-    }
-
-    /// Covariances of each channel alone, by the plan that keeps each scale on a coarser grid.
-    fn on_coarse_grids<F: Real>(
-        &self,
-        times: u32,
-        samples: &[F],
-        (_, n_channels, n_samples): (usize, usize, usize),
-    ) -> Result<Outcome<F>> {
-        let covariance = ScatteringCovariance::<F>::plan(n_samples)
-            .octaves(self.options.octaves.first)
-            .wavelet(self.options.wavelet())
-            .coefficients(self.options.set())
-            .normalization(self.options.normalization())
-            .oversampling(Oversampling::Times(times))
-            .check()
-            .map_err(|error| self.refused(&error))?;
-        let per_channel = samples
-            .par_chunks(n_samples)
-            .map_init(
-                || covariance.make_scratch(),
-                |scratch, signal| {
-                    if interrupt::asked() {
-                        return Err(Failure::Interrupted);
-                    }
-                    let mut out = covariance.make_output();
-                    covariance
-                        .process(signal, &mut out, scratch)
-                        .map_err(|error| self.refused(&error))?;
-                    Ok(out)
-                },
-            )
-            .collect::<Result<Vec<_>>>()?;
-        // The order of several channels is that of the general plan.
-        let table = self
-            .options
-            .transform::<F>(n_channels, n_samples)
-            .map_err(|error| self.refused(&error))?;
-        let position = |path: &ScatteringPath| {
-            let alone = ScatteringPath {
-                channel_left: 0,
-                channel_right: 0,
-                ..*path
-            };
-            covariance.paths().iter().position(|p| *p == alone)
-        };
-        let columns: Vec<(usize, usize)> = table
-            .paths()
-            .iter()
-            .filter_map(|path| Some((path.channel_left, position(path)?)))
-            .collect();
-        let values = per_channel
-            .chunks_exact(n_channels)
-            .flat_map(|channels| columns.iter().map(|&(channel, k)| channels[channel][k]))
-            .collect();
-        Ok(Outcome {
-            values,
-            paths: table.paths().to_vec(),
-            n_blocks: 1,
         })
     }
 

@@ -17,7 +17,9 @@ pub use run::{Memory, RunControl, Shard};
 pub use selection::SelectionConfig;
 pub use separate::{Objective, SeparateConfig, Target};
 pub use train::{Device, Preset, TrainConfig};
-pub use transform::{Boundary, Layers, Precision, ResolvedTransform, TransformConfig, Wavelet};
+pub use transform::{
+    Boundary, Layers, Oversampling, Precision, ResolvedTransform, TransformConfig, Wavelet,
+};
 
 /// Display and serde names of an enum are those of its clap values.
 macro_rules! display_as_value {

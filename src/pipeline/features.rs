@@ -1,25 +1,19 @@
 //! From an archive to feature files, one a station and UTC day.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt::Display;
 use std::path::{Path, PathBuf};
 
 use ndarray::Array4;
-use rayon::prelude::*;
 use seismix_data::archive::{AlignedSegment, Archive, Overlap, StationDay};
 use seismix_data::store::{
-    CoefficientKind, CoefficientRow, DayFeatures, FORMAT_VERSION, FeatureMeta, WindowLayout,
-    read_header, write_day,
+    DayFeatures, FORMAT_VERSION, FeatureMeta, WindowLayout, read_header, write_day,
 };
 use seismix_data::time::{DAY_NS, format_utc, steps_ns, year_day};
 use seismix_data::{StationKey, TimeSpan};
-use seismix_scattering::{self as scattering, BlockTransform, Complex, Real, ScatteringPath};
 use serde_json::json;
 
-use super::config::{
-    Boundary, ConfigError, Layers, Memory, Precision, ResolvedTransform, RunControl,
-    SelectionConfig, TransformConfig, Wavelet,
-};
+use super::block_plan::{Blocks, Piece, block_plan};
+use super::config::{Boundary, Memory, RunControl, SelectionConfig, TransformConfig};
 use super::error::{PipelineError, Result};
 use super::observer::Observer;
 use super::provenance::{fingerprint, provenance};
@@ -56,7 +50,6 @@ pub fn features(
     out: &Path,
     observer: &dyn Observer,
 ) -> Result<FeaturesSummary> {
-    check_supported(transform)?;
     let archive = open_archive(paths, selection, observer)?;
     let days = days_of(&archive, transform, control, observer);
     std::fs::create_dir_all(out).map_err(PipelineError::io("creating", out))?;
@@ -178,7 +171,6 @@ pub fn plan(
     out: &Path,
     observer: &dyn Observer,
 ) -> Result<FeaturesPlan> {
-    check_supported(transform)?;
     let archive = open_archive(paths, selection, observer)?;
     let mut plan = FeaturesPlan::default();
     for day in days_of(&archive, transform, control, observer) {
@@ -226,8 +218,19 @@ fn day_memory_bytes(
         .sum();
     let samples = seconds * rate;
     // Decoded samples, their copy in the transform's precision, and the coefficients before compression.
-    let coefficients = samples / resolved.block as f64 * 210.0 * (8.0 + 16.0);
+    let n_blocks = match transform.boundary {
+        Boundary::Continuous => samples / resolved.block as f64,
+        Boundary::Reference => samples / resolved.stride as f64 * (largest / resolved.block) as f64,
+    };
+    let coefficients = n_blocks * n_coefficients(transform) * (8.0 + 16.0);
     Ok((samples * 28.0 + coefficients + 3e8) as u64)
+}
+
+/// Coefficients of `scat+cov`, about: most are envelopes, one for each pair of first-layer scales below each second one.
+fn n_coefficients(transform: &TransformConfig) -> f64 {
+    let first = (transform.octaves.first * transform.quality.first) as f64;
+    let second = (transform.octaves.second * transform.quality.second) as f64;
+    (first + 2.0) * (first + 2.0) * (second + 2.0) / 4.0
 }
 
 /// Refuses a day that does not fit into the memory allowed.
@@ -250,28 +253,6 @@ fn check_memory(
     ))
 }
 
-/// Refuses what the transform cannot do.
-fn check_supported(transform: &TransformConfig) -> Result<()> {
-    let refused = |option: &str, value: &dyn Display, has: &str| {
-        let text = format!("`--{option} {value}` is not in this version; it has: {has}");
-        Err(ConfigError::new(text).into())
-    };
-    if transform.wavelet != Wavelet::BattleLemarie {
-        return refused("wavelet", &transform.wavelet, "battle-lemarie");
-    }
-    if transform.quality != Layers::both(1) {
-        return refused("quality", &transform.quality, "1");
-    }
-    if transform.octaves.first != transform.octaves.second {
-        let has = "the same number of octaves in both layers, such as 8";
-        return refused("octaves", &transform.octaves, has);
-    }
-    if transform.boundary != Boundary::Continuous {
-        return refused("boundary", &transform.boundary, "continuous");
-    }
-    Ok(())
-}
-
 /// Makes one day's file: its path, its windows, and whether it was up to date.
 fn one_day(
     archive: &Archive,
@@ -288,14 +269,13 @@ fn one_day(
         )
     })?;
     let resolved = transform.resolve(rate)?;
-    let octaves = transform.octaves.first;
     let layout = WindowLayout {
         sampling_rate: rate,
         block_samples: resolved.block,
         scales: resolved.scales.clone(),
         stride_samples: resolved.stride,
     };
-    let plan = Plan::new(transform.precision, octaves, &resolved)?;
+    let plan = block_plan(transform, &layout)?;
     let largest = layout.scales.last().copied().unwrap_or(0);
     let before = steps_ns(largest + plan.context_samples(), rate);
     let after = steps_ns(plan.context_samples(), rate);
@@ -323,14 +303,14 @@ fn one_day(
         channels: Vec::new(),
         day_start_ns: day.day_start_ns,
         layout: layout.clone(),
-        octaves: vec![octaves; 2],
-        wavelets_per_octave: vec![1; 2],
-        wavelet: "battle-lemarie".into(),
+        octaves: vec![transform.octaves.first, transform.octaves.second],
+        wavelets_per_octave: vec![transform.quality.first, transform.quality.second],
+        wavelet: transform.wavelet.to_string(),
         coefficients: "scat+cov".into(),
-        boundary: "continuous".into(),
+        boundary: transform.boundary.to_string(),
         grid_start: Vec::new(),
         note: None,
-        index: plan.paths().iter().map(coefficient_row).collect(),
+        index: plan.index(),
         provenance,
     };
     let path = out.join(meta.file_name());
@@ -369,12 +349,8 @@ fn one_day(
     for overlap in &data.overlaps {
         tell(&mut notes, overlap_text(overlap));
     }
-    let mut time = Vec::new();
-    let mut segment_numbers = Vec::new();
-    let mut coefficients: Vec<f32> = Vec::new();
+    let mut blocks = Blocks::default();
     meta.channels = data.channels.iter().map(|id| id.channel.clone()).collect();
-    let n_channels = meta.channels.len();
-    let n_paths = meta.index.len();
     let mut longest = 0;
     let mut n_constant = 0;
     for segment in &data.segments {
@@ -388,13 +364,7 @@ fn one_day(
         let Some(piece) = day_piece(segment, &within, &layout, day.day_start_ns) else {
             continue;
         };
-        let number = meta.grid_start.len() as i32;
-        meta.grid_start.push(time.len());
-        for block in 0..piece.n_blocks {
-            time.push(segment.time_of(piece.first + block * layout.block_samples));
-            segment_numbers.push(number);
-        }
-        plan.append(segment, &piece, n_channels, n_paths, &mut coefficients)?;
+        plan.append(segment, &piece, &mut blocks)?;
     }
     if n_constant > 0 {
         tell(
@@ -402,7 +372,7 @@ fn one_day(
             format!("{n_constant} samples are left out: all channels are constant there"),
         );
     }
-    if meta.grid_start.is_empty() {
+    if blocks.grid_start.is_empty() {
         tell(
             &mut notes,
             format!(
@@ -412,13 +382,14 @@ fn one_day(
         );
     }
     meta.note = (!notes.is_empty()).then(|| notes.join("\n"));
-    let shape = (time.len(), n_channels, n_paths, 2);
-    let coefficients = Array4::from_shape_vec(shape, coefficients)
+    meta.grid_start = blocks.grid_start;
+    let shape = (blocks.time.len(), meta.channels.len(), meta.index.len(), 2);
+    let coefficients = Array4::from_shape_vec(shape, blocks.coefficients)
         .map_err(|e| PipelineError::unusable(e.to_string(), "report this"))?;
     let features = DayFeatures {
         meta,
-        time,
-        segment: segment_numbers,
+        time: blocks.time,
+        segment: blocks.segment,
         coefficients,
     };
     write_day(&path, &features)?;
@@ -454,13 +425,6 @@ fn overlap_text(overlap: &Overlap) -> String {
         format_utc(overlap.span.start_ns),
         if overlap.identical { "" } else { " and differ" }
     )
-}
-
-/// The blocks of one segment that go into a day's file.
-struct Piece {
-    /// Sample of the segment at which the first block starts.
-    first: usize,
-    n_blocks: usize,
 }
 
 /// Samples of a segment that lie on the day.
@@ -506,111 +470,4 @@ fn day_piece(
         first,
         n_blocks: (largest + (n_windows - 1) * stride) / layout.block_samples,
     })
-}
-
-/// The transform in the precision asked for.
-enum Plan {
-    Single(BlockTransform<f32>),
-    Double(BlockTransform<f64>),
-}
-
-impl Plan {
-    fn new(precision: Precision, octaves: usize, resolved: &ResolvedTransform) -> Result<Self> {
-        Ok(match precision {
-            Precision::F32 => Self::Single(
-                BlockTransform::<f32>::plan(resolved.block)
-                    .octaves(octaves)
-                    .check()?,
-            ),
-            Precision::F64 => Self::Double(
-                BlockTransform::<f64>::plan(resolved.block)
-                    .octaves(octaves)
-                    .check()?,
-            ),
-        })
-    }
-
-    fn paths(&self) -> &[ScatteringPath] {
-        match self {
-            Self::Single(plan) => plan.paths(),
-            Self::Double(plan) => plan.paths(),
-        }
-    }
-
-    fn context_samples(&self) -> usize {
-        match self {
-            Self::Single(plan) => plan.context_samples(),
-            Self::Double(plan) => plan.context_samples(),
-        }
-    }
-
-    fn append(
-        &self,
-        segment: &AlignedSegment,
-        piece: &Piece,
-        n_channels: usize,
-        n_paths: usize,
-        to: &mut Vec<f32>,
-    ) -> Result<()> {
-        match self {
-            Self::Single(plan) => append(plan, segment, piece, n_channels, n_paths, to),
-            Self::Double(plan) => append(plan, segment, piece, n_channels, n_paths, to),
-        }
-    }
-}
-
-/// Appends `(block, channel, coefficient, re/im)` of one piece.
-fn append<F: Real>(
-    plan: &BlockTransform<F>,
-    segment: &AlignedSegment,
-    piece: &Piece,
-    n_channels: usize,
-    n_paths: usize,
-    to: &mut Vec<f32>,
-) -> Result<()> {
-    let channels: Vec<Vec<Complex<F>>> = (0..n_channels)
-        .into_par_iter()
-        .map(|channel| {
-            let run: Vec<F> = segment
-                .samples
-                .row(channel)
-                .iter()
-                .map(|v| F::of(*v))
-                .collect();
-            let mut out = vec![Complex::new(F::zero(), F::zero()); piece.n_blocks * n_paths];
-            plan.process(&run, piece.first, piece.n_blocks, &mut out)?;
-            Ok(out)
-        })
-        .collect::<std::result::Result<_, scattering::Error>>()?;
-    to.reserve(piece.n_blocks * n_channels * n_paths * 2);
-    for block in 0..piece.n_blocks {
-        for channel in &channels {
-            for z in &channel[block * n_paths..(block + 1) * n_paths] {
-                to.push(z.re.to_double() as f32);
-                to.push(z.im.to_double() as f32);
-            }
-        }
-    }
-    Ok(())
-}
-
-/// A row of the table as the files keep it: -1 for none.
-fn coefficient_row(path: &ScatteringPath) -> CoefficientRow {
-    use scattering::CoefficientKind as Kind;
-    let number = |j: Option<usize>| j.map_or(-1, |j| j as i32);
-    let kind = match path.kind {
-        Kind::Mean => CoefficientKind::Mean,
-        Kind::Scattering => CoefficientKind::Scattering,
-        Kind::PowerSpectrum => CoefficientKind::PowerSpectrum,
-        Kind::PhaseEnvelope => CoefficientKind::PhaseEnvelope,
-        Kind::Envelope => CoefficientKind::Envelope,
-        _ => CoefficientKind::Sparsity,
-    };
-    CoefficientRow {
-        kind,
-        j1_left: path.j1_left as i32,
-        j1_right: number(path.j1_right),
-        j2: number(path.j2),
-        real: path.real,
-    }
 }

@@ -1,5 +1,6 @@
 //! The stages of seismix strung together, from records to a report. Nothing here prints; an [`Observer`] is told.
 
+mod block_plan;
 pub mod cluster;
 pub mod config;
 pub mod corpus;

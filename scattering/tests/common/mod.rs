@@ -186,3 +186,29 @@ pub fn naive_value(
     let n = block.len() as f64;
     series[block].iter().sum::<Complex<f64>>() / n
 }
+
+/// The natural scale of each coefficient of one channel, the root of the energies of what is multiplied, from a table of
+/// means.
+pub fn natural_scales(paths: &[ScatteringPath], means: &[Complex<f64>]) -> Vec<f64> {
+    let energy = |kind: CoefficientKind, j1: usize, j2: Option<usize>| {
+        let of = |p: &&ScatteringPath| {
+            p.kind == kind && p.j1_left == j1 && p.j1_right == Some(j1) && p.j2 == j2
+        };
+        let at = paths.iter().position(|p| of(&p)).unwrap();
+        means[at].re
+    };
+    let power = |j| energy(CoefficientKind::PowerSpectrum, j, None);
+    paths
+        .iter()
+        .map(|path| {
+            let right = path.j1_right.unwrap_or(path.j1_left);
+            let of_second = |j1| energy(CoefficientKind::Envelope, j1, path.j2);
+            match path.kind {
+                CoefficientKind::PhaseEnvelope => (power(path.j1_left) * of_second(right)).sqrt(),
+                CoefficientKind::Envelope => (of_second(path.j1_left) * of_second(right)).sqrt(),
+                CoefficientKind::PowerSpectrum => power(path.j1_left),
+                _ => power(path.j1_left).sqrt(),
+            }
+        })
+        .collect()
+}

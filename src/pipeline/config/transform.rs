@@ -4,6 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use clap::ValueEnum;
+use seismix_scattering as scattering;
 use serde::{Deserialize, Serialize};
 
 use super::{ConfigError, Length, Result, display_as_value, serde_as_text};
@@ -46,6 +47,51 @@ pub enum Precision {
 }
 
 display_as_value!(Wavelet, Boundary, Precision);
+
+impl Wavelet {
+    /// The family in the terms of the transform.
+    pub fn family(self) -> scattering::Wavelet {
+        match self {
+            Self::BattleLemarie => scattering::Wavelet::BattleLemarie,
+            Self::Morlet => scattering::Wavelet::Morlet,
+            Self::BumpSteerable => scattering::Wavelet::BumpSteerable,
+            Self::Meyer => scattering::Wavelet::Meyer,
+            Self::Shannon => scattering::Wavelet::Shannon,
+        }
+    }
+}
+
+/// How fine the grids are that the layers are kept on: `exact`, the samples themselves, or a number of times the upper
+/// edge of each filter.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Oversampling(pub scattering::Oversampling);
+
+impl FromStr for Oversampling {
+    type Err = ConfigError;
+
+    fn from_str(text: &str) -> Result<Self> {
+        if text == "exact" {
+            return Ok(Self(scattering::Oversampling::Exact));
+        }
+        match text.parse() {
+            Ok(times) if times >= 2 => Ok(Self(scattering::Oversampling::Times(times))),
+            _ => Err(ConfigError::new(format!(
+                "`{text}` is neither `exact` nor a whole number of 2 or more"
+            ))),
+        }
+    }
+}
+
+impl fmt::Display for Oversampling {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            scattering::Oversampling::Times(times) => write!(f, "{times}"),
+            _ => write!(f, "exact"),
+        }
+    }
+}
+
+serde_as_text!(Oversampling);
 
 /// A number for the first layer of the transform and one for the second: `8` or `8,5`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -114,10 +160,12 @@ pub struct TransformConfig {
     pub scales: Vec<Length>,
     /// Step from window to window; `None` is the shortest scale.
     pub stride: Option<Length>,
-    /// Smallest pooled block that is stored; `None` is a quarter of the shortest scale.
+    /// Smallest pooled block that is stored; `None` is a quarter of the shortest scale, all of it with reflected windows.
     pub block: Option<Length>,
     /// What windows see beyond their edges.
     pub boundary: Boundary,
+    /// How fine the grids of the layers are.
+    pub oversampling: Oversampling,
     /// Floating-point type of the transform.
     pub precision: Precision,
 }
@@ -132,6 +180,7 @@ impl Default for TransformConfig {
             stride: None,
             block: None,
             boundary: Boundary::Continuous,
+            oversampling: Oversampling::default(),
             precision: Precision::F64,
         }
     }
@@ -173,6 +222,8 @@ impl TransformConfig {
         }
         let block = match self.block {
             Some(block) => block.samples(sampling_rate)?,
+            // Each reflected window has blocks of its own; finer ones would take four times the room.
+            None if self.boundary == Boundary::Reference => shortest,
             None if shortest % 4 == 0 => shortest / 4,
             None => shortest,
         };
