@@ -23,7 +23,7 @@ use super::{Context, interrupt};
 /// OUT holds `coefficients` (batch, coefficient, block, 2), the last axis real and imaginary part, and the index of the
 /// coefficients: `kind` (a position in `kind_names`), `channel` and `channel_right`, `j1_left`, `j1_right`, `j2` (-1: none;
 /// J Q: the low-pass), `exponent`, `real`, and for means over scales (covreduced) their distances `a` (-1: none) and `b` (0: none) in
-/// place of j.
+/// place of j. With --sampling-rate also the centre frequencies `f1_left_hz`, `f1_right_hz`, `f2_hz` (0: the low-pass, -1: none).
 /// Channels stand one after the other within each kind.
 #[derive(Debug, Args)]
 pub struct Scatter {
@@ -64,6 +64,21 @@ struct Options {
     /// What the first layer is divided by: nothing, or the root of its mean power in each signal or over the batch
     #[arg(long, value_name = "BY", default_value = "none")]
     normalize: Normalize,
+    /// Divide by the root of these powers instead: an array (C, JQ + 1) or (JQ + 1,), in the square of the signals' unit
+    #[arg(long, value_name = "POWER.npy", conflicts_with = "normalize")]
+    given_power: Option<PathBuf>,
+    /// Normalisation of the filters: peaks near 1, or unit energy
+    #[arg(long, value_name = "NORM", default_value = "l1")]
+    filter_norm: FilterNorm,
+    /// Take the mean off each modulus before the second layer, as the cross covariances of a separation do
+    #[arg(long)]
+    center_envelopes: bool,
+    /// Leave the power spectrum of each channel as it is when normalising
+    #[arg(long)]
+    keep_power: bool,
+    /// Sampling rate of the signals, to add the centre frequencies of every coefficient's filters
+    #[arg(long, value_name = "HZ")]
+    sampling_rate: Option<f64>,
     /// Pairs of channels: each with itself, all, or all different
     #[arg(long, value_name = "PAIRS", default_value = "diag")]
     channels: Channels,
@@ -98,6 +113,12 @@ enum Normalize {
     None,
     EachPs,
     BatchPs,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum FilterNorm {
+    L1,
+    L2,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -137,6 +158,7 @@ impl Options {
         &self,
         n_channels: usize,
         n_samples: usize,
+        given_power: Option<&[f64]>,
     ) -> std::result::Result<ScatteringTransform<F>, scattering::Error> {
         let pairs = match self.channels {
             Channels::Diag => ChannelPairs::Diag,
@@ -156,7 +178,20 @@ impl Options {
             .coefficients(self.set())
             .moments(&self.moments)
             .normalization(self.normalization())
+            .filter_norm(match self.filter_norm {
+                FilterNorm::L1 => scattering::FilterNorm::L1,
+                FilterNorm::L2 => scattering::FilterNorm::L2,
+            })
             .oversampling(self.oversampling.0);
+        if self.center_envelopes {
+            builder = builder.envelope_mean(scattering::EnvelopeMean::Removed);
+        }
+        if self.keep_power {
+            builder = builder.power_rows(scattering::PowerRows::Kept);
+        }
+        if let Some(power) = given_power {
+            builder = builder.given_power(power);
+        }
         if let Some(pool) = self.pool {
             builder = builder.pool(pool);
         }
@@ -170,6 +205,8 @@ struct Outcome<F> {
     values: Vec<Complex<F>>,
     paths: Vec<ScatteringPath>,
     n_blocks: usize,
+    /// (coefficient) centre frequencies of left, right and second filter; 0 for the low-pass, -1 for none.
+    frequencies: Option<[Vec<f64>; 3]>,
 }
 
 fn name_of(value: &impl ValueEnum) -> String {
@@ -183,6 +220,24 @@ impl Scatter {
     pub fn run(&self, context: &mut Context) -> Result<()> {
         let input = arrays::read_npy(&self.input)?;
         let signals = self.as_batch(input.values)?;
+        if let Some(rate) = self.options.sampling_rate
+            && !(rate.is_finite() && rate > 0.0)
+        {
+            return Err(
+                Failure::usage(format!("`--sampling-rate {rate}` is no rate"))
+                    .with_help("give a positive number of samples a second"),
+            );
+        }
+        let given = match &self.options.given_power {
+            None => None,
+            Some(file) => {
+                let power = arrays::read_npy(file)?;
+                Some((
+                    power.values.iter().copied().collect::<Vec<f64>>(),
+                    power.sha256,
+                ))
+            }
+        };
         let provenance = json!({
             "program": "seismix",
             "version": env!("CARGO_PKG_VERSION"),
@@ -195,6 +250,10 @@ impl Scatter {
                 "coefficients": name_of(&self.options.coefficients),
                 "moments": self.options.moments,
                 "normalize": name_of(&self.options.normalize),
+                "given_power": given.as_ref().map(|(_, sha256)| sha256),
+                "filter_norm": name_of(&self.options.filter_norm),
+                "center_envelopes": self.options.center_envelopes,
+                "keep_power": self.options.keep_power,
                 "channels": name_of(&self.options.channels),
                 "pool": self.options.pool,
                 "padding": name_of(&self.options.padding),
@@ -202,9 +261,10 @@ impl Scatter {
                 "precision": self.options.precision,
             },
         });
+        let power = given.as_ref().map(|(power, _)| &power[..]);
         let shape = match self.options.precision {
-            Precision::F32 => self.compute::<f32>(&signals, &provenance)?,
-            Precision::F64 => self.compute::<f64>(&signals, &provenance)?,
+            Precision::F32 => self.compute::<f32>(&signals, power, &provenance)?,
+            Precision::F64 => self.compute::<f64>(&signals, power, &provenance)?,
         };
         let output = self.output.display();
         let said = json!({ "output": output.to_string(), "coefficients": shape });
@@ -237,17 +297,18 @@ impl Scatter {
     fn compute<F: Real + WritableElement>(
         &self,
         signals: &Array3<f64>,
+        given_power: Option<&[f64]>,
         provenance: &serde_json::Value,
     ) -> Result<[usize; 4]> {
         let samples = self.converted::<F>(signals)?;
-        let outcome = self.coefficients(&samples, signals.dim())?;
+        let outcome = self.coefficients(&samples, signals.dim(), given_power)?;
         let (n_paths, n_blocks) = (outcome.paths.len(), outcome.n_blocks);
         let shape = [signals.dim().0, n_paths, n_blocks, 2];
         let coefficients = Array4::from_shape_fn(shape, |(b, k, block, part)| {
             let value = outcome.values[(b * n_paths + k) * n_blocks + block];
             if part == 0 { value.re } else { value.im }
         });
-        write(&self.output, &coefficients, &outcome.paths, provenance)?;
+        write(&self.output, &coefficients, &outcome, provenance)?;
         Ok(shape)
     }
 
@@ -274,10 +335,11 @@ impl Scatter {
         &self,
         samples: &[F],
         (_, n_channels, n_samples): (usize, usize, usize),
+        given_power: Option<&[f64]>,
     ) -> Result<Outcome<F>> {
         let plan = self
             .options
-            .transform::<F>(n_channels, n_samples)
+            .transform::<F>(n_channels, n_samples, given_power)
             .map_err(|error| self.refused(&error))?;
         let values = if self.options.normalize == Normalize::BatchPs {
             let n_batch = samples.len() / plan.signal_len();
@@ -307,6 +369,18 @@ impl Scatter {
             values,
             paths: plan.paths().to_vec(),
             n_blocks: plan.n_blocks(),
+            frequencies: self.options.sampling_rate.map(|rate| {
+                let of = |part: &dyn Fn((f64, Option<f64>, Option<f64>)) -> Option<f64>| {
+                    let paths = plan.paths().iter();
+                    let hz = paths.map(|path| match path.distance {
+                        None => part(plan.center_frequencies_hz(path, rate)).unwrap_or(-1.0),
+                        // A mean over scales has no frequency.
+                        Some(_) => -1.0,
+                    });
+                    hz.collect()
+                };
+                [of(&|f| Some(f.0)), of(&|f| f.1), of(&|f| f.2)]
+            }),
         })
     }
 
@@ -321,9 +395,10 @@ impl Scatter {
 fn write<F: WritableElement>(
     output: &std::path::Path,
     coefficients: &Array4<F>,
-    paths: &[ScatteringPath],
+    outcome: &Outcome<F>,
     provenance: &serde_json::Value,
 ) -> Result<()> {
+    let paths = &outcome.paths;
     let mut kind_names: Vec<&str> = Vec::new();
     for path in paths {
         if !kind_names.contains(&path.kind.name()) {
@@ -367,6 +442,11 @@ fn write<F: WritableElement>(
         // An envelope's b is below 0, so 0 says that there is none.
         archive.add_array("b", &column(&|path| Some(distance_b(path).unwrap_or(0))))?;
         archive.add_array("real", &real)?;
+        if let Some([left, right, second]) = &outcome.frequencies {
+            archive.add_array("f1_left_hz", &Array1::from(left.clone()))?;
+            archive.add_array("f1_right_hz", &Array1::from(right.clone()))?;
+            archive.add_array("f2_hz", &Array1::from(second.clone()))?;
+        }
         archive.add_array("provenance", &provenance)
     })
 }
