@@ -3,6 +3,7 @@
 use num_complex::Complex;
 
 use crate::block_means::Weights;
+use crate::blocks::check_finite;
 use crate::correlation::Correlations;
 use crate::error::{Error, check_length};
 use crate::layers::Layers;
@@ -65,6 +66,25 @@ impl<F: Real> ScatteringCovariance<F> {
     /// A zeroed output, `(coefficient,)`.
     pub fn make_output(&self) -> Vec<Complex<F>> {
         vec![Complex::new(F::zero(), F::zero()); self.paths.len()]
+    }
+
+    /// Unnormalised coefficients of `signal` `(window_samples,)`, with layers of their own.
+    ///
+    /// # Errors
+    /// [`Error::Length`] if the signal differs from the plan, [`Error::NotFinite`] if it holds a NaN or an infinity.
+    pub fn process_vec(&self, signal: &[F]) -> Result<Vec<Complex<F>>, Error> {
+        check_length("signal", signal.len(), self.window_samples())?;
+        check_finite(signal, 0)?;
+        let mut layers = Layers::new(&self.transform);
+        let (mut spectrum, mut scratch) = (
+            self.transform.make_spectrum(),
+            self.transform.make_scratch(),
+        );
+        layers.analyze_first(&self.transform, signal, &mut spectrum, &mut scratch);
+        layers.analyze_second(&self.transform, false, &mut spectrum, &mut scratch);
+        let mut out = self.make_output();
+        self.measure_layers(&layers, &mut out)?;
+        Ok(out)
     }
 
     /// Unnormalised coefficients of finished layers, averaged over the window, into `out` `(coefficient,)`.
