@@ -5,7 +5,8 @@
 //! One line a set, row and number of clusters, printed as it comes: for each scale, the largest first, the median over
 //! seeds and the worst seed of the adjusted Rand index (purity above 3 clusters), over windows at least three quarters in
 //! one state; for `demo` also the F1 of windows with a pulse, by the clusters that the rule calls transient and by the
-//! best union of clusters. Coefficients are kept in `--cache` by set and seed.
+//! best union of clusters. With `--stability N`, for each scale, the largest first: the mean agreement over N seeds and over
+//! N drawings of blocks of time. Coefficients are kept in `--cache` by set and seed.
 #![expect(clippy::print_stdout, reason = "a tool for a terminal")]
 
 mod ceiling;
@@ -13,7 +14,7 @@ mod corpus;
 mod records;
 mod rows;
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Instant;
 
 use clap::Parser;
@@ -42,7 +43,10 @@ struct Arguments {
     /// Where coefficients are kept
     #[arg(long, default_value = "target/bench-clustering")]
     cache: PathBuf,
-    /// Also print each seed
+    /// How far clusters repeat over so many seeds and as many drawings of blocks of time, instead of rows
+    #[arg(long, value_name = "N")]
+    stability: Option<usize>,
+    /// Also print each seed, and the validation loss of networks
     #[arg(long)]
     each: bool,
 }
@@ -62,11 +66,19 @@ fn main() -> Outcome<()> {
     };
     for set in &arguments.sets {
         for &clusters in &arguments.clusters {
+            if let Some(n) = arguments.stability {
+                for &seed in &seeds {
+                    let data = Set::load(set, seed, &arguments.cache)?;
+                    let texts = rows::stabilities(&data, clusters, n)?;
+                    println!("{set:9} seed {seed} K {clusters:2} {texts}");
+                }
+                continue;
+            }
             for &row in rows.iter().filter(|row| row.serves(set)) {
                 let began = Instant::now();
                 let mut scores = Vec::new();
                 for &seed in &seeds {
-                    let found = score(set, seed, clusters, row, &arguments.cache)?;
+                    let found = score(set, seed, clusters, row, &arguments)?;
                     if arguments.each {
                         println!("  {set} seed {seed} {}: {}", row.name(), each(&found));
                     }
@@ -85,7 +97,14 @@ fn main() -> Outcome<()> {
 }
 
 /// Scores of a row with one seed: one a scale, the largest first; then two of pulses.
-fn score(set: &str, seed: u64, clusters: usize, row: Row, cache: &Path) -> Outcome<Vec<f64>> {
+fn score(
+    set: &str,
+    seed: u64,
+    clusters: usize,
+    row: Row,
+    arguments: &Arguments,
+) -> Outcome<Vec<f64>> {
+    let cache = &arguments.cache;
     let data = if row == Row::Spectrogram {
         Set::spectrogram(set, seed, cache)?
     } else {
@@ -96,7 +115,7 @@ fn score(set: &str, seed: u64, clusters: usize, row: Row, cache: &Path) -> Outco
     } else {
         None
     };
-    let labels = row.run(&data, full.as_ref(), clusters)?;
+    let labels = row.run(&data, full.as_ref(), clusters, arguments.each)?;
     let mut scores = Vec::new();
     for (labels, states) in labels.iter().zip(&data.states).rev() {
         let known = labels.iter().zip(states);

@@ -6,8 +6,10 @@ use ndarray::{Array2, Array3, Axis};
 use seismix::vae::agreement::f1_of_union;
 use seismix::vae::inputs::paper::{PaperFeatures, PaperStandardiser};
 use seismix::vae::inputs::{
-    FinestLevels, FittedInputs, InputsOptions, ScaleWindows, StartMethod, window_powers,
+    FinestLevels, FittedInputs, InputsOptions, ScaleWindows, StartMethod, WindowFeatures,
+    window_powers,
 };
+use seismix::vae::stability::{StabilityOptions, stability};
 use seismix::vae::start::{
     KMeans, KMeansOptions, Mixture, MixtureOptions, TransientRule, transient_score,
 };
@@ -104,12 +106,13 @@ impl Row {
         matches!(self, Self::KMeansRaw | Self::MixtureRaw | Self::Paper)
     }
 
-    /// Clusters of each scale's windows, ascending.
+    /// Clusters of each scale's windows, ascending; with `tell` the network's loss is printed.
     pub fn run(
         self,
         set: &Set,
         full: Option<&FullSet>,
         clusters: usize,
+        tell: bool,
     ) -> Outcome<Vec<Vec<usize>>> {
         let options = InputsOptions {
             n_clusters: vec![clusters],
@@ -146,7 +149,7 @@ impl Row {
             }),
             Self::Ours | Self::RandomStart => {
                 let scales = fit(set, &split, &options)?;
-                network(set, &scales, &split, clusters, self == Self::Ours)
+                network(set, &scales, &split, clusters, self == Self::Ours, tell)
             }
             Self::KMeansRaw | Self::MixtureRaw | Self::Paper => {
                 let full = full.ok_or("all coefficients are needed")?;
@@ -210,14 +213,51 @@ fn blocked(set: &Set) -> Outcome<Split> {
     Ok(split::blocked(&ends, VALIDATION, 2 * largest, largest)?)
 }
 
-fn fit(set: &Set, split: &Split, options: &InputsOptions) -> Outcome<Vec<ScaleWindows>> {
-    let counts = runs(set);
-    let n = counts.last().map_or(0, |run| run.end);
-    let mut flat = vec![false; n];
+/// Mean agreement of first clusters over seeds and over drawings of blocks, scale by scale, the largest first.
+pub fn stabilities(set: &Set, clusters: usize, n: usize) -> Outcome<String> {
+    let options = InputsOptions {
+        n_clusters: vec![clusters],
+        ..InputsOptions::default()
+    };
+    let split = blocked(set)?;
+    let masks = masks(set, &split);
+    let features = WindowFeatures::new(&set.table, &set.segments, &set.layout)?;
+    let (_, scales) = FittedInputs::fit_features(&set.table, &features, &masks, &options)?;
+    let how = StabilityOptions {
+        n_seeds: n,
+        n_bootstraps: n,
+        block_windows: 2 * set.layout.overlap(set.layout.scales.len() - 1),
+        seed: 0,
+    };
+    let found = stability(
+        &set.table,
+        &features,
+        &masks,
+        &options,
+        &scales,
+        &how,
+        &mut || true,
+    )?;
+    let texts = found.unwrap_or_default().into_iter().rev().map(|scale| {
+        format!(
+            "{:.2} {:.2} ({:.2})",
+            scale.seeds.mean, scale.blocks.mean, scale.blocks.least
+        )
+    });
+    Ok(texts.collect::<Vec<_>>().join("   "))
+}
+
+fn masks(set: &Set, split: &Split) -> Vec<Vec<bool>> {
+    let runs = runs(set);
+    let mut flat = vec![false; runs.last().map_or(0, |run| run.end)];
     for &window in &split.training {
         flat[window] = true;
     }
-    let masks: Vec<Vec<bool>> = counts.into_iter().map(|run| flat[run].to_vec()).collect();
+    runs.into_iter().map(|run| flat[run].to_vec()).collect()
+}
+
+fn fit(set: &Set, split: &Split, options: &InputsOptions) -> Outcome<Vec<ScaleWindows>> {
+    let masks = masks(set, split);
     let (_, scales) =
         FittedInputs::fit_energies(&set.table, &set.segments, &set.layout, &masks, options)?;
     Ok(scales)
@@ -245,6 +285,7 @@ fn network(
     split: &Split,
     clusters: usize,
     started: bool,
+    tell: bool,
 ) -> Outcome<Vec<Vec<usize>>> {
     let data = TrainingData {
         scales: scales
@@ -263,15 +304,11 @@ fn network(
         preset.options.start_labels = Some(labels.collect());
     }
     let (model, history) = train(&preset.config, &data, split, &preset.options, None, &mut ())?;
-    if std::env::var_os("BENCH_LOSS").is_some() {
-        let last = history
-            .epochs
-            .last()
-            .and_then(|epoch| epoch.validation.as_ref());
-        println!(
-            "    validation loss {:.2}",
-            last.map_or(f32::NAN, |terms| terms.total)
-        );
+    if tell {
+        let last = history.epochs.last();
+        let validation = last.and_then(|epoch| epoch.validation.as_ref());
+        let loss = validation.map_or(f32::NAN, |terms| terms.total);
+        println!("  validation loss without start labels: {loss:.2}");
     }
     most_probable(&model.responsibilities(&data)?)
 }

@@ -157,6 +157,26 @@ fn quarters(window: Length) -> Result<Vec<Length>> {
     }
 }
 
+/// A number of clusters, or that it be found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Clusters {
+    Number(usize),
+    Auto,
+}
+
+impl std::str::FromStr for Clusters {
+    type Err = ConfigError;
+
+    fn from_str(text: &str) -> std::result::Result<Self, ConfigError> {
+        match text {
+            "auto" => Ok(Self::Auto),
+            number => positive(number)
+                .map(Self::Number)
+                .map_err(|_| ConfigError::new("write a whole number of at least 1, or auto")),
+        }
+    }
+}
+
 /// The model and its training.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Training")]
@@ -164,9 +184,12 @@ pub struct Training {
     /// Sizes, features and start: compact trains in minutes on two cores, paper is arXiv 2305.16189
     #[arg(long, value_name = "NAME", default_value = "compact")]
     preset: Preset,
-    /// Clusters a scale [default: 9]
-    #[arg(long, value_name = "K", value_parser = positive)]
-    clusters: Option<usize>,
+    /// Clusters a scale, or auto: the number that repeats best over blocks of time [default: 9]
+    #[arg(long, value_name = "K|auto")]
+    clusters: Option<Clusters>,
+    /// Fit the first clusters with N seeds and on N drawings of blocks of time, and say how far each cluster repeats
+    #[arg(long, value_name = "N", default_value = "1", value_parser = positive)]
+    seeds: usize,
     /// Latent dimensions a scale [default: 8; paper: 32]
     #[arg(long, value_name = "N", value_parser = positive)]
     latent: Option<usize>,
@@ -201,9 +224,21 @@ impl Training {
             .with_help("leave --device out, or write --device cpu"));
         }
         let preset = TrainConfig::preset(self.preset);
+        let auto_clusters = self.clusters == Some(Clusters::Auto);
+        if self.preset == Preset::Paper && (auto_clusters || self.seeds > 1) {
+            return Err(Failure::usage(
+                "--clusters auto and --seeds look at the first clusters, which --preset paper has none of",
+            )
+            .with_help("use --preset compact, or give --clusters a number and leave --seeds out"));
+        }
         Ok(TrainConfig {
             preset: self.preset,
-            clusters: self.clusters.unwrap_or(preset.clusters),
+            clusters: match self.clusters {
+                Some(Clusters::Number(clusters)) => clusters,
+                Some(Clusters::Auto) | None => preset.clusters,
+            },
+            auto_clusters,
+            seeds: self.seeds,
             latent: self.latent.unwrap_or(preset.latent),
             hidden: self.hidden.unwrap_or(preset.hidden),
             layers: self.layers.unwrap_or(preset.layers),

@@ -3,7 +3,8 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use seismix::pipeline::train::train;
+use seismix::pipeline::stability::Stability;
+use seismix::pipeline::train::{ModelInputs, model_inputs, train};
 use serde_json::json;
 
 use super::Context;
@@ -25,6 +26,14 @@ pub struct Train {
     seed: Seed,
     #[command(flatten)]
     resuming: Resuming,
+}
+
+/// How far the clusters repeat, if that was asked for.
+fn stability(model: &seismix::vae::ModelFile) -> Result<Option<Stability>> {
+    Ok(match model_inputs(model)? {
+        ModelInputs::Compact { stability, .. } => stability.map(|found| *found),
+        ModelInputs::Paper { .. } => None,
+    })
 }
 
 impl Train {
@@ -55,7 +64,7 @@ impl Train {
             show(validation)
         ))?;
         context.printer.record(&json!({
-            "model": self.output, "epochs": model.history.epochs.len(), "loss": loss, "validation_loss": validation,
+            "stability": stability(&model)?, "model": self.output, "epochs": model.history.epochs.len(), "loss": loss, "validation_loss": validation,
         }))?;
         Ok(())
     }

@@ -69,7 +69,7 @@ pub fn cluster(
 /// The network's inputs for the windows of one day.
 pub(super) fn network_inputs(inputs: &ModelInputs, day: &CorpusDay) -> Result<vae::TrainingData> {
     match inputs {
-        ModelInputs::Compact { fitted } => Ok(compact_data(&fitted.transform(&day.segments)?)),
+        ModelInputs::Compact { fitted, .. } => Ok(compact_data(&fitted.transform(&day.segments)?)),
         ModelInputs::Paper {
             table,
             layout,

@@ -16,6 +16,7 @@ pub mod run;
 pub mod score;
 pub mod separate;
 pub mod synth;
+pub mod stability;
 pub mod targets;
 pub mod toy;
 pub mod train;

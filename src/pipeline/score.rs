@@ -148,7 +148,7 @@ fn kmeans_labels(
     seed: u64,
     observer: &dyn Observer,
 ) -> Result<Vec<Vec<usize>>> {
-    let ModelInputs::Compact { fitted } = model_inputs(model)? else {
+    let ModelInputs::Compact { fitted, .. } = model_inputs(model)? else {
         return Ok(Vec::new());
     };
     let corpus = Corpus::open(features, observer)?;

@@ -7,7 +7,7 @@ use ndarray::{Array3, Axis};
 use seismix_vae as vae;
 use seismix_vae::inputs::paper::{PaperFeatures, PaperStandardiser};
 use seismix_vae::inputs::{
-    CoefficientTable, FittedInputs, InputsOptions, ScaleWindows, WindowLayout,
+    CoefficientTable, FittedInputs, InputsOptions, ScaleWindows, WindowFeatures, WindowLayout,
 };
 use serde::{Deserialize, Serialize};
 
@@ -16,6 +16,7 @@ use super::corpus::{Corpus, WindowTime};
 use super::error::{PipelineError, Result};
 use super::observer::Observer;
 use super::provenance::{InputFile, fingerprint, provenance};
+use super::stability::{Fits, Stability};
 
 /// Share of the time that validates.
 const VALIDATION_FRACTION: f64 = 0.1;
@@ -30,6 +31,9 @@ pub enum ModelInputs {
     Compact {
         /// Everything that was fitted on training windows.
         fitted: Box<FittedInputs>,
+        /// How far its clusters repeat, where that was asked for.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        stability: Option<Box<Stability>>,
     },
     /// The published features: `scat+cov`, each_ps, standardised.
     Paper {
@@ -46,7 +50,7 @@ impl ModelInputs {
     /// Blocks, scales and stride that the model was trained on.
     pub fn layout(&self) -> &WindowLayout {
         match self {
-            Self::Compact { fitted } => &fitted.layout,
+            Self::Compact { fitted, .. } => &fitted.layout,
             Self::Paper { layout, .. } => layout,
         }
     }
@@ -54,7 +58,7 @@ impl ModelInputs {
     /// Coefficient table that the model was trained on.
     pub fn table(&self) -> &CoefficientTable {
         match self {
-            Self::Compact { fitted } => &fitted.table,
+            Self::Compact { fitted, .. } => &fitted.table,
             Self::Paper { table, .. } => table,
         }
     }
@@ -98,7 +102,7 @@ pub fn train(
     }
     let prepared = match config.preset {
         Preset::Compact => prepare_compact(&corpus, config, seed, observer)?,
-        Preset::Paper => prepare_paper(&corpus, observer)?,
+        Preset::Paper => prepare_paper(&corpus, config, observer)?,
     };
     let names: Vec<String> = corpus
         .layout()
@@ -122,7 +126,7 @@ pub fn train(
             vae::Preset::paper(&names, width, channels)
         }
     };
-    preset.config.n_clusters = config.clusters;
+    preset.config.n_clusters = prepared.n_clusters;
     preset.config.latent = config.latent;
     preset.config.hidden = config.hidden;
     preset.config.layers = config.layers;
@@ -219,6 +223,7 @@ pub fn model_inputs(model: &vae::ModelFile) -> Result<ModelInputs> {
 /// The inputs of a network, and how they were made.
 struct Prepared {
     inputs: ModelInputs,
+    n_clusters: usize,
     data: vae::TrainingData,
     split: vae::Split,
     start_labels: Option<Vec<Vec<Option<usize>>>>,
@@ -233,11 +238,33 @@ fn prepare_compact(
     let (segments, windows) = corpus.load_energies(observer)?;
     let split = split(corpus, &windows)?;
     let masks = training_masks(&split, &windows);
-    let options = InputsOptions {
+    let mut options = InputsOptions {
         n_clusters: vec![config.clusters],
         seed,
         ..InputsOptions::default()
     };
+    let mut stability = None;
+    if config.auto_clusters || config.seeds > 1 {
+        let fits = Fits {
+            table: corpus.table(),
+            features: WindowFeatures::new(corpus.table(), &segments, corpus.layout())?,
+            training: &masks,
+            options: &options.clone(),
+            observer,
+        };
+        let mut found = Stability {
+            n_clusters: config.clusters,
+            ..Stability::default()
+        };
+        if config.auto_clusters {
+            found = fits.choose(config.seeds - 1, config.clusters)?;
+            options.n_clusters = vec![found.n_clusters];
+        }
+        if config.seeds > 1 {
+            found.scales = fits.judge(&options, config.seeds)?;
+        }
+        stability = Some(Box::new(found));
+    }
     observer.begin("fit inputs", 1, "step");
     let (fitted, scales) =
         FittedInputs::fit_energies(corpus.table(), &segments, corpus.layout(), &masks, &options)?;
@@ -249,7 +276,9 @@ fn prepare_compact(
     Ok(Prepared {
         inputs: ModelInputs::Compact {
             fitted: Box::new(fitted),
+            stability,
         },
+        n_clusters: options.clusters(0),
         data: compact_data(&scales),
         split,
         start_labels: Some(start_labels),
@@ -266,7 +295,11 @@ pub(super) fn compact_data(scales: &[ScaleWindows]) -> vae::TrainingData {
     }
 }
 
-fn prepare_paper(corpus: &Corpus, observer: &dyn Observer) -> Result<Prepared> {
+fn prepare_paper(
+    corpus: &Corpus,
+    config: &TrainConfig,
+    observer: &dyn Observer,
+) -> Result<Prepared> {
     let plan = PaperFeatures::plan(corpus.table(), corpus.layout())?;
     let n_scales = corpus.layout().scales.len();
     let mut windows = Vec::new();
@@ -326,6 +359,7 @@ fn prepare_paper(corpus: &Corpus, observer: &dyn Observer) -> Result<Prepared> {
     };
     Ok(Prepared {
         inputs,
+        n_clusters: config.clusters,
         data: vae::TrainingData { scales },
         split,
         start_labels: None,

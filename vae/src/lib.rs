@@ -1,7 +1,8 @@
 //! The factorial Gaussian-mixture variational autoencoder, and what prepares and starts it.
 //!
 //! [`inputs`] turns pooled scattering covariances into the numbers that are clustered, [`start`] finds first
-//! clusters in them (k-means, mixture, hidden Markov model), and [`agreement`] compares partitions.
+//! clusters in them (k-means, mixture, hidden Markov model), [`agreement`] compares partitions, and [`stability`] says
+//! how far clusters repeat.
 //!
 //! [`model`] holds the network's equations, [`objective`] what is minimised, [`train`](mod@train) how;
 //! [`file`](mod@file) keeps models, [`split`] holds out blocks of time, [`noise`] draws repeatable random numbers, [`Preset`] names two recipes.
@@ -15,6 +16,7 @@ pub mod noise;
 pub mod objective;
 mod presets;
 pub mod split;
+pub mod stability;
 pub mod start;
 pub mod train;
 

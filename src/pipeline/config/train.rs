@@ -37,6 +37,11 @@ pub struct TrainConfig {
     pub preset: Preset,
     /// Clusters K a scale.
     pub clusters: usize,
+    /// Whether K is chosen by how far clusters repeat, in place of `clusters`.
+    pub auto_clusters: bool,
+    /// Fits with other seeds, and as many on other blocks of time, that say how far clusters repeat, the model's own
+    /// counted; 1 for none.
+    pub seeds: usize,
     /// Latent dimensions a scale.
     pub latent: usize,
     /// Width of the hidden layers.
@@ -60,6 +65,8 @@ impl TrainConfig {
             Preset::Compact => Self {
                 preset,
                 clusters: 9,
+                auto_clusters: false,
+                seeds: 1,
                 latent: 8,
                 hidden: 64,
                 layers: 2,
@@ -71,6 +78,8 @@ impl TrainConfig {
             Preset::Paper => Self {
                 preset,
                 clusters: 9,
+                auto_clusters: false,
+                seeds: 1,
                 latent: 32,
                 hidden: 1024,
                 layers: 4,

@@ -9,6 +9,7 @@ use super::levels::tail_ratio;
 use super::options::FinestLevels;
 use super::project::{Projection, Standardiser};
 use super::scale::{LevelInputs, ScaleInputs, ScaleWindows, StartModel, bend, beside};
+use super::source::ScaleFeatures;
 use super::{InputsError, InputsOptions, ScaleRole, StartMethod, WindowLayout};
 use crate::start::{Hmm, HmmOptions, KMeans, KMeansOptions, Mixture, MixtureOptions, StartError};
 
@@ -28,15 +29,15 @@ pub(super) struct ScaleContext<'a> {
 }
 
 impl ScaleContext<'_> {
-    /// Fits the scale to the windows where `training` is true; `levels` at the finest scale only.
+    /// Fits the scale to the windows where `training` is true.
     pub(super) fn fit(
         &self,
-        features: ArrayView2<'_, f32>,
-        levels: Option<ArrayView2<'_, f32>>,
+        source: &ScaleFeatures,
         training: &[bool],
         coarser: &[&[usize]],
     ) -> Result<(ScaleInputs, ScaleWindows), InputsError> {
         let options = self.options;
+        let features = source.features.view();
         let role = self.layout.role(self.scale);
         let scale_samples = self.layout.scales[self.scale];
         let n_training = training.iter().filter(|&&keep| keep).count();
@@ -73,7 +74,8 @@ impl ScaleContext<'_> {
             Some(slow) => slow.apply(components.view()),
             None => components,
         };
-        let levels = levels.and_then(|levels| {
+        let levels = source.levels.as_ref().and_then(|levels| {
+            let levels = levels.view();
             let variance = training_rows(shape.view(), training)
                 .var_axis(Axis(0), 0.0)
                 .sum();

@@ -2,17 +2,17 @@
 
 use std::ops::Range;
 
-use ndarray::Array2;
 use serde::{Deserialize, Serialize};
 
-use super::features::{feature_len, scale_features};
+use super::features::feature_len;
 use super::fit::{ScaleContext, start_error};
-use super::levels::{level_len, levels};
+use super::levels::level_len;
 use super::options::FinestLevels;
 use super::scale::{ScaleInputs, ScaleWindows};
+use super::source::{EnergyFeatures, FeatureSource, WindowFeatures};
 use super::{
-    BlockSegment, CoefficientTable, EnergyRows, EnergySegment, InputsError, InputsOptions,
-    ScaleRole, WindowLayout,
+    BlockSegment, CoefficientTable, EnergySegment, InputsError, InputsOptions, ScaleRole,
+    WindowLayout,
 };
 
 /// Fitted inputs: everything that turns pooled coefficients into network inputs and first clusters.
@@ -26,27 +26,6 @@ pub struct FittedInputs {
     pub options: InputsOptions,
     /// One entry a scale, ascending.
     pub scales: Vec<ScaleInputs>,
-}
-
-/// Windows of all segments of a call, laid out one segment after the other.
-struct Windows {
-    runs: Vec<Range<usize>>,
-    total: usize,
-}
-
-impl Windows {
-    fn of(segments: &[EnergySegment], layout: &WindowLayout) -> Self {
-        let mut total = 0;
-        let runs = segments
-            .iter()
-            .map(|segment| {
-                let begin = total;
-                total += layout.n_windows(segment.n_blocks());
-                begin..total
-            })
-            .collect();
-        Self { runs, total }
-    }
 }
 
 impl FittedInputs {
@@ -82,30 +61,45 @@ impl FittedInputs {
         training: &[Vec<bool>],
         options: &InputsOptions,
     ) -> Result<(Self, Vec<ScaleWindows>), InputsError> {
-        layout.check()?;
+        let source = EnergyFeatures::new(table, segments, layout)?;
+        Self::fit_source(table, &source, training, options)
+    }
+
+    /// [`fit`](Self::fit) on features that were made once, for fits that differ in options or training windows.
+    ///
+    /// # Errors
+    /// As [`fit`](Self::fit).
+    pub fn fit_features(
+        table: &CoefficientTable,
+        features: &WindowFeatures,
+        training: &[Vec<bool>],
+        options: &InputsOptions,
+    ) -> Result<(Self, Vec<ScaleWindows>), InputsError> {
+        Self::fit_source(table, features, training, options)
+    }
+
+    fn fit_source(
+        table: &CoefficientTable,
+        source: &impl FeatureSource,
+        training: &[Vec<bool>],
+        options: &InputsOptions,
+    ) -> Result<(Self, Vec<ScaleWindows>), InputsError> {
+        let layout = source.layout();
         options.check(layout)?;
-        let rows = table.energy_rows()?;
-        check_segments(segments, &rows)?;
-        let windows = Windows::of(segments, layout);
-        let training = flatten(training, &windows)?;
+        let runs = source.runs();
+        let training = flatten(training, runs)?;
         let mut scales = Vec::new();
         let mut outputs: Vec<ScaleWindows> = Vec::new();
         for scale in (0..layout.scales.len()).rev() {
-            let features = scale_features(segments, &rows, layout, scale)?;
-            let levels = levels_of(segments, &rows, layout, options, scale);
+            let features = source.of_scale(scale)?;
             let context = ScaleContext {
                 layout,
                 options,
                 scale,
-                runs: &windows.runs,
+                runs,
             };
             let coarser: Vec<&[usize]> = outputs.iter().map(|out| out.labels.as_slice()).collect();
-            let (fitted, output) = context.fit(
-                features.view(),
-                levels.as_ref().map(|l| l.view()),
-                &training,
-                &coarser,
-            )?;
+            let (fitted, output) = context.fit(&features, &training, &coarser)?;
             scales.push(fitted);
             outputs.push(output);
         }
@@ -140,21 +134,14 @@ impl FittedInputs {
         segments: &[EnergySegment],
     ) -> Result<Vec<ScaleWindows>, InputsError> {
         self.check()?;
-        let rows = self.table.energy_rows()?;
-        check_segments(segments, &rows)?;
-        let windows = Windows::of(segments, &self.layout);
+        let source = EnergyFeatures::new(&self.table, segments, &self.layout)?;
         let mut outputs: Vec<ScaleWindows> = Vec::new();
         for scale in (0..self.layout.scales.len()).rev() {
-            let features = scale_features(segments, &rows, &self.layout, scale)?;
-            let levels = levels_of(segments, &rows, &self.layout, &self.options, scale);
+            let features = source.of_scale(scale)?;
             let coarser: Vec<&[usize]> = outputs.iter().map(|out| out.labels.as_slice()).collect();
-            let projected = self.scales[scale].project(
-                features.view(),
-                levels.as_ref().map(|l| l.view()),
-                &coarser,
-            );
+            let projected = self.scales[scale].project(&features, &coarser);
             let output = self.scales[scale]
-                .output(projected, &windows.runs)
+                .output(projected, source.runs())
                 .map_err(|source| start_error(&self.layout, scale, source))?;
             outputs.push(output);
         }
@@ -204,19 +191,6 @@ impl FittedInputs {
     }
 }
 
-/// Levels of the finest scale's windows, if they are wanted.
-fn levels_of(
-    segments: &[EnergySegment],
-    rows: &EnergyRows,
-    layout: &WindowLayout,
-    options: &InputsOptions,
-    scale: usize,
-) -> Option<Array2<f32>> {
-    let wanted =
-        options.finest_levels != FinestLevels::Off && layout.role(scale) == ScaleRole::Finest;
-    wanted.then(|| levels(segments, rows, layout))
-}
-
 fn energies(
     table: &CoefficientTable,
     segments: &[BlockSegment],
@@ -228,37 +202,19 @@ fn energies(
         .collect()
 }
 
-fn check_segments(segments: &[EnergySegment], rows: &EnergyRows) -> Result<(), InputsError> {
-    for (segment, energies) in segments.iter().enumerate() {
-        let (_, channels, found) = energies.energies.dim();
-        let expected = segments[0].n_channels();
-        if found != rows.len() || channels != expected || channels == 0 {
-            return Err(InputsError::Shape {
-                segment,
-                what: format!(
-                    "{channels} channels of {found} energies, expected {} of {}",
-                    expected.max(1),
-                    rows.len()
-                ),
-            });
-        }
-    }
-    Ok(())
-}
-
-fn flatten(training: &[Vec<bool>], windows: &Windows) -> Result<Vec<bool>, InputsError> {
-    if training.len() != windows.runs.len() {
+fn flatten(training: &[Vec<bool>], runs: &[Range<usize>]) -> Result<Vec<bool>, InputsError> {
+    if training.len() != runs.len() {
         return Err(InputsError::Shape {
-            segment: training.len().min(windows.runs.len()),
+            segment: training.len().min(runs.len()),
             what: format!(
                 "training masks for {} segments, {} segments given",
                 training.len(),
-                windows.runs.len()
+                runs.len()
             ),
         });
     }
-    let mut flat = Vec::with_capacity(windows.total);
-    for (segment, (mask, run)) in training.iter().zip(&windows.runs).enumerate() {
+    let mut flat = Vec::with_capacity(runs.last().map_or(0, |run| run.end));
+    for (segment, (mask, run)) in training.iter().zip(runs).enumerate() {
         if mask.len() != run.len() {
             return Err(InputsError::Shape {
                 segment,

@@ -16,6 +16,7 @@ mod options;
 pub mod paper;
 mod project;
 mod scale;
+mod source;
 mod table;
 
 pub use blocks::{BlockSegment, EnergySegment, FLOOR};
@@ -28,4 +29,5 @@ pub use levels::window_powers;
 pub use options::{EmissionExponent, FinestLevels, InputsOptions, StartMethod};
 pub use project::{Projection, Standardiser};
 pub use scale::{LevelInputs, ScaleInputs, ScaleWindows, StartModel};
+pub use source::WindowFeatures;
 pub use table::{CoefficientKind, CoefficientRow, CoefficientTable, EnergyRows, RatioRow};

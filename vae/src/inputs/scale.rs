@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::deflate::Deflation;
 use super::project::{Projection, Standardiser};
+use super::source::ScaleFeatures;
 use crate::start::{Hmm, KMeans, Mixture, StartError, argmax};
 
 /// The clusters a scale starts with.
@@ -81,14 +82,8 @@ pub struct ScaleWindows {
 
 impl ScaleInputs {
     /// Standardised, deflated, projected features, with the projected levels beside them; not yet scaled for handing out.
-    /// `levels` must be there if the scale was fitted with them.
-    pub(super) fn project(
-        &self,
-        features: ArrayView2<'_, f32>,
-        levels: Option<ArrayView2<'_, f32>>,
-        coarser: &[&[usize]],
-    ) -> Array2<f64> {
-        let mut standard = self.standardiser.apply(features);
+    pub(super) fn project(&self, source: &ScaleFeatures, coarser: &[&[usize]]) -> Array2<f64> {
+        let mut standard = self.standardiser.apply(source.features.view());
         self.deflation.apply(&mut standard, coarser);
         let values = bend(standard, self.asinh);
         let components = self.principal.apply(values.view());
@@ -96,8 +91,8 @@ impl ScaleInputs {
             Some(slow) => slow.apply(components.view()),
             None => components,
         };
-        match self.levels.as_ref().zip(levels) {
-            Some((fitted, levels)) => beside(&projected, &fitted.project(levels)),
+        match self.levels.as_ref().zip(source.levels.as_ref()) {
+            Some((fitted, levels)) => beside(&projected, &fitted.project(levels.view())),
             None => projected,
         }
     }

@@ -1,0 +1,324 @@
+//! How far clusters repeat: over seeds, and over blocks of time drawn anew.
+//!
+//! The first clusters are fitted again and again, and each time all windows are assigned anew. A scale's index is the mean
+//! adjusted Rand index of those partitions with the one in use; a cluster's is the mean, over the fits, of its largest
+//! Jaccard index with any cluster of the other partition (Hennig 2007: above .75 is stable, below .5 dissolved).
+//!
+//! What this cannot say: a cluster that repeats need not be a source. Any cut through a continuum that the data force, such as
+//! loud and quiet halves of one noise, repeats as well; and neighbouring windows overlap, so they agree for free. A low index
+//! tells more than a high one.
+
+use rand::{RngExt, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+use serde::{Deserialize, Serialize};
+
+use crate::agreement::adjusted_rand_index;
+use crate::inputs::{
+    CoefficientTable, FittedInputs, InputsError, InputsOptions, ScaleWindows, WindowFeatures,
+};
+
+/// How often, and from what.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct StabilityOptions {
+    /// Fits with other seeds.
+    pub n_seeds: usize,
+    /// Fits on blocks of time drawn with replacement; one that is drawn twice counts once, so about two thirds of the
+    /// training windows stay.
+    pub n_bootstraps: usize,
+    /// Length of a block in strides; some of the largest window, so that blocks say different things.
+    pub block_windows: usize,
+    /// Seed of the draws.
+    pub seed: u64,
+}
+
+/// Mean and smallest of some agreements.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Agreement {
+    /// Mean.
+    pub mean: f64,
+    /// Smallest.
+    pub least: f64,
+    /// How many.
+    pub n: usize,
+}
+
+impl Agreement {
+    fn of(values: &[f64]) -> Self {
+        let n = values.len();
+        Self {
+            mean: values.iter().sum::<f64>() / n.max(1) as f64,
+            least: values.iter().copied().fold(1.0, f64::min),
+            n,
+        }
+    }
+}
+
+/// How far one cluster repeats (Jaccard index).
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct ClusterStability {
+    /// The cluster.
+    pub cluster: usize,
+    /// Its windows.
+    pub n_windows: usize,
+    /// Over seeds.
+    pub seeds: Agreement,
+    /// Over blocks of time.
+    pub blocks: Agreement,
+}
+
+/// How far the clusters of one scale repeat.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ScaleStability {
+    /// Samples of a window.
+    pub scale_samples: usize,
+    /// Adjusted Rand index over seeds.
+    pub seeds: Agreement,
+    /// Over blocks of time.
+    pub blocks: Agreement,
+    /// Each cluster.
+    pub clusters: Vec<ClusterStability>,
+}
+
+/// Fits over and over and compares with `reference`, the first clusters in use; one entry a scale, ascending.
+///
+/// `before_fit` is called before each of the `n_seeds + n_bootstraps` fits; if it says `false` the work ends with `None`.
+///
+/// # Errors
+/// As [`FittedInputs::fit`].
+pub fn stability(
+    table: &CoefficientTable,
+    features: &WindowFeatures,
+    training: &[Vec<bool>],
+    options: &InputsOptions,
+    reference: &[ScaleWindows],
+    how: &StabilityOptions,
+    before_fit: &mut dyn FnMut() -> bool,
+) -> Result<Option<Vec<ScaleStability>>, InputsError> {
+    let mut fits = [Vec::new(), Vec::new()];
+    for number in 0..how.n_seeds + how.n_bootstraps {
+        if !before_fit() {
+            return Ok(None);
+        }
+        let seed = options.seed.wrapping_add(number as u64 + 1);
+        let options = InputsOptions {
+            seed,
+            ..options.clone()
+        };
+        let drawn = (number >= how.n_seeds)
+            .then(|| draw_blocks(training, how.block_windows, how.seed, number as u64));
+        let training = drawn.as_deref().unwrap_or(training);
+        let (_, scales) = FittedInputs::fit_features(table, features, training, &options)?;
+        let labels: Vec<Vec<usize>> = scales.into_iter().map(|scale| scale.labels).collect();
+        fits[usize::from(number >= how.n_seeds)].push(labels);
+    }
+    let scales = reference.iter().enumerate().map(|(scale, reference)| {
+        let [seeds, blocks] = &fits;
+        let of_scale = |fits: &[Vec<Vec<usize>>]| -> Vec<Vec<usize>> {
+            fits.iter().map(|labels| labels[scale].clone()).collect()
+        };
+        compare(
+            features.layout().scales[scale],
+            &reference.labels,
+            options.clusters(scale),
+            &of_scale(seeds),
+            &of_scale(blocks),
+        )
+    });
+    Ok(Some(scales.collect()))
+}
+
+/// Compares partitions of one scale with the one in use.
+pub fn compare(
+    scale_samples: usize,
+    reference: &[usize],
+    n_clusters: usize,
+    seeds: &[Vec<usize>],
+    blocks: &[Vec<usize>],
+) -> ScaleStability {
+    let rand = |others: &[Vec<usize>]| {
+        let indices = others
+            .iter()
+            .map(|other| adjusted_rand_index(other, reference));
+        Agreement::of(&indices.collect::<Vec<_>>())
+    };
+    let tables = |others: &[Vec<usize>]| -> Vec<Vec<f64>> {
+        others
+            .iter()
+            .map(|other| jaccard(reference, other, n_clusters))
+            .collect()
+    };
+    let (by_seed, by_block) = (tables(seeds), tables(blocks));
+    let cluster = |cluster: usize| {
+        let of = |tables: &[Vec<f64>]| {
+            Agreement::of(
+                &tables
+                    .iter()
+                    .map(|table| table[cluster])
+                    .collect::<Vec<_>>(),
+            )
+        };
+        ClusterStability {
+            cluster,
+            n_windows: reference.iter().filter(|&&label| label == cluster).count(),
+            seeds: of(&by_seed),
+            blocks: of(&by_block),
+        }
+    };
+    ScaleStability {
+        scale_samples,
+        seeds: rand(seeds),
+        blocks: rand(blocks),
+        clusters: (0..n_clusters).map(cluster).collect(),
+    }
+}
+
+/// How far clusters repeat with one number of clusters.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Candidate {
+    /// Clusters a scale.
+    pub n_clusters: usize,
+    /// Agreement over blocks of time at each scale, ascending.
+    pub blocks: Vec<Agreement>,
+}
+
+/// Candidates within this of a scale's best agreement count as equal to it.
+const EQUAL: f64 = 0.03;
+/// Least agreement of a recommended number of clusters; set after seeing the demo and one nested set.
+const LEAST: f64 = 0.7;
+
+/// For each scale the largest number of clusters that repeats as well as any (within .03), if that is well at all (.7 or
+/// more).
+///
+/// More clusters than sources mostly cut where chance says, fewer merge what chance picks; either lowers the agreement. Where
+/// nothing is clustered at all a small number may still repeat, see the limits above.
+pub fn recommend(candidates: &[Candidate]) -> Vec<Option<usize>> {
+    let n_scales = candidates
+        .iter()
+        .map(|one| one.blocks.len())
+        .min()
+        .unwrap_or(0);
+    (0..n_scales)
+        .map(|scale| {
+            let agreement = |one: &Candidate| one.blocks[scale].mean;
+            let best = candidates.iter().map(agreement).fold(0.0, f64::max);
+            let as_good = |one: &&Candidate| agreement(one) >= (best - EQUAL).max(LEAST);
+            let numbers = candidates.iter().filter(as_good).map(|one| one.n_clusters);
+            numbers.max()
+        })
+        .collect()
+}
+
+/// One number of clusters for all scales: the largest whose mean agreement over scales is as good as any (within .03); none
+/// if [`recommend`] has none for any scale.
+pub fn recommend_for_all(candidates: &[Candidate]) -> Option<usize> {
+    recommend(candidates).into_iter().flatten().next()?;
+    let mean = |one: &Candidate| {
+        let sum: f64 = one.blocks.iter().map(|blocks| blocks.mean).sum();
+        sum / one.blocks.len().max(1) as f64
+    };
+    let best = candidates.iter().map(mean).fold(0.0, f64::max);
+    let as_good = candidates.iter().filter(|one| mean(one) >= best - EQUAL);
+    as_good.map(|one| one.n_clusters).max()
+}
+
+/// For each cluster of `reference` the largest share that windows in both have of those in either, over the clusters of
+/// `other`; 0 for an empty one.
+fn jaccard(reference: &[usize], other: &[usize], n_clusters: usize) -> Vec<f64> {
+    let n_other = other.iter().max().map_or(0, |k| k + 1);
+    let mut both = vec![0.0f64; n_clusters * n_other];
+    let (mut left, mut right) = (vec![0.0f64; n_clusters], vec![0.0f64; n_other]);
+    for (&a, &b) in reference.iter().zip(other) {
+        both[a * n_other + b] += 1.0;
+        left[a] += 1.0;
+        right[b] += 1.0;
+    }
+    (0..n_clusters)
+        .map(|a| {
+            let index = |b: usize| {
+                let both = both[a * n_other + b];
+                both / (left[a] + right[b] - both).max(1.0)
+            };
+            (0..n_other).map(index).fold(0.0, f64::max)
+        })
+        .collect()
+}
+
+/// Training windows of blocks drawn with replacement, as many draws as there are blocks.
+fn draw_blocks(training: &[Vec<bool>], block: usize, seed: u64, stream: u64) -> Vec<Vec<bool>> {
+    let block = block.max(1);
+    let mut rng = ChaCha8Rng::seed_from_u64(seed);
+    rng.set_stream(stream);
+    let counts: Vec<usize> = training
+        .iter()
+        .map(|mask| mask.len().div_ceil(block))
+        .collect();
+    let total: usize = counts.iter().sum();
+    let mut drawn = vec![false; total];
+    for _ in 0..total {
+        drawn[rng.random_range(0..total)] = true;
+    }
+    let mut first = 0;
+    let masks = training.iter().zip(&counts).map(|(mask, count)| {
+        let of_segment = &drawn[first..first + count];
+        first += count;
+        let kept = mask.iter().enumerate();
+        kept.map(|(window, &keep)| keep && of_segment[window / block])
+            .collect()
+    });
+    masks.collect()
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::expect_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cluster_that_falls_apart_is_told_from_one_that_stays() {
+        // Cluster 0 stays, under another number; cluster 1 is cut in half.
+        let reference = [0, 0, 0, 0, 1, 1, 1, 1];
+        let other = vec![2, 2, 2, 2, 0, 0, 1, 1];
+        let found = compare(16, &reference, 3, &[reference.to_vec()], &[other]);
+        assert_eq!(found.seeds.mean, 1.0);
+        assert!(found.blocks.mean < 0.8, "{found:?}");
+        assert_eq!(found.clusters[0].blocks.mean, 1.0);
+        assert_eq!(found.clusters[1].blocks.mean, 0.5);
+        assert_eq!(
+            (found.clusters[2].n_windows, found.clusters[2].blocks.mean),
+            (0, 0.0)
+        );
+    }
+
+    #[test]
+    fn the_largest_number_that_repeats_is_recommended() {
+        let candidate = |n_clusters, means: [f64; 2]| Candidate {
+            n_clusters,
+            blocks: means.map(|mean| Agreement::of(&[mean])).to_vec(),
+        };
+        let candidates = [
+            candidate(2, [0.98, 0.5]),
+            candidate(3, [0.97, 0.3]),
+            candidate(4, [0.80, 0.2]),
+        ];
+        assert_eq!(recommend(&candidates), [Some(3), None]);
+        // Means .74, .64 and .50.
+        assert_eq!(recommend_for_all(&candidates), Some(2));
+        assert_eq!(recommend_for_all(&candidates[2..]), Some(4));
+        assert_eq!(recommend_for_all(&[candidate(3, [0.5, 0.6])]), None);
+        assert!(recommend(&[]).is_empty());
+    }
+
+    #[test]
+    fn blocks_are_drawn_whole_and_from_training_windows_only() {
+        let training = vec![vec![true; 100], (0..60).map(|w| w < 40).collect()];
+        let drawn = draw_blocks(&training, 10, 3, 1);
+        assert_eq!(drawn.iter().map(Vec::len).collect::<Vec<_>>(), [100, 60]);
+        for block in drawn[0].chunks(10) {
+            assert!(block.iter().all(|kept| *kept == block[0]));
+        }
+        let kept = drawn.iter().flatten().filter(|kept| **kept).count();
+        assert!(kept > 40 && kept < 130, "{kept}");
+        assert!(drawn[1][40..].iter().all(|kept| !kept));
+        assert_ne!(drawn, draw_blocks(&training, 10, 3, 2));
+    }
+}
