@@ -190,6 +190,69 @@ fn coarse_grids_come_near_the_exact_ones() {
 }
 
 #[test]
+fn given_powers_filters_and_frequencies() {
+    let folder = tempfile::tempdir().unwrap();
+    let signals = golden("analyze_misc.npz", "wav_x");
+    let run = |options: &[&str]| {
+        let outcome = scatter(
+            folder.path(),
+            &signals,
+            &[&["--octaves", "5"], options].concat(),
+        );
+        assert_eq!(outcome.code, Some(0), "{}", outcome.stderr);
+        let found: Array4<f64> = output(folder.path()).by_name("coefficients").unwrap();
+        found
+    };
+    let first = signals.select(Axis(0), &[0]);
+    scatter(folder.path(), &first, &["--octaves", "5"]);
+    let mut file = output(folder.path());
+    let plain: Array4<f64> = file.by_name("coefficients").unwrap();
+    let ps = [14, 15, 16, 17, 18, 19].map(|k: usize| k + 7);
+    let power = Array1::from_iter(ps.iter().map(|k| plain[[0, *k, 0, 0]]));
+    let power_file = folder.path().join("power.npy");
+    write_npy(&power_file, &power).unwrap();
+    // Given its own power, a signal is normalised as by each-ps.
+    let given = run(&["--given-power", power_file.to_str().unwrap()]);
+    let each = run(&["--normalize", "each-ps"]);
+    let alone = |all: &Array4<f64>| all.select(Axis(0), &[0]);
+    assert_close(&alone(&given), &alone(&each).into_dyn(), 1e-12);
+    // Filters of unit energy are weaker, and kept powers are those of no normalisation.
+    let unit = run(&["--filter-norm", "l2"]);
+    assert!(unit[[0, 0, 0, 0]] < plain[[0, 0, 0, 0]]);
+    let kept = run(&["--normalize", "each-ps", "--keep-power"]);
+    for k in ps {
+        assert_eq!(kept[[0, k, 0, 0]], plain[[0, k, 0, 0]]);
+    }
+    run(&["--sampling-rate", "20"]);
+    let left: Array1<f64> = output(folder.path()).by_name("f1_left_hz").unwrap();
+    let second: Array1<f64> = output(folder.path()).by_name("f2_hz").unwrap();
+    assert_eq!((left[0], left[5], second[0]), (8.5, 0.0, -1.0));
+    for bad in [
+        &["--sampling-rate", "0"][..],
+        &[
+            "--given-power",
+            power_file.to_str().unwrap(),
+            "--quality",
+            "2",
+        ],
+        &[
+            "--given-power",
+            power_file.to_str().unwrap(),
+            "--normalize",
+            "each-ps",
+        ],
+        &["--oversampling", "1"],
+    ] {
+        let outcome = scatter(
+            folder.path(),
+            &signals,
+            &[&["--octaves", "5"], bad].concat(),
+        );
+        assert_eq!(outcome.code, Some(2), "{bad:?}: {}", outcome.stderr);
+    }
+}
+
+#[test]
 fn pooled_blocks_and_every_rank() {
     let folder = tempfile::tempdir().unwrap();
     let signals = golden("analyze_misc.npz", "pool_x");

@@ -63,8 +63,8 @@ impl<F: Real> PlainPlan<F> {
         out.push(mean(&first[self.octaves], None));
         out.extend(first.iter().map(|z| mean(z, Some(z))));
         let mut second: Vec<Vec<Vec<Complex<F>>>> = vec![Vec::new(); self.octaves + 1];
-        for j1 in 0..self.octaves {
-            let modulus: Vec<F> = first[j1].iter().map(|z| z.norm()).collect();
+        for (j1, first) in first[..self.octaves].iter().enumerate() {
+            let modulus: Vec<F> = first.iter().map(|z| z.norm()).collect();
             let spectrum = self.spectrum(&modulus);
             for (j2, second) in second.iter_mut().enumerate().skip(j1 + 1) {
                 second.push(self.filter(&spectrum, j2));
