@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Times the scattering transform beside others, on this machine, in one run.
 
-    python3 -m venv /tmp/peers && /tmp/peers/bin/pip install numpy kymatio torch matplotlib
+    python3 -m venv /tmp/peers && /tmp/peers/bin/pip install numpy 'scipy<1.15' kymatio torch matplotlib
     /tmp/peers/bin/python scripts/bench_scattering.py [--seismix target/release/seismix --records FOLDER] [--write]
 
 Needs cargo. Kymatio does the first half of the work only (no covariance, subsampled, order 2); without torch its NumPy
@@ -87,7 +87,7 @@ def table(head, rows):
 
 
 def window_table(rows, peers, threads):
-    plain = {r["precision"]: r["seconds"] for r in rows if r["plan"].startswith("definition")}
+    plain = {r["precision"]: r["seconds"] for r in rows if r["measured"] == "window" and r["plan"].startswith("definition")}
     out = []
     for r in rows:
         if r["measured"] != "window":
