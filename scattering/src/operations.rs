@@ -9,7 +9,10 @@ use crate::path::{CoefficientKind, ScatteringPath};
 use crate::path_table::LayerScales;
 use crate::real::Real;
 use crate::simd::vectorized;
-use crate::sums::{One, add_product, add_weighted, modulus, power, product, weighted_sum};
+use crate::sums::{One, add_product, add_weighted, modulus, power, product, weighted_sum_from};
+
+/// Places of all rows that are gone through together, so that they stay in the nearest cache.
+const STRETCH: usize = 512;
 
 /// A row: `W_j x` of a channel, or `W_j2 |W_j1 x|` for the j2 at hand.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -84,6 +87,8 @@ impl Program {
                 Some(j2) => program.second[j2].push(operation),
             }
         }
+        // Rows of one grid are read together.
+        program.first.sort_by_key(|operation| operation.grid);
         program
     }
 }
@@ -172,61 +177,79 @@ impl<F: Real> RowPair<'_, F> {
         vectorized(
             #[inline(always)]
             || {
-                for operation in operations {
-                    let means = &means[operation.grid];
+                for operations in operations.chunk_by(|a, b| a.grid == b.grid) {
+                    let means = &means[operations[0].grid];
                     for block in blocks.clone() {
-                        let mut mean = Complex::new(F::zero(), F::zero());
-                        for (range, shape) in means.block(block) {
-                            mean += self.mean(operation.average, &range, shape);
-                        }
-                        out[operation.k * means.n_blocks() + block] = mean;
+                        self.measure_block(operations, means, block, out);
                     }
                 }
             },
         );
     }
 
+    /// One block of operations on one grid, a stretch of the rows after the other.
     #[inline(always)]
-    fn mean(&self, average: Average, range: &Range<usize>, shape: &Shape<F>) -> Complex<F> {
+    fn measure_block(
+        &self,
+        operations: &[Operation],
+        means: &BlockMeans<F>,
+        block: usize,
+        out: &mut [Complex<F>],
+    ) {
+        let at = |operation: &Operation| operation.k * means.n_blocks() + block;
+        for operation in operations {
+            out[at(operation)] = Complex::new(F::zero(), F::zero());
+        }
+        for (range, shape) in means.block(block) {
+            for start in range.clone().step_by(STRETCH) {
+                let stretch = start..range.end.min(start + STRETCH);
+                for operation in operations {
+                    out[at(operation)] +=
+                        self.mean(operation.average, &stretch, shape, start - range.start);
+                }
+            }
+        }
+    }
+
+    #[inline(always)]
+    fn mean(
+        &self,
+        average: Average,
+        range: &Range<usize>,
+        shape: &Shape<F>,
+        offset: usize,
+    ) -> Complex<F> {
         let real = |value| Complex::new(value, F::zero());
+        let (w_re, w_im) = (&shape.real, &shape.imaginary);
         match average {
             Average::Plain(row) => {
                 let z = self.part(row, range);
                 Complex::new(
-                    weighted_sum(
-                        z,
-                        &shape.real,
-                        #[inline(always)]
-                        |re, _| re,
-                    ),
-                    weighted_sum(
-                        z,
-                        &shape.imaginary,
-                        #[inline(always)]
-                        |_, im| im,
-                    ),
+                    weighted_sum_from(z, w_re, offset, |re, _| re),
+                    weighted_sum_from(z, w_im, offset, |_, im| im),
                 )
             }
             Average::Moment(row, exponent) => {
                 let z = self.part(row, range);
                 real(if exponent == 1.0 {
-                    weighted_sum(z, &shape.real, modulus)
+                    weighted_sum_from(z, w_re, offset, modulus)
                 } else if exponent == 2.0 {
-                    weighted_sum(z, &shape.real, power)
+                    weighted_sum_from(z, w_re, offset, power)
                 } else {
                     let half = F::of(exponent / 2.0);
-                    weighted_sum(z, &shape.real, |re, im| power(re, im).powf(half))
+                    weighted_sum_from(z, w_re, offset, |re, im| power(re, im).powf(half))
                 })
             }
-            Average::Product(left, right) if left == right => {
-                real(weighted_sum(self.part(left, range), &shape.real, power))
-            }
-            Average::Product(left, right) => product(
+            Average::Product(left, right) if left == right => real(weighted_sum_from(
                 self.part(left, range),
-                self.part(right, range),
-                &shape.real,
-                &shape.imaginary,
-            ),
+                w_re,
+                offset,
+                power,
+            )),
+            Average::Product(left, right) => {
+                let (a, b) = (self.part(left, range), self.part(right, range));
+                product(a, b, w_re, w_im, offset)
+            }
         }
     }
 

@@ -41,7 +41,7 @@ impl<F: Real> ScatteringTransform<F> {
         if self.depends_on_own_power() {
             self.measure(0..self.n_blocks(), scratch);
         }
-        self.fill_sigma(scratch);
+        self.fill_sigma(signal, scratch);
         self.adjoint_normalization(&scratch.raw, &scratch.sigma, &mut gradients);
         self.backpropagate(d_signal, scratch, &mut gradients);
         scratch.gradients = Some(gradients);

@@ -286,7 +286,7 @@ impl<F: Real> ScatteringTransform<F> {
         check_length("out", out.len(), self.output_len())?;
         self.analyze(signal, scratch);
         self.measure(0..self.n_blocks(), scratch);
-        self.fill_sigma(scratch);
+        self.fill_sigma(signal, scratch);
         self.finish(&scratch.raw, &scratch.sigma, out);
         Ok(())
     }
@@ -337,6 +337,7 @@ impl<F: Real> ScatteringTransform<F> {
         let mut scratch = self.make_forward_scratch();
         for signal in signals.chunks_exact(self.signal_len()) {
             self.analyze(signal, &mut scratch);
+            self.fill_power(signal, &mut scratch);
             for (mean, power) in mean.iter_mut().zip(&scratch.power) {
                 *mean += power.to_double() / n_batch as f64;
             }
@@ -401,11 +402,6 @@ impl<F: Real> ScatteringTransform<F> {
         let n = self.window_samples();
         let (n_scales, n_sources) = (self.n_scales(), self.options.scales.n_sources());
         for (channel, signal) in signal.chunks_exact(n).enumerate() {
-            let sum = vectorized(
-                #[inline(always)]
-                || weighted_sum((signal, signal), &Weights::Uniform(F::one()), |x, _| x * x),
-            );
-            scratch.level[channel] = sum / F::of(n as f64);
             self.layer(0)
                 .spectrum(signal, &mut scratch.spectrum, &mut scratch.transform);
             for j in 0..n_scales {
@@ -417,11 +413,6 @@ impl<F: Real> ScatteringTransform<F> {
                     &mut scratch.transform,
                 );
                 let z = scratch.first.row(row);
-                let mean = Weights::Uniform(F::of(1.0 / z.0.len() as f64));
-                scratch.power[row] = vectorized(
-                    #[inline(always)]
-                    || weighted_sum(z, &mean, power),
-                );
                 if j < n_sources {
                     let to = scratch.sources.of_mut(channel * n_sources + j);
                     self.layer(0)
@@ -432,6 +423,24 @@ impl<F: Real> ScatteringTransform<F> {
                 }
             }
         }
+    }
+
+    /// Power of each band of an analysed signal, and its mean square.
+    fn fill_power(&self, signal: &[F], scratch: &mut ScatteringScratch<F>) {
+        let mean = |n: usize| Weights::Uniform(F::of(1.0 / n as f64));
+        vectorized(
+            #[inline(always)]
+            || {
+                let n = self.window_samples();
+                for (level, signal) in scratch.level.iter_mut().zip(signal.chunks_exact(n)) {
+                    *level = weighted_sum((signal, signal), &mean(n), |x, _| x * x);
+                }
+                for (row, to) in scratch.power.iter_mut().enumerate() {
+                    let z = scratch.first.row(row);
+                    *to = weighted_sum(z, &mean(z.0.len()), power);
+                }
+            },
+        );
     }
 
     /// The second layer at j2.
@@ -477,10 +486,14 @@ impl<F: Real> ScatteringTransform<F> {
     }
 
     /// The sigma of an analysed signal, by its own power or the given one.
-    pub(crate) fn fill_sigma(&self, scratch: &mut ScatteringScratch<F>) {
-        if self.options.normalization == Normalization::Given {
-            scratch.sigma.copy_from_slice(&self.given_sigma);
-            return;
+    pub(crate) fn fill_sigma(&self, signal: &[F], scratch: &mut ScatteringScratch<F>) {
+        match self.options.normalization {
+            Normalization::None => return,
+            Normalization::Given => {
+                scratch.sigma.copy_from_slice(&self.given_sigma);
+                return;
+            }
+            _ => self.fill_power(signal, scratch),
         }
         let n_scales = self.n_scales();
         for (k, (sigma, &power)) in scratch.sigma.iter_mut().zip(&scratch.power).enumerate() {
@@ -538,6 +551,7 @@ impl<F: Real> ScatteringTransform<F> {
                 || self.make_forward_scratch(),
                 |scratch, signal| {
                     self.analyze(signal, scratch);
+                    self.fill_power(signal, scratch);
                     self.measure(0..self.n_blocks(), scratch);
                     Member {
                         raw: scratch.raw.clone(),

@@ -45,30 +45,32 @@ impl<F: Real> Weight<F> for &[F] {
     }
 }
 
-/// sum w_r Re(a . conj(b)) + i sum w_i Im(a . conj(b)).
+/// sum w_r Re(a . conj(b)) + i sum w_i Im(a . conj(b)), with the weights from `offset` on.
 #[inline(always)]
 pub(crate) fn product<F: Real>(
     (a_re, a_im): (&[F], &[F]),
     (b_re, b_im): (&[F], &[F]),
     real: &Weights<F>,
     imaginary: &Weights<F>,
+    offset: usize,
 ) -> Complex<F> {
     let (a, b) = ((a_re, a_im), (b_re, b_im));
+    let within = offset..offset + a_re.len();
     match (real, imaginary) {
         (Weights::Uniform(real), Weights::Uniform(imaginary)) => {
             let (re, im) = product_sums(a, b, One, One);
             Complex::new(re * *real, im * *imaginary)
         }
         (Weights::Uniform(real), Weights::Each(imaginary)) => {
-            let (re, im) = product_sums(a, b, One, &imaginary[..]);
+            let (re, im) = product_sums(a, b, One, &imaginary[within]);
             Complex::new(re * *real, im)
         }
         (Weights::Each(real), Weights::Each(imaginary)) => {
-            let (re, im) = product_sums(a, b, &real[..], &imaginary[..]);
+            let (re, im) = product_sums(a, b, &real[within.clone()], &imaginary[within]);
             Complex::new(re, im)
         }
         (Weights::Each(real), Weights::Uniform(imaginary)) => {
-            let (re, im) = product_sums(a, b, &real[..], One);
+            let (re, im) = product_sums(a, b, &real[within], One);
             Complex::new(re, im * *imaginary)
         }
     }
@@ -109,13 +111,24 @@ pub(crate) fn product_sums<F: Real>(
 /// sum w f(z).
 #[inline(always)]
 pub(crate) fn weighted_sum<F: Real>(
+    z: (&[F], &[F]),
+    weights: &Weights<F>,
+    f: impl Fn(F, F) -> F,
+) -> F {
+    weighted_sum_from(z, weights, 0, f)
+}
+
+/// sum w f(z), with the weights from `offset` on.
+#[inline(always)]
+pub(crate) fn weighted_sum_from<F: Real>(
     (re, im): (&[F], &[F]),
     weights: &Weights<F>,
+    offset: usize,
     f: impl Fn(F, F) -> F,
 ) -> F {
     match weights {
         Weights::Uniform(weight) => plain_sum(re, im, One, f) * *weight,
-        Weights::Each(weights) => plain_sum(re, im, &weights[..], f),
+        Weights::Each(weights) => plain_sum(re, im, &weights[offset..offset + re.len()], f),
     }
 }
 
