@@ -1,0 +1,82 @@
+//! What one loss with its gradient costs, on one thread, against the number of snippets and of samples: a table as CSV.
+//!
+//! Times are those of the thread's own CPU, least of several repeats, so that a busy machine does not show.
+//! `scripts/plot_cost.py` draws it. With the argument `all` it goes to R = 200 and T = 16384.
+#![allow(clippy::print_stdout, missing_docs)]
+
+use std::fs;
+
+use seismix_separate::{ObjectiveOptions, ScatteringObjective};
+
+/// CPU time of this thread in ms, or of the clock where the system does not tell.
+fn cpu_ms(start: std::time::Instant) -> f64 {
+    let told = fs::read_to_string("/proc/thread-self/schedstat").ok();
+    let ns = told.and_then(|text| text.split(' ').next()?.parse::<f64>().ok());
+    ns.map_or_else(|| start.elapsed().as_secs_f64() * 1e3, |ns| ns / 1e6)
+}
+
+/// Largest memory of the process so far, in MB.
+fn peak_mb() -> f64 {
+    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let line = status.lines().find(|line| line.starts_with("VmHWM"));
+    let kb = line.and_then(|line| line.split_whitespace().nth(1)?.parse::<f64>().ok());
+    kb.unwrap_or(f64::NAN) / 1024.0
+}
+
+fn main() -> Result<(), seismix_separate::Error> {
+    let all = std::env::args().any(|argument| argument == "all");
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(1).build();
+    let pool = pool.map_err(|error| seismix_separate::Error::Optimizer(error.to_string()))?;
+    pool.install(|| table(all))
+}
+
+fn table(all: bool) -> Result<(), seismix_separate::Error> {
+    let mut state = 7_u64;
+    let mut noise = |n: usize| {
+        (0..n)
+            .map(|_| {
+                state = state
+                    .wrapping_mul(6_364_136_223_846_793_005)
+                    .wrapping_add(1_442_695_040_888_963_407);
+                (state >> 11) as f64 / (1_u64 << 53) as f64 - 0.5
+            })
+            .collect::<Vec<f64>>()
+    };
+    let (samples, snippets): (&[usize], &[usize]) = if all {
+        (
+            &[512, 1024, 2048, 4096, 8192, 16384],
+            &[10, 20, 50, 100, 200],
+        )
+    } else {
+        (&[512, 1024], &[10, 20])
+    };
+    let base = if all { 2048 } else { 1024 };
+    let sizes = samples
+        .iter()
+        .map(|t| (*t, 20))
+        .chain(snippets.iter().map(|r| (base, *r)));
+    println!("grids,samples,snippets,setup_ms,evaluation_ms,peak_mb");
+    for (t, r) in sizes {
+        let x = noise(t);
+        let background: Vec<Vec<f64>> = (0..r).map(|_| noise(t)).collect();
+        for (name, options) in [
+            ("exact", ObjectiveOptions::paper(8)),
+            ("floored", ObjectiveOptions::floored(8)),
+        ] {
+            let clock = std::time::Instant::now();
+            let before = cpu_ms(clock);
+            let objective = ScatteringObjective::new(&x, &background, options)?;
+            let setup = cpu_ms(clock) - before;
+            let n: Vec<f64> = x.iter().map(|v| 0.5 * v).collect();
+            let mut gradient = vec![0.0; t];
+            let mut least = f64::INFINITY;
+            for _ in 0..if all { 7 } else { 3 } {
+                let before = cpu_ms(clock);
+                objective.evaluate(&n, Some(&mut gradient));
+                least = least.min(cpu_ms(clock) - before);
+            }
+            println!("{name},{t},{r},{setup:.1},{least:.2},{:.0}", peak_mb());
+        }
+    }
+    Ok(())
+}
