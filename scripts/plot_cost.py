@@ -19,10 +19,10 @@ for axis, along, fixed, name in (
     (axes[0], "snippets", ("samples", "2048"), "snippets R (T = 2048)"),
     (axes[1], "samples", ("snippets", "20"), "samples T (R = 20)"),
 ):
-    for grids, mark in (("exact", "o-"), ("floored", "s-")):
+    for grids, mark in (("exact", "o-"), ("8 times", "^-"), ("4 times", "s-")):
         picked = [r for r in rows if r["grids"] == grids and r[fixed[0]] == fixed[1]]
         points = sorted({(int(r[along]), float(r["evaluation_ms"])) for r in picked})
-        axis.loglog(*zip(*points), mark, label={"exact": "full grids", "floored": "coarse grids"}[grids])
+        axis.loglog(*zip(*points), mark, label=grids)
     ends = [points[0][0], points[-1][0]]
     axis.loglog(ends, [points[0][1], points[0][1] * ends[1] / ends[0]], "k:", label="linear")
     axis.set_xlabel(name)

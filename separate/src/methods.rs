@@ -47,10 +47,10 @@ pub enum Stop {
 }
 
 impl ScatteringMethod {
-    /// As published: from the mixture, run on to the end.
+    /// As published: from the mixture, run on to the end. On coarse grids, which the loss does not notice.
     pub fn paper(octaves: usize, max_iterations: usize) -> Self {
         Self {
-            objective: ObjectiveOptions::paper(octaves),
+            objective: ObjectiveOptions::published_on_grids(octaves),
             start: Start::Mixture,
             stop: Stop::Published,
             max_iterations,

@@ -62,7 +62,8 @@ fn loss_and_gradient(criterion: &mut Criterion) {
         let (mixture, snippets, at) = problem(2048, n_snippets);
         for (name, options) in [
             ("exact", ObjectiveOptions::paper(8)),
-            ("floored", ObjectiveOptions::floored(8)),
+            ("8 times", ObjectiveOptions::published_on_grids(8)),
+            ("4 times", ObjectiveOptions::floored(8)),
         ] {
             let objective = ScatteringObjective::new(&mixture, &snippets, options).unwrap();
             let mut gradient = vec![0.0; at.len()];
