@@ -369,18 +369,10 @@ impl Scatter {
             values,
             paths: plan.paths().to_vec(),
             n_blocks: plan.n_blocks(),
-            frequencies: self.options.sampling_rate.map(|rate| {
-                let of = |part: &dyn Fn((f64, Option<f64>, Option<f64>)) -> Option<f64>| {
-                    let paths = plan.paths().iter();
-                    let hz = paths.map(|path| match path.distance {
-                        None => part(plan.center_frequencies_hz(path, rate)).unwrap_or(-1.0),
-                        // A mean over scales has no frequency.
-                        Some(_) => -1.0,
-                    });
-                    hz.collect()
-                };
-                [of(&|f| Some(f.0)), of(&|f| f.1), of(&|f| f.2)]
-            }),
+            frequencies: self
+                .options
+                .sampling_rate
+                .map(|rate| frequencies(&plan, rate)),
         })
     }
 
@@ -390,6 +382,25 @@ impl Scatter {
             "{file}: signal (batch {batch}, channel {channel}): {error}"
         ))
     }
+}
+
+/// Centre frequencies in Hz of the left, right and second filter of each coefficient: 0 for the low-pass, -1 for none, and
+/// for means over scales.
+fn frequencies<F: Real>(plan: &ScatteringTransform<F>, sampling_rate_hz: f64) -> [Vec<f64>; 3] {
+    let mut columns = [const { Vec::new() }; 3];
+    for path in plan.paths() {
+        let hz = match path.distance {
+            Some(_) => [-1.0; 3],
+            None => {
+                let (left, right, second) = plan.center_frequencies_hz(path, sampling_rate_hz);
+                [left, right.unwrap_or(-1.0), second.unwrap_or(-1.0)]
+            }
+        };
+        for (column, hz) in columns.iter_mut().zip(hz) {
+            column.push(hz);
+        }
+    }
+    columns
 }
 
 fn write<F: WritableElement>(
