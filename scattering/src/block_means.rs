@@ -219,7 +219,7 @@ fn step(edge: f64, spacing: f64) -> Vec<f64> {
     // What is to be summed ends at `pass`, its images begin at 1 - pass.
     let pass = (edge * spacing).min(0.4);
     let stop = 1.0 - pass;
-    let n_points = 4096;
+    let n_points = 1024;
     let width = stop / n_points as f64;
     let up = |i: i64| {
         let sum: f64 = (0..n_points)

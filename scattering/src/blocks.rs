@@ -5,7 +5,8 @@
 //! of blocks. A record that is shorter than a chunk is transformed as it is, at its own samples.
 //!
 //! Chunks agree with one transform of the whole record to 3e-5 of a coefficient's natural scale in f64 at full rate, however
-//! wide their margins are: the finest filter is cut off at 7/8 of the sampling rate, where it is still 0.002 of its peak,
+//! wide their margins are (Battle-Lemarie; Shannon's boxes, whose borders depend on the length of a chunk too, to 3e-3): the
+//! finest filter is cut off at 7/8 of the sampling rate, where it is still 0.002 of its peak,
 //! so that its impulse response falls off with the inverse of time only.
 
 use num_complex::Complex;
@@ -45,6 +46,8 @@ pub struct BlockTransform<F: Real> {
     margin_blocks: usize,
     /// Blocks that a chunk gives.
     chunk_blocks: usize,
+    /// Filters of each layer.
+    octaves: [usize; 2],
     transform: ScatteringTransform<F>,
     /// For records shorter than a chunk.
     short: ScatteringTransformBuilder<F>,
@@ -105,7 +108,8 @@ impl<F: Real> BlockTransformBuilder<F> {
         self
     }
 
-    /// How fine the grids are that the transform is kept on (default 4 times the filters' edges).
+    /// How fine the grids are that the transform is kept on (default 8 times the filters' edges). A block of
+    /// few periods of a filter errs by more than a long window: see the accuracy of the crate.
     #[must_use]
     pub fn oversampling(mut self, oversampling: Oversampling) -> Self {
         self.oversampling = oversampling;
@@ -140,12 +144,12 @@ impl<F: Real> BlockTransformBuilder<F> {
             ));
         }
         let octaves = self.octaves[0].max(self.octaves[1]);
-        if !(1..=20).contains(&octaves) {
-            return Err(parameter("octaves", octaves, "give 1 to 20 for a record"));
+        if !(1..=16).contains(&octaves) {
+            return Err(parameter("octaves", octaves, "give 1 to 16 for a record"));
         }
         let margin = self.margin_samples.unwrap_or(1 << (octaves + 5));
-        if margin > 1 << 26 {
-            return Err(parameter("margin", margin, "give 2^26 samples or fewer"));
+        if margin > 1 << 23 {
+            return Err(parameter("margin", margin, "give 2^23 samples or fewer"));
         }
         let margin_blocks = margin.div_ceil(block);
         // Margins are at most a quarter of a chunk each; a number of blocks that FFTs like.
@@ -166,6 +170,7 @@ impl<F: Real> BlockTransformBuilder<F> {
             block_samples: block,
             margin_blocks,
             chunk_blocks: total - 2 * margin_blocks,
+            octaves: [0, 1].map(|layer| transform.filter_banks()[layer].n_band_pass()),
             transform,
             short: options.oversampling(Oversampling::Exact),
         })
@@ -197,6 +202,20 @@ impl<F: Real> BlockTransform<F> {
     /// Samples on either side of a block that its averages depend on; give so much context where the record has it.
     pub fn context_samples(&self) -> usize {
         self.margin_blocks * self.block_samples
+    }
+
+    /// Bytes of work space that [`process`](Self::process) takes for each thread, about, for a run of `n_samples`.
+    pub fn scratch_bytes(&self, n_samples: usize) -> u64 {
+        let n = self.transform.window_samples();
+        let octaves = (self.octaves[0] + self.octaves[1]) as u64;
+        let values = if self.is_short(n_samples) {
+            // First layer, spectra of its moduli, second layer for one j2, buffers; all at full rate.
+            (5 * octaves / 2 + 10) * n_samples as u64
+        } else {
+            (octaves + 24) * n as u64
+        };
+        let raw = 2 * (self.paths().len() * self.transform.n_blocks()) as u64;
+        (values + raw) * size_of::<F>() as u64
     }
 
     /// Blocks that are computed at once.

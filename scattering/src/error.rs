@@ -34,6 +34,14 @@ pub enum Error {
         /// `NaN`, `inf` or `-inf`.
         value: String,
     },
+    /// A coefficient does not fit the floating-point type. The output has been written and is of no use.
+    #[error(
+        "coefficient {coefficient} is too large or too small for the floating-point type; bring the signal nearer to 1 (other units), or take f64"
+    )]
+    OutOfRange {
+        /// Index of the first such coefficient in the table.
+        coefficient: usize,
+    },
 }
 
 pub(crate) fn parameter(

@@ -33,10 +33,17 @@
 //!
 //! # Accuracy
 //! [`Oversampling::Exact`] computes everything at the window's own samples: in `f64` it agrees with the published
-//! reference to rounding (1e-12 of the largest coefficient), in `f32` to a few 1e-6. The default,
-//! [`Oversampling::Times`]`(4)`, keeps each `W_j` on a grid of four times its filter's edge and agrees with that to
-//! 1e-4 of the natural scale of each coefficient, the root of the energies of what is multiplied; 8 times to 1e-5.
-//! Filters of unbounded support (Morlet) are kept finer, to 1e-5 of their peak.
+//! reference to rounding (1e-12 of the largest coefficient), in `f32` to a few 1e-6 (steep spectra lose more: 1e-3 for the
+//! weakest bands of twice integrated noise). The default, [`Oversampling::Times`]`(8)`, keeps each `W_j` on a grid of eight
+//! times its filter's edge. What a modulus loses on it averages out: over a window of many periods of the lowest filter errors
+//! stay below 1e-4 of the natural scale of each coefficient, the root of the energies of what is multiplied (2e-4 for
+//! bump-steerable and Shannon). The worst of all windows and coefficients of a day of real data, J = 8:
+//!
+//! | samples averaged over | 256 | 1024 | 4096 | 16,384 | 65,536 |
+//! |---|---|---|---|---|---|
+//! | error at 8 times | 7e-3 | 2e-3 | 6e-4 | 3e-4 | 7e-5 |
+//!
+//! with medians of 1e-5; four times the edge errs three times as much, sixteen times a fifth.
 
 mod battle_lemarie;
 mod block_means;

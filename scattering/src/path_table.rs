@@ -102,6 +102,31 @@ pub(crate) fn products(octaves: usize) -> Vec<ScatteringPath> {
     pair_products(&LayerScales::dyadic(octaves), &[(0, 0)])
 }
 
+/// Number of coefficients in [`full_table`], without making it; at least, where the layers differ.
+pub(crate) fn table_len(
+    set: CoefficientSet,
+    scales: &LayerScales,
+    n_channels: usize,
+    pairs: ChannelPairs,
+    n_moments: usize,
+) -> u128 {
+    let n_first = scales.first_low_pass() as u128 + 1;
+    let q = scales.wavelets_per_octave.map(|q| q as u128);
+    let (mut n_second, mut n_envelopes) = (0_u128, 0_u128);
+    for j2 in 0..=scales.second_low_pass() as u128 {
+        // j1 / Q1 < j2 / Q2.
+        let active = (j2 / q[1] * q[0]).min(n_first);
+        n_second += active;
+        n_envelopes += active * (active + 1) / 2;
+    }
+    let (channels, n_pairs) = (n_channels as u128, pairs.list(n_channels).len() as u128);
+    match set {
+        CoefficientSet::Raw => channels * (n_first + n_second),
+        CoefficientSet::Scat => channels * (n_first + n_second) * n_moments as u128,
+        _ => channels * (n_first + n_second) + n_pairs * (n_first + n_second + n_envelopes),
+    }
+}
+
 /// The table of a set; of `CovReduced`, that which is reduced ([`Reduction`]).
 pub(crate) fn full_table(
     set: CoefficientSet,

@@ -6,10 +6,14 @@ use crate::grid::grid_sizes;
 use crate::normalization::Normalization;
 use crate::padded::{PaddedTransform, Padding};
 use crate::path::CoefficientSet;
-use crate::path_table::{ChannelPairs, LayerScales};
+use crate::path_table::{ChannelPairs, LayerScales, table_len};
 use crate::real::Real;
 use crate::scattering_transform::ScatteringTransform;
 use crate::transform::{OVERSAMPLING_ADVICE, Oversampling};
+
+/// Longest table of coefficients, and most values of an output (2 GiB in f64).
+const MOST_PATHS: u128 = 1 << 21;
+const MOST_VALUES: u128 = 1 << 27;
 
 /// What the second layer sees of each modulus.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
@@ -190,7 +194,7 @@ impl<F: Real> ScatteringTransformBuilder<F> {
         self
     }
 
-    /// How fine the grids are that the transform is kept on (default 4 times the filters' edges). Raw layers and periodic
+    /// How fine the grids are that the transform is kept on (default 8 times the filters' edges). Raw layers and periodic
     /// windows are always exact.
     #[must_use]
     pub fn oversampling(mut self, oversampling: Oversampling) -> Self {
@@ -278,6 +282,7 @@ impl<F: Real> ScatteringTransformBuilder<F> {
         if let Some(q) = self.moments.iter().find(|q| !usable(q)) {
             return Err(parameter("moments", q, "give exponents above 0, up to 16"));
         }
+        self.check_size()?;
         let [first, second] = self.scales.wavelets_per_octave;
         if self.coefficients == CoefficientSet::CovReduced && first != second {
             return Err(parameter(
@@ -297,6 +302,46 @@ impl<F: Real> ScatteringTransformBuilder<F> {
             {
                 return Err(parameter("power", power, "give finite values of 0 or more"));
             }
+        }
+        Ok(())
+    }
+
+    /// Refuses tables and outputs that no memory holds.
+    fn check_size(&self) -> Result<(), Error> {
+        let scales = &self.scales;
+        let usable = |(octaves, per_octave): (&usize, &usize)| {
+            (1..=40).contains(octaves) && (1..=64).contains(per_octave)
+        };
+        if !scales
+            .octaves
+            .iter()
+            .zip(&scales.wavelets_per_octave)
+            .all(usable)
+        {
+            // The bank says what is wrong.
+            return Ok(());
+        }
+        let n_moments = self.moments.len();
+        let n_paths = table_len(
+            self.coefficients,
+            scales,
+            self.n_channels,
+            self.pairs,
+            n_moments,
+        );
+        let whole = match self.coefficients {
+            CoefficientSet::Raw => 1,
+            _ => self.window_samples,
+        };
+        let n_blocks = (self.window_samples / self.pool_samples.unwrap_or(whole)) as u128;
+        if n_paths > MOST_PATHS || n_paths * n_blocks > MOST_VALUES {
+            return Err(parameter(
+                "coefficients",
+                format!("{n_paths} in {n_blocks} blocks"),
+                format!(
+                    "at most {MOST_PATHS} coefficients and {MOST_VALUES} values fit; take fewer octaves, filters an octave, channels or blocks"
+                ),
+            ));
         }
         Ok(())
     }

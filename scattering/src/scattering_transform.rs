@@ -275,7 +275,7 @@ impl<F: Real> ScatteringTransform<F> {
     ///
     /// # Errors
     /// [`Error::Length`] if a buffer differs from the plan, [`Error::NotFinite`] if the signal holds a NaN or an
-    /// infinity; nothing is written then.
+    /// infinity; nothing is written then. [`Error::OutOfRange`] if a coefficient overflows the type.
     pub fn process(
         &self,
         signal: &[F],
@@ -288,7 +288,7 @@ impl<F: Real> ScatteringTransform<F> {
         self.measure(0..self.n_blocks(), scratch);
         self.fill_sigma(signal, scratch);
         self.finish(&scratch.raw, &scratch.sigma, out);
-        Ok(())
+        self.check_range(out)
     }
 
     /// [`process`](Self::process) into buffers of its own.
@@ -322,8 +322,10 @@ impl<F: Real> ScatteringTransform<F> {
         let sigma = self.batch_sigma(&members);
         out.par_chunks_mut(self.output_len())
             .zip(members)
-            .for_each(|(out, member)| self.finish(&member.raw, &sigma, out));
-        Ok(())
+            .try_for_each(|(out, member)| {
+                self.finish(&member.raw, &sigma, out);
+                self.check_range(out)
+            })
     }
 
     /// Mean power sigma_j^2 of each first-layer band `(channel, scale)`, averaged over a batch of `signals`
@@ -540,6 +542,16 @@ impl<F: Real> ScatteringTransform<F> {
                     *out += raw * weight;
                 }
             }
+        }
+    }
+
+    fn check_range(&self, out: &[Complex<F>]) -> Result<(), Error> {
+        let finite = |z: &Complex<F>| z.re.is_finite() && z.im.is_finite();
+        match out.iter().position(|z| !finite(z)) {
+            None => Ok(()),
+            Some(at) => Err(Error::OutOfRange {
+                coefficient: at / self.n_blocks(),
+            }),
         }
     }
 

@@ -569,3 +569,31 @@ fn bad_plans_and_calls_are_refused_with_a_cure() {
         Err(Error::NotFinite { index: 10, .. })
     ));
 }
+
+#[test]
+fn what_fits_no_memory_or_no_float_is_refused() {
+    // A table of 50 million coefficients, and one of a thousand with as many blocks as samples.
+    let table = ScatteringTransform::<f64>::plan(20_000)
+        .octaves(11)
+        .wavelets_per_octave(64)
+        .check();
+    assert!(matches!(table, Err(Error::Parameter { .. })));
+    let blocks = ScatteringTransform::<f64>::plan(1 << 20)
+        .octaves(8)
+        .pool(1)
+        .check();
+    let text = blocks.err().unwrap().to_string();
+    assert!(text.contains("210 in 1048576 blocks"), "{text}");
+    // Counted without the table, as many as it has.
+    for set in SETS {
+        let plan = small(64).coefficients(set).channels(3, ChannelPairs::Full);
+        assert!(plan.check().is_ok(), "{set:?}");
+    }
+    let plan = ScatteringTransform::<f32>::plan(64)
+        .octaves(3)
+        .check()
+        .unwrap();
+    let huge: Vec<f32> = noise(64, 1).iter().map(|v| *v as f32 * 1e30).collect();
+    let error = plan.process_vec(&huge).unwrap_err();
+    assert!(matches!(error, Error::OutOfRange { .. }), "{error}");
+}

@@ -88,8 +88,8 @@ struct Options {
     /// What lies beyond the ends: their mirror image, or the signal again
     #[arg(long, value_name = "NAME", default_value = "reflect")]
     padding: Padding,
-    /// Grids of the layers: every sample, or at least N times the upper edge of each filter (faster; 8 keeps errors below
-    /// 1e-4 of a coefficient's natural scale; raw layers and periodic borders are always exact)
+    /// Grids of the layers: every sample, or at least N times the upper edge of each filter (faster; 8 keeps errors of
+    /// long windows below 1e-4 of a coefficient's natural scale; raw layers and periodic borders are always exact)
     #[arg(long, value_name = "N|exact", default_value = "exact")]
     oversampling: Oversampling,
     /// Floating-point type of the transform and of the result

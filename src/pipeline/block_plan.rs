@@ -36,6 +36,8 @@ pub(super) trait BlockPlan: Sync {
     fn index(&self) -> Vec<CoefficientRow>;
     /// Samples on either side of a block that it depends on.
     fn context_samples(&self) -> usize;
+    /// Work space of a thread, about, for a record of `n_samples`.
+    fn scratch_bytes(&self, n_samples: usize) -> u64;
     /// Appends the blocks of one piece.
     fn append(&self, segment: &AlignedSegment, piece: &Piece, to: &mut Blocks) -> Result<()>;
 }
@@ -100,6 +102,10 @@ impl<F: Real> BlockPlan for Continuous<F> {
         self.transform.context_samples()
     }
 
+    fn scratch_bytes(&self, n_samples: usize) -> u64 {
+        self.transform.scratch_bytes(n_samples)
+    }
+
     fn append(&self, segment: &AlignedSegment, piece: &Piece, to: &mut Blocks) -> Result<()> {
         let n_paths = self.transform.paths().len();
         let block_samples = self.transform.block_samples();
@@ -145,6 +151,12 @@ impl<F: Real> BlockPlan for Reference<F> {
 
     fn context_samples(&self) -> usize {
         0
+    }
+
+    fn scratch_bytes(&self, _: usize) -> u64 {
+        let n_scales = self.transform.filter_banks()[0].n_band_pass() as u64;
+        let values = (5 * n_scales + 10) * self.transform.window_samples() as u64;
+        (values + 4 * self.transform.output_len() as u64) * size_of::<F>() as u64
     }
 
     fn append(&self, segment: &AlignedSegment, piece: &Piece, to: &mut Blocks) -> Result<()> {

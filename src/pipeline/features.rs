@@ -223,7 +223,15 @@ fn day_memory_bytes(
         Boundary::Reference => samples / resolved.stride as f64 * (largest / resolved.block) as f64,
     };
     let coefficients = n_blocks * n_coefficients(transform) * (8.0 + 16.0);
-    Ok((samples * 28.0 + coefficients + 3e8) as u64)
+    let layout = WindowLayout {
+        sampling_rate: rate,
+        block_samples: resolved.block,
+        scales: resolved.scales.clone(),
+        stride_samples: resolved.stride,
+    };
+    let plan = block_plan(transform, &layout)?;
+    let scratch = plan.scratch_bytes(samples as usize) * rayon::current_num_threads() as u64;
+    Ok((samples * 28.0 + coefficients + 1e8) as u64 + scratch)
 }
 
 /// Coefficients of `scat+cov`, about: most are envelopes, one for each pair of first-layer scales below each second one.
