@@ -144,8 +144,10 @@ impl<F: Real> BlockTransformBuilder<F> {
             ));
         }
         let octaves = self.octaves[0].max(self.octaves[1]);
-        if !(1..=16).contains(&octaves) {
-            return Err(parameter("octaves", octaves, "give 1 to 16 for a record"));
+        if !(1..=14).contains(&octaves) {
+            let reason =
+                "give 1 to 14 for a record; longer periods want windows transformed one by one";
+            return Err(parameter("octaves", octaves, reason));
         }
         let margin = self.margin_samples.unwrap_or(1 << (octaves + 5));
         if margin > 1 << 23 {
