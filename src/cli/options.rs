@@ -113,9 +113,9 @@ pub struct Transform {
     /// code has it (a hundred times the work, and every window with blocks of its own)
     #[arg(long, value_name = "NAME", default_value = "continuous")]
     boundary: Boundary,
-    /// Grids of the layers: at least N times the upper edge of each filter, or every sample. At 8 the worst error of
-    /// a day of real data is 2e-3 of a coefficient's natural scale in windows of 1024 samples, 7e-5 in those of 65536
-    #[arg(long, value_name = "N|exact", default_value = "8")]
+    /// Grids of the layers: at least N times the upper edge of each filter, or every sample. At 16 the worst error of a day
+    /// of real data is 1e-3 of a coefficient's natural scale in windows of 1024 samples, 2e-5 in those of 65536
+    #[arg(long, value_name = "N|exact", default_value = "16")]
     oversampling: Oversampling,
     /// Floating-point type
     #[arg(long, value_name = "TYPE", default_value = "f64")]

@@ -63,8 +63,15 @@ impl Wavelet {
 
 /// How fine the grids are that the layers are kept on: `exact`, the samples themselves, or a number of times the upper
 /// edge of each filter.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Oversampling(pub scattering::Oversampling);
+
+/// Finer than for single windows: what a modulus loses on a grid averages out over long windows only.
+impl Default for Oversampling {
+    fn default() -> Self {
+        Self(scattering::Oversampling::Times(16))
+    }
+}
 
 impl FromStr for Oversampling {
     type Err = ConfigError;
