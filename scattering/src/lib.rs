@@ -70,6 +70,7 @@ mod periodic;
 mod real;
 mod scattering_adjoint;
 mod scattering_builder;
+mod scattering_steps;
 mod scattering_transform;
 mod segment;
 mod shannon;

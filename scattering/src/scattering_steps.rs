@@ -1,0 +1,276 @@
+//! The steps of a [`ScatteringTransform`](crate::ScatteringTransform): layers, means, normalisation.
+
+use std::ops::Range;
+
+use num_complex::Complex;
+use rayon::prelude::*;
+
+use crate::block_means::{BlockMeans, Weights};
+use crate::error::{Error, check_length};
+use crate::normalization::{Normalization, factor};
+use crate::operations::RowPair;
+use crate::padded::PaddedTransform;
+use crate::path::{CoefficientKind, ScatteringPath};
+use crate::real::Real;
+use crate::scattering_builder::{EnvelopeMean, PowerRows};
+use crate::scattering_transform::{ScatteringScratch, ScatteringTransform};
+use crate::simd::vectorized;
+use crate::sums::{power, weighted_sum};
+
+impl<F: Real> ScatteringTransform<F> {
+    pub(crate) fn layer(&self, layer: usize) -> &PaddedTransform<F> {
+        &self.transforms[layer.min(self.transforms.len() - 1)]
+    }
+
+    pub(crate) fn means(&self, layer: usize) -> &[BlockMeans<F>] {
+        &self.means[layer.min(self.means.len() - 1)]
+    }
+
+    /// Scales of the first layer, the low-pass included.
+    pub(crate) fn n_scales(&self) -> usize {
+        self.options.scales.first_low_pass() + 1
+    }
+
+    pub(crate) fn n_first(&self) -> usize {
+        self.n_channels() * self.n_scales()
+    }
+
+    pub(crate) fn n_second(&self) -> usize {
+        self.n_channels() * self.options.scales.n_sources()
+    }
+
+    /// Rows (channel, j1) of the second layer that exist for j2: their number a channel.
+    pub(crate) fn n_active(&self, j2: usize) -> usize {
+        let scales = &self.options.scales;
+        (0..scales.n_sources())
+            .take_while(|&j1| scales.is_path(j1, j2))
+            .count()
+    }
+
+    pub(crate) fn check_signal(&self, signal: &[F]) -> Result<(), Error> {
+        check_length("signal", signal.len(), self.signal_len())?;
+        match signal.iter().position(|value| !value.is_finite()) {
+            Some(index) => Err(Error::NotFinite {
+                index: index % self.window_samples(),
+                value: format!("{}", signal[index].to_double()),
+            }),
+            None => Ok(()),
+        }
+    }
+
+    pub(crate) fn check_batch(&self, signals: &[F]) -> Result<usize, Error> {
+        let n_batch = (signals.len() / self.signal_len()).max(1);
+        check_length("signals", signals.len(), n_batch * self.signal_len())?;
+        for signal in signals.chunks_exact(self.signal_len()) {
+            self.check_signal(signal)?;
+        }
+        Ok(n_batch)
+    }
+
+    /// First layer, its power, and the spectra of its moduli.
+    pub(crate) fn analyze(&self, signal: &[F], scratch: &mut ScatteringScratch<F>) {
+        let n = self.window_samples();
+        let (n_scales, n_sources) = (self.n_scales(), self.options.scales.n_sources());
+        for (channel, signal) in signal.chunks_exact(n).enumerate() {
+            self.layer(0)
+                .spectrum(signal, &mut scratch.spectrum, &mut scratch.transform);
+            for j in 0..n_scales {
+                let row = channel * n_scales + j;
+                self.layer(0).filter(
+                    &scratch.spectrum,
+                    j,
+                    scratch.first.row_mut(row),
+                    &mut scratch.transform,
+                );
+                let z = scratch.first.row(row);
+                if j < n_sources {
+                    let to = scratch.sources.of_mut(channel * n_sources + j);
+                    self.layer(0)
+                        .spectrum_of_modulus(z, j, to, &mut scratch.transform);
+                    if self.options.envelope_mean == EnvelopeMean::Removed {
+                        to[0] = F::zero();
+                    }
+                }
+            }
+        }
+    }
+
+    /// Power of each band of an analysed signal, and its mean square.
+    pub(crate) fn fill_power(&self, signal: &[F], scratch: &mut ScatteringScratch<F>) {
+        let mean = |n: usize| Weights::Uniform(F::of(1.0 / n as f64));
+        vectorized(
+            #[inline(always)]
+            || {
+                let n = self.window_samples();
+                for (level, signal) in scratch.level.iter_mut().zip(signal.chunks_exact(n)) {
+                    *level = weighted_sum((signal, signal), &mean(n), |x, _| x * x);
+                }
+                for (row, to) in scratch.power.iter_mut().enumerate() {
+                    let z = scratch.first.row(row);
+                    *to = weighted_sum(z, &mean(z.0.len()), power);
+                }
+            },
+        );
+    }
+
+    /// The second layer at j2.
+    pub(crate) fn analyze_second(&self, j2: usize, scratch: &mut ScatteringScratch<F>) {
+        let n_sources = self.options.scales.n_sources();
+        scratch.second.use_only(self.row_samples(1, j2));
+        for channel in 0..self.n_channels() {
+            for j1 in 0..self.n_active(j2) {
+                let row = channel * n_sources + j1;
+                self.layer(1).filter(
+                    scratch.sources.of(row),
+                    j2,
+                    scratch.second.row_mut(row),
+                    &mut scratch.transform,
+                );
+            }
+        }
+    }
+
+    /// All coefficients of the base table, unnormalised, from an analysed signal into `scratch.raw`, for some blocks.
+    pub(crate) fn measure(&self, blocks: Range<usize>, scratch: &mut ScatteringScratch<F>) {
+        let rows = RowPair {
+            first: &scratch.first,
+            second: &scratch.second,
+        };
+        rows.measure(
+            &self.program.first,
+            self.means(0),
+            blocks.clone(),
+            &mut scratch.raw,
+        );
+        for (j2, operations) in self.program.second.iter().enumerate() {
+            if operations.is_empty() {
+                continue;
+            }
+            self.analyze_second(j2, scratch);
+            let rows = RowPair {
+                first: &scratch.first,
+                second: &scratch.second,
+            };
+            rows.measure(operations, self.means(1), blocks.clone(), &mut scratch.raw);
+        }
+    }
+
+    /// The sigma of an analysed signal, by its own power or the given one.
+    pub(crate) fn fill_sigma(&self, signal: &[F], scratch: &mut ScatteringScratch<F>) {
+        match self.options.normalization {
+            Normalization::None => return,
+            Normalization::Given => {
+                scratch.sigma.copy_from_slice(&self.given_sigma);
+                return;
+            }
+            _ => self.fill_power(signal, scratch),
+        }
+        let n_scales = self.n_scales();
+        for (k, (sigma, &power)) in scratch.sigma.iter_mut().zip(&scratch.power).enumerate() {
+            *sigma = sigma_of(power, scratch.level[k / n_scales]);
+        }
+    }
+
+    /// 1 over the sigmas that divide a coefficient of the base table.
+    pub(crate) fn factor(&self, path: &ScatteringPath, sigma: &[F]) -> F {
+        if self.is_spared(path) {
+            F::one()
+        } else {
+            factor(path, sigma, self.n_scales())
+        }
+    }
+
+    /// Whether normalisation passes a coefficient by.
+    pub(crate) fn is_spared(&self, path: &ScatteringPath) -> bool {
+        self.options.normalization == Normalization::None
+            || (self.options.power_rows == PowerRows::Kept
+                && path.kind == CoefficientKind::PowerSpectrum
+                && path.channel_left == path.channel_right)
+    }
+
+    /// Normalises and reduces.
+    pub(crate) fn finish(&self, raw: &[Complex<F>], sigma: &[F], out: &mut [Complex<F>]) {
+        let n_blocks = self.n_blocks();
+        let blocks = |k: usize| k * n_blocks..(k + 1) * n_blocks;
+        let Some(reduction) = &self.reduction else {
+            for (k, path) in self.base.iter().enumerate() {
+                let factor = self.factor(path, sigma);
+                for (out, raw) in out[blocks(k)].iter_mut().zip(&raw[blocks(k)]) {
+                    *out = raw * factor;
+                }
+            }
+            return;
+        };
+        for (k, rows) in reduction.rows.iter().enumerate() {
+            let out = &mut out[blocks(k)];
+            out.fill(Complex::new(F::zero(), F::zero()));
+            for &row in rows {
+                let weight = self.factor(&self.base[row], sigma) / F::of(rows.len() as f64);
+                for (out, raw) in out.iter_mut().zip(&raw[blocks(row)]) {
+                    *out += raw * weight;
+                }
+            }
+        }
+    }
+
+    pub(crate) fn check_range(&self, out: &[Complex<F>]) -> Result<(), Error> {
+        let finite = |z: &Complex<F>| z.re.is_finite() && z.im.is_finite();
+        match out.iter().position(|z| !finite(z)) {
+            None => Ok(()),
+            Some(at) => Err(Error::OutOfRange {
+                coefficient: at / self.n_blocks(),
+            }),
+        }
+    }
+
+    /// Unnormalised coefficients and power of each member of a batch.
+    pub(crate) fn measure_batch(&self, signals: &[F]) -> Vec<Member<F>> {
+        signals
+            .par_chunks(self.signal_len())
+            .map_init(
+                || self.make_forward_scratch(),
+                |scratch, signal| {
+                    self.analyze(signal, scratch);
+                    self.fill_power(signal, scratch);
+                    self.measure(0..self.n_blocks(), scratch);
+                    Member {
+                        raw: scratch.raw.clone(),
+                        power: scratch.power.clone(),
+                        level: scratch.level.clone(),
+                    }
+                },
+            )
+            .collect()
+    }
+
+    /// The root of the members' mean power.
+    pub(crate) fn batch_sigma(&self, members: &[Member<F>]) -> Vec<F> {
+        let scale = F::one() / F::of(members.len() as f64);
+        let n_scales = self.n_scales();
+        (0..self.n_first())
+            .map(|k| {
+                let power = members.iter().map(|m| m.power[k]).sum::<F>() * scale;
+                let level = members.iter().map(|m| m.level[k / n_scales]).sum::<F>() * scale;
+                sigma_of(power, level)
+            })
+            .collect()
+    }
+}
+
+/// What one member of a batch brings.
+pub(crate) struct Member<F> {
+    pub(crate) raw: Vec<Complex<F>>,
+    pub(crate) power: Vec<F>,
+    pub(crate) level: Vec<F>,
+}
+
+/// The root of a band's power; 0 where it is only what rounding makes of a signal of mean square `level`.
+fn sigma_of<F: Real>(power: F, level: F) -> F {
+    let rounding = F::of(4.0) * F::epsilon();
+    let rounding = rounding * rounding * level;
+    if power > rounding {
+        power.sqrt()
+    } else {
+        F::zero()
+    }
+}
