@@ -201,7 +201,7 @@ fn flag_over_variable_over_file_over_default() {
 fn what_is_lacking_is_refused_by_name() {
     assert_usage(
         &["train", "f", "-o", "m", "--device", "cuda"],
-        &["`cuda`", "it has: cpu"],
+        &["`cuda`", "--features cuda", "present: cpu"],
     );
 }
 

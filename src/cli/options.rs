@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use clap::Args;
 use seismix::data::time;
 use seismix::pipeline::config::{
-    Boundary, ConfigError, Device, Layers, Length, Memory, Objective, Oversampling, Precision,
-    Preset, RunControl, SelectionConfig, SeparateConfig, Shard, Target, TrainConfig,
+    Boundary, ComputeDevice, ConfigError, Layers, Length, Memory, Objective, Oversampling,
+    Precision, Preset, RunControl, SelectionConfig, SeparateConfig, Shard, Target, TrainConfig,
     TransformConfig, Wavelet,
 };
 
@@ -208,21 +208,18 @@ pub struct Training {
     /// Adam's step size at the start [default: 0.005; paper: 0.001]
     #[arg(long, value_name = "X", value_parser = positive_real)]
     learning_rate: Option<f64>,
-    /// Where to train; this build has the cpu only
+    /// Where to train: cpu, or, where built with the feature of that name, wgpu, vulkan, cuda, with a number for one of several (cuda:1)
     #[arg(long, value_name = "NAME", default_value = "cpu")]
-    device: Device,
+    device: ComputeDevice,
 }
 
 impl Training {
     /// The configuration for the pipeline: the preset, changed by what is given.
     pub fn config(&self) -> Result<TrainConfig> {
-        if self.device != Device::Cpu {
-            return Err(Failure::usage(format!(
-                "this build has no device `{}`; it has: cpu",
-                self.device
-            ))
-            .with_help("leave --device out, or write --device cpu"));
-        }
+        self.device.check().map_err(|error| {
+            Failure::usage(error.to_string())
+                .with_help("leave --device out to compute on the processor")
+        })?;
         let preset = TrainConfig::preset(self.preset);
         let auto_clusters = self.clusters == Some(Clusters::Auto);
         if self.preset == Preset::Paper && (auto_clusters || self.seeds > 1) {

@@ -14,9 +14,10 @@ mod transform;
 pub use error::{ConfigError, Result};
 pub use length::Length;
 pub use run::{Memory, RunControl, Shard};
+pub use seismix_vae::ComputeDevice;
 pub use selection::SelectionConfig;
 pub use separate::{Objective, SeparateConfig, Target};
-pub use train::{Device, Preset, TrainConfig};
+pub use train::{Preset, TrainConfig};
 pub use transform::{
     Boundary, Layers, Oversampling, Precision, ResolvedTransform, TransformConfig, Wavelet,
 };

@@ -134,6 +134,7 @@ pub fn train(
     preset.options.batch = config.batch;
     preset.options.learning_rate = config.learning_rate;
     preset.options.seed = seed;
+    preset.options.device = config.device;
     if config.preset == Preset::Compact {
         preset.options.start_epochs = config.epochs;
     }

@@ -46,6 +46,16 @@ pub enum Error {
         /// The value.
         value: f32,
     },
+    /// A device to compute on is not there.
+    #[error("there is no device `{asked}` ({feature}); present: {present}")]
+    Device {
+        /// What was asked for.
+        asked: crate::model::ComputeDevice,
+        /// Why it may be missing.
+        feature: String,
+        /// Those that are there.
+        present: String,
+    },
     /// The data do not allow what was asked.
     #[error("{0}")]
     Data(String),

@@ -22,7 +22,7 @@ pub mod train;
 
 pub use error::{Error, Result};
 pub use file::{ExtraArray, ModelFile};
-pub use model::{Fvae, FvaeConfig};
+pub use model::{ComputeDevice, Fvae, FvaeConfig};
 pub use objective::{ObjectiveWeights, ScaleTerms, Terms};
 pub use presets::Preset;
 pub use split::Split;

@@ -1,6 +1,7 @@
 //! Settings of the model and its training.
 
 use clap::ValueEnum;
+use seismix_vae::ComputeDevice;
 use serde::{Deserialize, Serialize};
 
 use super::display_as_value;
@@ -15,19 +16,7 @@ pub enum Preset {
     Paper,
 }
 
-/// Where the model is trained.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, ValueEnum, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Device {
-    /// The processor.
-    Cpu,
-    /// A graphics card through wgpu.
-    Wgpu,
-    /// An NVIDIA graphics card.
-    Cuda,
-}
-
-display_as_value!(Preset, Device);
+display_as_value!(Preset);
 
 /// The model and its training.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -55,7 +44,7 @@ pub struct TrainConfig {
     /// Adam's step size at the start.
     pub learning_rate: f64,
     /// Where to train.
-    pub device: Device,
+    pub device: ComputeDevice,
 }
 
 impl TrainConfig {
@@ -73,7 +62,7 @@ impl TrainConfig {
                 epochs: 24,
                 batch: 128,
                 learning_rate: 5e-3,
-                device: Device::Cpu,
+                device: ComputeDevice::Cpu,
             },
             Preset::Paper => Self {
                 preset,
@@ -86,7 +75,7 @@ impl TrainConfig {
                 epochs: 1000,
                 batch: 16_384,
                 learning_rate: 1e-3,
-                device: Device::Cpu,
+                device: ComputeDevice::Cpu,
             },
         }
     }

@@ -13,6 +13,7 @@ use ndarray_npy::NpzReader;
 use num_traits::Float;
 
 use super::*;
+use crate::model::ComputeDevice;
 use crate::objective::ObjectiveWeights;
 use crate::train::{StepSettings, Trainer};
 
@@ -58,8 +59,10 @@ fn key(name: &str) -> String {
     name.replace('.', "__")
 }
 
+#[derive(Clone, Copy)]
 struct Case {
     precision: Precision,
+    device: ComputeDevice,
     /// Of outputs, relative to the largest entry of each array.
     outputs: f64,
     /// Of losses, relative.
@@ -74,6 +77,7 @@ struct Case {
 /// Two orders of summation in double precision.
 const DOUBLE: Case = Case {
     precision: Precision::Double,
+    device: ComputeDevice::Cpu,
     outputs: 1e-12,
     loss: 1e-12,
     gradients: 1e-12,
@@ -83,6 +87,7 @@ const DOUBLE: Case = Case {
 /// What single precision allowed in the reference, from the golden numbers' README.
 const SINGLE: Case = Case {
     precision: Precision::Single,
+    device: ComputeDevice::Cpu,
     outputs: 2e-6,
     loss: 5e-7,
     gradients: 2e-5,
@@ -90,9 +95,20 @@ const SINGLE: Case = Case {
     adam_loss: 1e-6,
 };
 
+/// Single precision on every device there is: the processor alone, unless built with the feature of another.
+fn singles() -> impl Iterator<Item = Case> {
+    ComputeDevice::available().into_iter().map(|device| {
+        println!("single precision on {device}");
+        Case { device, ..SINGLE }
+    })
+}
+
 impl Case {
     fn place(&self) -> Place {
-        Place::cpu(self.precision)
+        match self.precision {
+            Precision::Single => Place::on(self.device).unwrap(),
+            Precision::Double => Place::cpu(self.precision),
+        }
     }
 
     fn trainer<T: Float + Element>(&self) -> Trainer<T> {
@@ -301,29 +317,39 @@ fn names_shapes_and_order_are_those_of_the_published_state() {
 #[test]
 fn outputs_agree_in_evaluation() {
     DOUBLE.outputs("fvae_eval.npz", Mode::Evaluate);
-    SINGLE.outputs("fvae_eval.npz", Mode::Evaluate);
+    for case in singles() {
+        case.outputs("fvae_eval.npz", Mode::Evaluate);
+    }
 }
 
 #[test]
 fn outputs_agree_in_training() {
     DOUBLE.outputs("fvae_train.npz", Mode::Train);
-    SINGLE.outputs("fvae_train.npz", Mode::Train);
+    for case in singles() {
+        case.outputs("fvae_train.npz", Mode::Train);
+    }
 }
 
 #[test]
 fn losses_and_gradients_agree_in_evaluation() {
     DOUBLE.loss_and_gradients::<f64>("fvae_eval.npz", Mode::Evaluate);
-    SINGLE.loss_and_gradients::<f32>("fvae_eval.npz", Mode::Evaluate);
+    for case in singles() {
+        case.loss_and_gradients::<f32>("fvae_eval.npz", Mode::Evaluate);
+    }
 }
 
 #[test]
 fn losses_gradients_and_statistics_agree_in_training() {
     DOUBLE.loss_and_gradients::<f64>("fvae_train.npz", Mode::Train);
-    SINGLE.loss_and_gradients::<f32>("fvae_train.npz", Mode::Train);
+    for case in singles() {
+        case.loss_and_gradients::<f32>("fvae_train.npz", Mode::Train);
+    }
 }
 
 #[test]
 fn five_steps_of_adam_agree() {
     DOUBLE.adam::<f64>();
-    SINGLE.adam::<f32>();
+    for case in singles() {
+        case.adam::<f32>();
+    }
 }

@@ -1,6 +1,7 @@
 //! The factorial Gaussian-mixture VAE: sizes, equations, and what a trained model answers.
 
 mod config;
+mod device;
 mod fvae;
 #[cfg(test)]
 #[allow(clippy::unwrap_used, clippy::expect_used)]
@@ -10,6 +11,7 @@ mod parameters;
 mod plan;
 
 pub use config::FvaeConfig;
+pub use device::ComputeDevice;
 pub use fvae::Fvae;
 pub use plan::{TensorKind, TensorSpec};
 

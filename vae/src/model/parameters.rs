@@ -3,6 +3,7 @@
 use burn::tensor::{DType, Device, Tensor, TensorData};
 
 use crate::error::{Error, Result};
+use crate::model::device::ComputeDevice;
 use crate::model::plan::{Initial, Plan, TensorKind, TensorSpec};
 use crate::noise::{NoiseKey, Purpose};
 
@@ -39,6 +40,17 @@ impl Place {
             device: Device::flex(),
             precision,
         }
+    }
+
+    /// On a device, in single precision: what all of them have.
+    ///
+    /// # Errors
+    /// [`Error::Device`] if it is not there.
+    pub fn on(device: ComputeDevice) -> Result<Self> {
+        Ok(Self {
+            device: device.open()?,
+            precision: Precision::Single,
+        })
     }
 
     /// A tensor from numbers in C order; `values.len()` must be the product of `shape`.
@@ -101,6 +113,17 @@ impl Parameters {
             .iter()
             .map(|tensor| numbers(tensor.clone()))
             .collect()
+    }
+
+    /// The same numbers on the processor.
+    pub fn to_cpu(&self) -> Self {
+        let place = Place::cpu(self.place.precision);
+        let values = self.values.iter();
+        let values = values.map(|tensor| place.tensor_of(tensor.clone().into_data()));
+        Self {
+            values: values.collect(),
+            place: place.clone(),
+        }
     }
 
     /// The same tensors with gradients recorded for the trainable ones.

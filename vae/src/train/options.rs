@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Result, setting};
+use crate::model::ComputeDevice;
 use crate::objective::ObjectiveWeights;
 
 /// Learning rate over the training.
@@ -147,6 +148,8 @@ pub struct TrainOptions {
     pub patience: Option<usize>,
     /// Write the checkpoint every so many epochs, and after the last.
     pub checkpoint_every: usize,
+    /// Where to compute.
+    pub device: ComputeDevice,
 }
 
 impl Default for TrainOptions {
@@ -165,6 +168,7 @@ impl Default for TrainOptions {
             start_weight: 0.0,
             patience: None,
             checkpoint_every: 1,
+            device: ComputeDevice::Cpu,
         }
     }
 }

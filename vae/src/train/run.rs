@@ -4,7 +4,7 @@ use std::ops::ControlFlow;
 use std::path::Path;
 
 use crate::error::{Error, Result};
-use crate::model::{Fvae, FvaeConfig, Parameters, Place, Plan, Precision};
+use crate::model::{Fvae, FvaeConfig, Parameters, Place, Plan};
 use crate::noise::{NoiseKey, Purpose};
 use crate::objective::{TermSums, Terms};
 use crate::split::Split;
@@ -45,7 +45,7 @@ impl TrainObserver for () {}
 /// # Errors
 /// [`Error::Setting`], [`Error::Shape`], [`Error::NonFinite`] or [`Error::Data`] for arguments that do not fit;
 /// [`Error::Diverged`] if the loss becomes NaN or infinite; [`Error::Io`], [`Error::File`] (damaged) or
-/// [`Error::OtherTraining`] for the checkpoint: delete it to start afresh.
+/// [`Error::OtherTraining`] for the checkpoint: delete it to start afresh; [`Error::Device`].
 pub fn train(
     config: &FvaeConfig,
     data: &TrainingData,
@@ -56,7 +56,7 @@ pub fn train(
 ) -> Result<(Fvae, History)> {
     check(config, data, split, options)?;
     let plan = Plan::new(config);
-    let place = Place::cpu(Precision::Single);
+    let place = Place::on(options.device)?;
     let fingerprint = Fingerprint::new(config, data, split, options);
     let resumed = match checkpoint {
         Some(path) if path.exists() => Some(Checkpoint::read(path, &plan, &place, &fingerprint)?),
@@ -103,6 +103,7 @@ pub fn train(
     let Trainer {
         plan, parameters, ..
     } = run.trainer;
+    let parameters = parameters.to_cpu();
     Ok((Fvae::from_parts(config.clone(), plan, parameters), history))
 }
 
