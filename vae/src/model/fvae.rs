@@ -52,7 +52,7 @@ impl Fvae {
 
     /// Values of every tensor, C order.
     pub fn to_vecs(&self) -> Vec<Vec<f32>> {
-        self.parameters.to_vecs()
+        self.parameters.to_vecs(&self.plan)
     }
 
     /// Probability of each cluster given each window, `q(y | x)`: per scale (window, cluster).

@@ -198,7 +198,10 @@ impl Case {
                 continue;
             };
             let expected = &expected[&format!("grad_{}", key(&spec.name))];
-            let gradient: Vec<f64> = gradient.iter::<f64>().collect();
+            let gradient = wide_numbers(as_in_files(
+                spec,
+                Place::cpu(self.precision).tensor_of(gradient.clone()),
+            ));
             let error = largest_difference(&gradient, expected) / largest;
             assert!(error <= self.gradients, "{}: {error:e}", spec.name);
             checked += 1;
@@ -264,7 +267,8 @@ impl Case {
         for (spec, tensor) in trainer.plan.specs().iter().zip(&trainer.parameters.values) {
             if spec.kind == TensorKind::Parameter {
                 let expected = &expected[&format!("step5_{}", key(&spec.name))];
-                let error = largest_difference(&wide_numbers(tensor.clone()), expected);
+                let error =
+                    largest_difference(&wide_numbers(as_in_files(spec, tensor.clone())), expected);
                 assert!(error <= self.adam, "{}: {error:e}", spec.name);
             }
         }

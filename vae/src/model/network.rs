@@ -198,7 +198,7 @@ impl Pass<'_> {
     }
 
     fn linear(&self, linear: Linear, input: Tensor<2>) -> Tensor<2> {
-        let product = input.matmul(self.value(linear.weight).transpose());
+        let product = input.matmul(self.value(linear.weight));
         match linear.bias {
             Some(bias) => product + self.value(bias),
             None => product,

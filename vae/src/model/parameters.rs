@@ -58,13 +58,23 @@ impl Place {
         self.tensor_of(TensorData::new(values, shape))
     }
 
+    /// The tensor of a spec from data of its shape.
+    fn parameter(&self, spec: &TensorSpec, data: TensorData) -> Tensor<2> {
+        let tensor = self.tensor_of(data);
+        if spec.is_transposed() {
+            self.tensor_of(tensor.transpose().into_data())
+        } else {
+            tensor
+        }
+    }
+
     /// A tensor from data of any float type.
     pub fn tensor_of<const D: usize>(&self, data: TensorData) -> Tensor<D> {
         Tensor::from_data(data, (&self.device, self.precision.dtype()))
     }
 }
 
-/// Tensors of a model. Vectors are held as one row.
+/// Tensors of a model. Vectors are held as one row, matrices as (inputs, outputs).
 #[derive(Clone, Debug)]
 pub(crate) struct Parameters {
     pub place: Place,
@@ -79,7 +89,8 @@ impl Parameters {
             .iter()
             .enumerate()
             .map(|(index, spec)| {
-                place.tensor(initial_values(spec, index, seed), spec.matrix_shape())
+                let values = initial_values(spec, index, seed);
+                place.parameter(spec, TensorData::new(values, spec.matrix_shape()))
             })
             .collect();
         Self { place, values }
@@ -101,25 +112,29 @@ impl Parameters {
                     return Err(Error::shape(spec.name.clone(), &spec.shape, found));
                 }
                 let (bytes, _, dtype) = data.into_parts();
-                Ok(place.tensor_of(TensorData::from_bytes(bytes, [rows, columns], dtype)))
+                let data = TensorData::from_bytes(bytes, [rows, columns], dtype);
+                Ok(place.parameter(spec, data))
             })
             .collect::<Result<_>>()?;
         Ok(Self { place, values })
     }
 
-    /// The values of each tensor, C order.
-    pub fn to_vecs(&self) -> Vec<Vec<f32>> {
-        self.values
-            .iter()
-            .map(|tensor| numbers(tensor.clone()))
+    /// The values of each tensor of the plan, C order of its shape.
+    pub fn to_vecs(&self, plan: &Plan) -> Vec<Vec<f32>> {
+        let tensors = plan.specs().iter().zip(&self.values);
+        tensors
+            .map(|(spec, tensor)| numbers(as_in_files(spec, tensor.clone())))
             .collect()
     }
 
     /// The same numbers on the processor.
-    pub fn to_cpu(&self) -> Self {
+    pub fn to_cpu(self) -> Self {
+        if self.place.device == Device::flex() {
+            return self;
+        }
         let place = Place::cpu(self.place.precision);
-        let values = self.values.iter();
-        let values = values.map(|tensor| place.tensor_of(tensor.clone().into_data()));
+        let values = self.values.into_iter();
+        let values = values.map(|tensor| place.tensor_of(tensor.into_data()));
         Self {
             values: values.collect(),
             place: place.clone(),
@@ -141,6 +156,15 @@ impl Parameters {
             place: self.place,
             values,
         }
+    }
+}
+
+/// A tensor of the plan, with the shape that files give it.
+pub(crate) fn as_in_files(spec: &TensorSpec, tensor: Tensor<2>) -> Tensor<2> {
+    if spec.is_transposed() {
+        tensor.transpose()
+    } else {
+        tensor
     }
 }
 

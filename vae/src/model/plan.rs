@@ -36,12 +36,18 @@ pub struct TensorSpec {
 }
 
 impl TensorSpec {
-    /// Rows and columns of the tensor held in memory: vectors are rows.
+    /// Rows and columns of the tensor as files hold it: vectors are rows.
     pub(crate) fn matrix_shape(&self) -> [usize; 2] {
         match self.shape[..] {
             [rows, columns] => [rows, columns],
             _ => [1, self.shape.iter().product()],
         }
+    }
+
+    /// Whether it is held in memory as (inputs, outputs), the other way round than in files: so products and their
+    /// gradients need no transposed copy.
+    pub(crate) fn is_transposed(&self) -> bool {
+        self.shape.len() == 2
     }
 }
 

@@ -20,7 +20,7 @@ use crate::train::options::TrainOptions;
 use crate::train::trainer::Trainer;
 
 const KIND: &str = "seismix checkpoint";
-const VERSION: &str = "1";
+const VERSION: &str = "2";
 
 /// What a training depends on, as hashes.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -76,7 +76,7 @@ impl Checkpoint {
     ) -> Result<()> {
         let mut container = Container::default();
         let specs = trainer.plan.specs();
-        for (spec, values) in specs.iter().zip(trainer.parameters.to_vecs()) {
+        for (spec, values) in specs.iter().zip(trainer.parameters.to_vecs(&trainer.plan)) {
             let array = Array::f32(spec.shape.clone(), values);
             container.insert(format!("weights/{}", spec.name), array);
         }
@@ -84,7 +84,7 @@ impl Checkpoint {
         for (name, moments) in [("first", first), ("second", second)] {
             for (spec, values) in specs.iter().zip(moments) {
                 if spec.kind == TensorKind::Parameter {
-                    let array = Array::f32(spec.shape.clone(), values.clone());
+                    let array = Array::f32(vec![values.len()], values.clone());
                     container.insert(format!("{name}/{}", spec.name), array);
                 }
             }
@@ -143,7 +143,14 @@ impl Checkpoint {
                     if only_parameters && spec.kind == TensorKind::Statistic {
                         return Ok(Vec::new());
                     }
-                    container.take_f32(path, &format!("{prefix}/{}", spec.name), &spec.shape)
+                    // Moments are kept flat, in the order of memory.
+                    let flat = [spec.shape.iter().product()];
+                    let shape = if only_parameters {
+                        &flat[..]
+                    } else {
+                        &spec.shape
+                    };
+                    container.take_f32(path, &format!("{prefix}/{}", spec.name), shape)
                 })
                 .collect()
         };
