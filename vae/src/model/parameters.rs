@@ -128,7 +128,7 @@ impl Parameters {
     }
 
     /// The same numbers on the processor.
-    pub fn to_cpu(self) -> Self {
+    pub fn into_cpu(self) -> Self {
         if self.place.device == Device::flex() {
             return self;
         }

@@ -103,7 +103,7 @@ pub fn train(
     let Trainer {
         plan, parameters, ..
     } = run.trainer;
-    let parameters = parameters.to_cpu();
+    let parameters = parameters.into_cpu();
     Ok((Fvae::from_parts(config.clone(), plan, parameters), history))
 }
 
