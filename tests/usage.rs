@@ -203,6 +203,22 @@ fn what_is_lacking_is_refused_by_name() {
         &["train", "f", "-o", "m", "--device", "cuda"],
         &["`cuda`", "--features cuda", "present: cpu"],
     );
+    assert_usage(
+        &[
+            "train",
+            "f",
+            "-o",
+            "m",
+            "--preset",
+            "paper",
+            "--no-deflation",
+        ],
+        &["--preset compact"],
+    );
+    assert_usage(
+        &["train", "f", "-o", "m", "--temperature", "1:2"],
+        &["--temperature", "START:END:PART"],
+    );
 }
 
 #[test]

@@ -12,6 +12,7 @@ mod layers;
 mod options;
 mod output;
 mod progress;
+mod recipe;
 mod report;
 mod run;
 mod scatter;

@@ -11,6 +11,7 @@ use seismix::pipeline::config::{
 };
 
 use super::failure::{Failure, Result};
+use super::recipe::RecipeOptions;
 
 /// Options that every command has.
 #[derive(Debug, Args)]
@@ -211,6 +212,8 @@ pub struct Training {
     /// Where to train: cpu, or, where built with the feature of that name, wgpu, vulkan, cuda, with a number for one of several (cuda:1)
     #[arg(long, value_name = "NAME", default_value = "cpu")]
     device: ComputeDevice,
+    #[command(flatten)]
+    recipe: RecipeOptions,
 }
 
 impl Training {
@@ -228,6 +231,13 @@ impl Training {
             )
             .with_help("use --preset compact, or give --clusters a number and leave --seeds out"));
         }
+        let recipe = self.recipe.config();
+        if self.preset == Preset::Paper && recipe.changes_inputs() {
+            return Err(Failure::usage(
+                "--start, --no-temporal-whitening, --no-deflation and --finest-levels are steps of --preset compact",
+            )
+            .with_help("use --preset compact, or leave them out"));
+        }
         Ok(TrainConfig {
             preset: self.preset,
             clusters: match self.clusters {
@@ -243,6 +253,7 @@ impl Training {
             batch: self.batch.unwrap_or(preset.batch),
             learning_rate: self.learning_rate.unwrap_or(preset.learning_rate),
             device: self.device,
+            recipe,
         })
     }
 }

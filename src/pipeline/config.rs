@@ -5,6 +5,7 @@
 
 mod error;
 mod length;
+mod recipe;
 mod run;
 mod selection;
 mod separate;
@@ -13,6 +14,7 @@ mod transform;
 
 pub use error::{ConfigError, Result};
 pub use length::Length;
+pub use recipe::{Cooling, Levels, Recipe, Schedule, Start};
 pub use run::{Memory, RunControl, Shard};
 pub use seismix_vae::ComputeDevice;
 pub use selection::SelectionConfig;

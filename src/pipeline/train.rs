@@ -11,15 +11,13 @@ use seismix_vae::inputs::{
 };
 use serde::{Deserialize, Serialize};
 
-use super::config::{Preset, TrainConfig};
+use super::config::{Preset, Start, TrainConfig};
 use super::corpus::{Corpus, WindowTime};
 use super::error::{PipelineError, Result};
 use super::observer::Observer;
 use super::provenance::{InputFile, fingerprint, provenance};
 use super::stability::{Fits, Stability};
 
-/// Share of the time that validates.
-const VALIDATION_FRACTION: f64 = 0.1;
 /// Length of a block of validation time, in largest windows.
 const VALIDATION_BLOCK: f64 = 2.0;
 
@@ -135,6 +133,14 @@ pub fn train(
     preset.options.learning_rate = config.learning_rate;
     preset.options.seed = seed;
     preset.options.device = config.device;
+    let recipe = &config.recipe;
+    if let Some(schedule) = recipe.schedule {
+        preset.options.schedule = schedule.0;
+    }
+    if let Some(temperature) = recipe.temperature {
+        preset.options.temperature = temperature.0;
+    }
+    preset.options.patience = recipe.patience;
     if config.preset == Preset::Compact {
         preset.options.start_epochs = config.epochs;
     }
@@ -237,11 +243,15 @@ fn prepare_compact(
     observer: &dyn Observer,
 ) -> Result<Prepared> {
     let (segments, windows) = corpus.load_energies(observer)?;
-    let split = split(corpus, &windows)?;
+    let split = split(corpus, &windows, config.recipe.validation)?;
     let masks = training_masks(&split, &windows);
     let mut options = InputsOptions {
         n_clusters: vec![config.clusters],
         seed,
+        start: config.recipe.start.method(),
+        temporal_whitening: config.recipe.temporal_whitening,
+        deflation: config.recipe.deflation,
+        finest_levels: config.recipe.finest_levels.0,
         ..InputsOptions::default()
     };
     let mut stability = None;
@@ -282,7 +292,7 @@ fn prepare_compact(
         n_clusters: options.clusters(0),
         data: compact_data(&scales),
         split,
-        start_labels: Some(start_labels),
+        start_labels: (config.recipe.start != Start::Random).then_some(start_labels),
     })
 }
 
@@ -321,7 +331,7 @@ fn prepare_paper(
         observer.advance(1);
     }
     observer.end();
-    let split = split(corpus, &windows)?;
+    let split = split(corpus, &windows, config.recipe.validation)?;
     let masks = training_masks(&split, &windows);
     let mut standardisers = Vec::new();
     let mut scales = Vec::new();
@@ -368,7 +378,7 @@ fn prepare_paper(
 }
 
 /// Holds out blocks of time, with a guard of one largest window.
-fn split(corpus: &Corpus, windows: &[Vec<WindowTime>]) -> Result<vae::Split> {
+fn split(corpus: &Corpus, windows: &[Vec<WindowTime>], fraction: f64) -> Result<vae::Split> {
     let ends: Vec<i64> = windows
         .iter()
         .flatten()
@@ -383,7 +393,7 @@ fn split(corpus: &Corpus, windows: &[Vec<WindowTime>]) -> Result<vae::Split> {
         .zip(ends.iter().min())
         .map_or(0, |(last, first)| last - first) as f64;
     let fraction = if span > 8.0 * largest_ns {
-        VALIDATION_FRACTION
+        fraction
     } else {
         0.0
     };

@@ -5,6 +5,7 @@ use seismix_vae::ComputeDevice;
 use serde::{Deserialize, Serialize};
 
 use super::display_as_value;
+use super::recipe::Recipe;
 
 /// A set of sizes for the model and its training.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, ValueEnum, Serialize, Deserialize)]
@@ -45,11 +46,13 @@ pub struct TrainConfig {
     pub learning_rate: f64,
     /// Where to train.
     pub device: ComputeDevice,
+    /// Steps and courses that differ from the preset's.
+    pub recipe: Recipe,
 }
 
 impl TrainConfig {
     /// The sizes of a preset.
-    pub const fn preset(preset: Preset) -> Self {
+    pub fn preset(preset: Preset) -> Self {
         match preset {
             Preset::Compact => Self {
                 preset,
@@ -63,6 +66,7 @@ impl TrainConfig {
                 batch: 128,
                 learning_rate: 5e-3,
                 device: ComputeDevice::Cpu,
+                recipe: Recipe::default(),
             },
             Preset::Paper => Self {
                 preset,
@@ -76,6 +80,7 @@ impl TrainConfig {
                 batch: 16_384,
                 learning_rate: 1e-3,
                 device: ComputeDevice::Cpu,
+                recipe: Recipe::default(),
             },
         }
     }
