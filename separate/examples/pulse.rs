@@ -34,6 +34,7 @@ fn main() -> Result<(), seismix_separate::Error> {
     let problem = Problem::new(vec![Channel {
         mixture: mixture.clone(),
         snippets,
+        source_snippets: Vec::new(),
     }])?;
     let separation = ScatteringMethod::to_expectation(6, 60).separate(&problem)?;
     let window = &separation.channels[0];

@@ -44,6 +44,24 @@ pub enum Error {
     /// All snippets are zero, or constant: nothing can be weighed by them.
     #[error("the background snippets hold no signal; choose background windows with some")]
     NoBackground,
+    /// The local model without snippets of the source.
+    #[error("no source snippets given; the local model needs windows of the source's cluster")]
+    NoSourceSnippets,
+    /// A source snippet is shorter than those of the background.
+    #[error(
+        "source snippet {index} has {found} samples, at least {least} are needed; give longer ones"
+    )]
+    SourceLength {
+        /// Which snippet.
+        index: usize,
+        /// Its length.
+        found: usize,
+        /// That of the background's.
+        least: usize,
+    },
+    /// All source snippets are zero.
+    #[error("the source snippets hold no signal; choose windows of the source's cluster")]
+    SilentSource,
     /// A synthesis like something silent.
     #[error("the target holds no signal; give a record, or a cluster, with some")]
     SilentTarget,

@@ -125,6 +125,7 @@ impl<'a> Judge<'a> {
             outcome,
             assessment: self.assessment(self.start, expectation),
             optimization: None,
+            local: None,
         }
     }
 
@@ -135,6 +136,12 @@ impl<'a> Judge<'a> {
             expected: expectation.median,
             largest: expectation.largest,
         }
+    }
+
+    /// The terms at a background, and what they are at the truth.
+    pub fn assess(&self, background: &[f64]) -> Assessment {
+        let end = self.objective.evaluate(background, None);
+        self.assessment(end, self.expectation(background))
     }
 
     /// The verdict on a background that a method found.
@@ -158,6 +165,7 @@ impl<'a> Judge<'a> {
             outcome,
             assessment: self.assessment(end, expectation),
             optimization,
+            local: None,
         }
     }
 

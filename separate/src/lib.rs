@@ -4,7 +4,8 @@
 //!
 //! - [`Problem`] goes in, [`Separation`] comes out, a [`Method`] lies between: [`ScatteringMethod`] optimises n until its
 //!   scattering covariance, and the independence of what is removed, match the snippets (arXiv 2301.11981, 2305.16189);
-//!   [`WienerMethod`] shrinks what stands out of the snippets' spectrum, cell by cell.
+//!   [`WienerMethod`] shrinks what stands out of the snippets' spectrum, cell by cell; [`LocalMethod`] knows the
+//!   source's snippets too, and tells how good it expects to be.
 //! - [`Judge`]: what each term of the loss is at the truth, by leaving out snippets, and the [`Outcome`] that follows.
 //! - [`ScatteringObjective`]: the loss L1 + L2 + L3 and its exact gradient. [`Lbfgs`] minimises it, or any other
 //!   [`Objective`], watched by an [`Observer`].
@@ -15,11 +16,13 @@ mod error;
 mod expectation;
 mod judge;
 mod lbfgs;
+mod local;
 mod method;
 mod methods;
 mod objective;
 mod optimize;
 mod reference;
+mod short_time;
 mod snippets;
 mod spread;
 mod stitch;
@@ -31,6 +34,7 @@ mod workspace;
 pub use error::Error;
 pub use judge::{Expectation, Judge};
 pub use lbfgs::Lbfgs;
+pub use local::{ExpectedSnr, LocalMethod, LocalResult, MethodScore};
 pub use method::{
     Assessment, Channel, ChannelSeparation, Method, Obstacle, Optimization, Outcome, Problem,
     Separation,

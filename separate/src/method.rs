@@ -3,6 +3,7 @@
 use std::fmt;
 
 use crate::error::Error;
+use crate::local::LocalResult;
 use crate::optimize::StopReason;
 use crate::terms::Terms;
 
@@ -13,6 +14,9 @@ pub struct Channel {
     pub mixture: Vec<f64>,
     /// The snippets n_k of its background, R of `(T,)`.
     pub snippets: Vec<Vec<f64>>,
+    /// Snippets of the source, such as the other windows of its cluster, each of T samples or more; may be empty. Used by
+    /// [`LocalMethod`](crate::LocalMethod) only.
+    pub source_snippets: Vec<Vec<f64>>,
 }
 
 impl Channel {
@@ -68,6 +72,22 @@ impl Problem {
 
 /// Refuses what no method can use.
 pub(crate) fn check_channel(mixture: &[f64], snippets: &[Vec<f64>]) -> Result<(), Error> {
+    check_lengths(mixture, snippets, mixture.len())
+}
+
+/// The same where the mixture may be longer than the snippets, all of one length, which is returned.
+pub(crate) fn check_snippets(mixture: &[f64], snippets: &[Vec<f64>]) -> Result<usize, Error> {
+    let first = snippets.first().map_or(0, Vec::len);
+    let expected = first.clamp(1, mixture.len().max(1));
+    check_lengths(mixture, snippets, expected)?;
+    let constant = |s: &Vec<f64>| s.iter().all(|v| *v == s[0]);
+    if snippets.iter().all(constant) {
+        return Err(Error::NoBackground);
+    }
+    Ok(expected)
+}
+
+fn check_lengths(mixture: &[f64], snippets: &[Vec<f64>], expected: usize) -> Result<(), Error> {
     if snippets.len() < 2 {
         return Err(Error::TooFewSnippets {
             found: snippets.len(),
@@ -85,11 +105,11 @@ pub(crate) fn check_channel(mixture: &[f64], snippets: &[Vec<f64>]) -> Result<()
     };
     finite(&|| "the mixture".into(), mixture)?;
     for (index, snippet) in snippets.iter().enumerate() {
-        if snippet.len() != mixture.len() {
+        if snippet.len() != expected {
             return Err(Error::SnippetLength {
                 index,
                 found: snippet.len(),
-                expected: mixture.len(),
+                expected,
             });
         }
         finite(&|| format!("snippet {index}"), snippet)?;
@@ -128,6 +148,8 @@ pub struct ChannelSeparation {
     pub assessment: Assessment,
     /// How the optimisation went; `None` where there was none.
     pub optimization: Option<Optimization>,
+    /// What the local model found and expects; `None` from the other methods.
+    pub local: Option<Box<LocalResult>>,
 }
 
 /// The terms of the scattering objective, and what they are at the truth.
@@ -169,6 +191,15 @@ impl ChannelSeparation {
             (Outcome::NotSeparable(obstacle), _) => obstacle.to_string(),
             (Outcome::AlreadyBackground, _) => {
                 format!("like the background already: loss {end:.2}, expected {expected:.2}")
+            }
+            (Outcome::Separated, None) if self.local.is_some() => {
+                let local = self.local.as_ref();
+                let [own, before] =
+                    local.map_or([0.0; 2], |l| [l.expected.mean_db, l.untouched.mean_db]);
+                let spread = local.map_or(0.0, |l| l.expected.spread_db);
+                format!(
+                    "expected SNR of the background {own:.1} +- {spread:.1} dB, {before:.1} dB if left as it is"
+                )
             }
             (Outcome::Separated, None) => format!("loss {end:.2}, expected {expected:.2}"),
             (Outcome::Separated, Some(run)) => {
@@ -212,6 +243,20 @@ pub enum Obstacle {
         /// Energy of the background over that of the mixture.
         excess_db: f64,
     },
+    /// Too few snippets of either cluster to hold some out.
+    TooFewSnippets {
+        /// Of the smaller cluster.
+        found: usize,
+        /// Needed.
+        least: usize,
+    },
+    /// On mixtures of snippets nothing did better than to leave the window as it is, or to give out silence.
+    NoGain {
+        /// SNR of the background that is expected of the estimate, in dB.
+        expected_db: f64,
+        /// Of the better of the two, in dB.
+        least_db: f64,
+    },
     /// A term stayed above what it is for any snippet that is left out.
     Term {
         /// 1, 2 or 3.
@@ -230,6 +275,17 @@ impl fmt::Display for Obstacle {
             Self::LessThanBackground { excess_db } => write!(
                 f,
                 "the background would hold {excess_db:.1} dB more than the window: something is missing there, not added"
+            ),
+            Self::TooFewSnippets { found, least } => write!(
+                f,
+                "{found} snippet(s) of one of the clusters, {least} are needed to hold some out"
+            ),
+            Self::NoGain {
+                expected_db,
+                least_db,
+            } => write!(
+                f,
+                "the background would come out at {expected_db:.1} dB, and at {least_db:.1} dB if nothing is done"
             ),
             Self::Term {
                 term,

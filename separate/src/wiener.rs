@@ -5,89 +5,12 @@
 //! truth when the source is strong. A local Wiener filter knows the places and nothing of the texture, so it is where
 //! the objective starts.
 
-use realfft::RealFftPlanner;
 use realfft::num_complex::Complex;
 
-/// Frames share this part of their length with the next but three.
-const HOPS_A_FRAME: usize = 4;
+use crate::short_time::{HOPS_A_FRAME, ShortTime};
+
 /// A cell is taken as clean up to this quantile of what the snippets' own cells reach.
 const CLEAN_QUANTILE: f64 = 0.98;
-
-/// Short-time Fourier transform with sine windows at four hops a frame; reflected at the ends.
-struct ShortTime {
-    frame: usize,
-    hop: usize,
-    n_samples: usize,
-    window: Vec<f64>,
-}
-
-impl ShortTime {
-    fn new(n_samples: usize, frame: usize) -> Self {
-        let window = (0..frame)
-            .map(|i| (std::f64::consts::PI * (i as f64 + 0.5) / frame as f64).sin())
-            .collect();
-        Self {
-            frame,
-            hop: frame / HOPS_A_FRAME,
-            n_samples,
-            window,
-        }
-    }
-
-    fn n_frames(&self) -> usize {
-        self.n_samples.div_ceil(self.hop) + HOPS_A_FRAME - 1
-    }
-
-    /// Sample of the window at position `i` of frame `m`, by reflection at its ends.
-    fn sample(&self, m: usize, i: usize) -> usize {
-        let n = self.n_samples as i64;
-        let t = (m * self.hop + i) as i64 - (self.frame - self.hop) as i64;
-        let t = t.rem_euclid(2 * n);
-        (if t < n { t } else { 2 * n - 1 - t }) as usize
-    }
-
-    /// Cells, frame by frame.
-    fn analyze(&self, signal: &[f64]) -> Vec<Vec<Complex<f64>>> {
-        let plan = RealFftPlanner::new().plan_fft_forward(self.frame);
-        let mut real = plan.make_input_vec();
-        (0..self.n_frames())
-            .map(|m| {
-                for (i, (to, w)) in real.iter_mut().zip(&self.window).enumerate() {
-                    *to = signal[self.sample(m, i)] * w;
-                }
-                let mut cells = plan.make_output_vec();
-                let done = plan.process(&mut real, &mut cells);
-                debug_assert!(done.is_ok(), "buffers are the plan's own");
-                cells
-            })
-            .collect()
-    }
-
-    /// The signal whose cells these are, by weighted overlap and addition.
-    fn synthesize(&self, cells: Vec<Vec<Complex<f64>>>) -> Vec<f64> {
-        let plan = RealFftPlanner::new().plan_fft_inverse(self.frame);
-        let mut real = plan.make_output_vec();
-        let mut sum = vec![0.0; self.n_samples];
-        let mut weight = vec![0.0; self.n_samples];
-        for (m, mut cells) in cells.into_iter().enumerate() {
-            cells[0].im = 0.0;
-            if let Some(last) = cells.last_mut() {
-                last.im = 0.0;
-            }
-            let done = plan.process(&mut cells, &mut real);
-            debug_assert!(done.is_ok(), "buffers are the plan's own");
-            let offset = (self.frame - self.hop) as i64;
-            for (i, (value, w)) in real.iter().zip(&self.window).enumerate() {
-                let t = (m * self.hop + i) as i64 - offset;
-                if let Some(t) = usize::try_from(t).ok().filter(|t| *t < self.n_samples) {
-                    sum[t] += value * w / self.frame as f64;
-                    weight[t] += w * w;
-                }
-            }
-        }
-        sum.iter().zip(&weight).map(|(s, w)| s / w).collect()
-    }
-}
 
 /// The local Wiener filter of one channel: the snippets' spectrum, and what its cells vary by.
 ///

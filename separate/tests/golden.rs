@@ -139,6 +139,7 @@ fn toy(name: &str) -> (Problem, Vec<f64>, Array2<f64>) {
     let channel = Channel {
         mixture: mixture.to_vec(),
         snippets: rows(&snippets),
+        source_snippets: Vec::new(),
     };
     (Problem::new(vec![channel]).unwrap(), truth.to_vec(), log)
 }

@@ -42,6 +42,13 @@ pub fn read_npy(path: &Path) -> Result<Input> {
     })
 }
 
+/// The last axis' vectors, in the order of the others.
+pub fn rows(array: &ArrayD<f64>) -> Vec<Vec<f64>> {
+    let length = array.shape().last().copied().unwrap_or(1).max(1);
+    let values: Vec<f64> = array.iter().copied().collect();
+    values.chunks_exact(length).map(<[f64]>::to_vec).collect()
+}
+
 /// Bytes in hexadecimal.
 pub fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()

@@ -21,6 +21,7 @@ mod synth;
 mod toy;
 mod train;
 mod unmix;
+mod unmix_local;
 
 use std::ffi::OsString;
 use std::io::Write;

@@ -128,6 +128,7 @@ impl ToyOptions {
             channel: Channel {
                 mixture: toy.mixture,
                 snippets: toy.snippets,
+                source_snippets: Vec::new(),
             },
             truth: Truth {
                 background: toy.background,

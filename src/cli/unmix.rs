@@ -2,13 +2,13 @@
 
 use std::path::{Path, PathBuf};
 
-use clap::Args;
+use clap::{Args, ValueEnum};
 use ndarray::{Array1, Array2, ArrayD, Axis, IxDyn};
 use seismix::pipeline::config::Objective;
 use seismix::pipeline::toy::snr_db;
 use seismix::separate::{
     self, Channel, ChannelSeparation, Method, ObjectiveOptions, Optimization, Outcome, Problem,
-    ScatteringMethod, ScatteringObjective, StopReason, Terms,
+    ScatteringMethod, ScatteringObjective, StopReason, Terms, WienerMethod,
 };
 use serde_json::json;
 
@@ -16,6 +16,7 @@ use super::arrays::{self, Name};
 use super::failure::{Failure, Result};
 use super::options::{at_least_two, positive};
 use super::toy::{ToyOptions, Truth};
+use super::unmix_local::{self, LocalOptions};
 use super::{Context, interrupt};
 
 /// Separate arrays: a mixture and snippets of its background in, background and source out
@@ -24,6 +25,11 @@ use super::{Context, interrupt};
 /// (iterations, 3: L1, L2, L3), the mean over the channels, which are separated one by one, and what each term is
 /// expected to be at the truth, `loss_expected`.
 /// With --toy the arrays are made: a toy experiment whose truth is known; OUT holds it too, and the SNR before and after.
+/// With --method local OUT also holds `waveform`, the posterior mean, which is `background` unless the verdict is to leave
+/// the mixture as it is; `sd`, 1.645 of which to either side hold 90 % of the samples of the truth; `expected_snr` (C, 4):
+/// mean and spread of the waveform's SNR in dB, and those of the mixture left as it is; `draws` (N, ..) from the
+/// posterior; `realisation`, one plausible background; `method_scores` (C, K, 3: mean and spread of the SNR on mixtures of
+/// snippets, weight) and their `method_names`. There the mixture may be longer than the snippets.
 /// With --evaluate nothing is optimised: OUT holds `loss` (1,3) and `gradient` at the given background.
 #[derive(Debug, Args)]
 pub struct Unmix {
@@ -59,11 +65,32 @@ pub struct Unmix {
     /// floor under the spread of each coefficient, from a local Wiener estimate, stopped at its expected value
     #[arg(long, value_name = "NAME", default_value = "paper")]
     objective: Objective,
+    /// scattering: the objective above; wiener: a local Wiener filter by the background's spectrum; local: a local model
+    /// of both clusters, weighed and calibrated on mixtures of their snippets; auto: local where there are source
+    /// snippets, else the scattering objective
+    #[arg(long, value_name = "NAME", default_value = "scattering")]
+    method: MethodName,
+    #[command(flatten)]
+    local: LocalOptions,
     /// Only the loss and its gradient at this background, of the mixture's shape
     #[arg(long, value_name = "N.npy", conflicts_with = "toy")]
     evaluate: Option<PathBuf>,
     #[command(flatten)]
     toy: ToyOptions,
+}
+
+/// A way to separate.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, serde::Serialize)]
+#[serde(rename_all = "kebab-case")]
+enum MethodName {
+    /// The scattering objective.
+    Scattering,
+    /// The local Wiener filter.
+    Wiener,
+    /// The local model of both clusters.
+    Local,
+    /// The local model where there are source snippets, else the scattering objective.
+    Auto,
 }
 
 /// The arrays of a problem, and where they are from.
@@ -80,7 +107,7 @@ struct Given {
 impl Unmix {
     /// Runs the command.
     pub fn run(&self, context: &mut Context) -> Result<()> {
-        let given = match self.toy.make(self.snippets)? {
+        let mut given = match self.toy.make(self.snippets)? {
             Some(toy) => Given {
                 channels: vec![toy.channel],
                 shape: vec![toy.truth.background.len()],
@@ -100,14 +127,26 @@ impl Unmix {
                 "snippets": given.channels[0].snippets.len(),
                 "max_iter": self.max_iter,
                 "objective": self.objective,
+                "method": self.method,
+                "local": self.local.configuration(),
             },
         });
         if let (Some(all), Some(own)) = (provenance.as_object_mut(), given.provenance.as_object()) {
             all.extend(own.clone());
         }
+        if self.local_wanted() {
+            self.local.read(&mut given.channels, &mut provenance)?;
+        } else if let Some(path) = self.local.unused() {
+            return Err(Failure::usage(format!(
+                "{path}: used by --method local and --method auto only"
+            )));
+        }
         for (c, channel) in given.channels.iter().enumerate() {
-            let checked = channel.check();
-            checked.map_err(|error| refused(&given.name, c, &error))?;
+            // The local model takes mixtures that are longer than their snippets, and checks them itself.
+            if !self.local_wanted() {
+                let checked = channel.check();
+                checked.map_err(|error| refused(&given.name, c, &error))?;
+            }
         }
         match &self.evaluate {
             None => self.separate(context, given, octaves, &provenance),
@@ -162,11 +201,19 @@ impl Unmix {
         if shape.len() > 2 || shape.is_empty() {
             return Err(mismatch(mixture_path, shape, "(T,) or (C,T)"));
         }
-        if background.ndim() != shape.len() + 1 || background.shape()[1..] != *shape {
-            let wanted = "(R,T) or (R,C,T) with the mixture's T and C";
+        let n_samples = shape[shape.len() - 1];
+        let length = background.shape().last().copied().unwrap_or(0);
+        let fits = background.ndim() == shape.len() + 1
+            && background.shape()[1..shape.len()] == shape[..shape.len() - 1]
+            && (length == n_samples || (self.local_wanted() && length < n_samples));
+        if !fits {
+            let wanted = if self.local_wanted() {
+                "(R,T) or (R,C,T) with the mixture's C and at most its T"
+            } else {
+                "(R,T) or (R,C,T) with the mixture's T and C"
+            };
             return Err(mismatch(background_path, background.shape(), wanted));
         }
-        let n_samples = shape[shape.len() - 1];
         let n_channels = mixture.len() / n_samples;
         let available = background.len_of(Axis(0));
         let n_snippets = self.snippets.unwrap_or(available);
@@ -176,31 +223,53 @@ impl Unmix {
                 background_path.display()
             )));
         }
-        let rows = |array: &ArrayD<f64>| -> Vec<Vec<f64>> {
-            let values: Vec<f64> = array.iter().copied().collect();
-            values
-                .chunks_exact(n_samples)
-                .map(<[f64]>::to_vec)
-                .collect()
-        };
-        let snippets = rows(background);
+        let snippets = arrays::rows(background);
         let of_channel = |(c, mixture): (usize, Vec<f64>)| Channel {
             mixture,
             snippets: (0..n_snippets)
                 .map(|r| snippets[r * n_channels + c].clone())
                 .collect(),
+            source_snippets: Vec::new(),
         };
-        Ok(rows(mixture)
+        Ok(arrays::rows(mixture)
             .into_iter()
             .enumerate()
             .map(of_channel)
             .collect())
     }
 
-    fn method(&self, octaves: usize) -> ScatteringMethod {
-        match self.objective {
-            Objective::Paper => ScatteringMethod::paper(octaves, self.max_iter),
-            Objective::Seismix => ScatteringMethod::to_expectation(octaves, self.max_iter),
+    /// Whether the local model is to be used.
+    fn local_wanted(&self) -> bool {
+        match self.method {
+            MethodName::Local => true,
+            MethodName::Auto => self.local.has_source(),
+            MethodName::Scattering | MethodName::Wiener => false,
+        }
+    }
+
+    fn solve(
+        &self,
+        channels: Vec<Channel>,
+        octaves: usize,
+    ) -> std::result::Result<separate::Separation, separate::Error> {
+        if self.local_wanted() {
+            let method = self.local.method(octaves);
+            let all = channels.iter().map(|c| method.separate_channel(c));
+            let channels = all.collect::<std::result::Result<Vec<_>, _>>()?;
+            return Ok(separate::Separation { channels });
+        }
+        let problem = Problem::new(channels)?;
+        match (self.method, self.objective) {
+            (MethodName::Wiener, _) => WienerMethod {
+                objective: ObjectiveOptions::floored(octaves),
+            }
+            .separate(&problem),
+            (_, Objective::Paper) => {
+                ScatteringMethod::paper(octaves, self.max_iter).separate(&problem)
+            }
+            (_, Objective::Seismix) => {
+                ScatteringMethod::to_expectation(octaves, self.max_iter).separate(&problem)
+            }
         }
     }
 
@@ -223,8 +292,8 @@ impl Unmix {
         } = given;
         let mixture: Vec<f64> = channels.iter().flat_map(|c| c.mixture.clone()).collect();
         let snippets = truth.as_ref().map(|_| channels[0].snippets.clone());
-        let separations = Problem::new(channels)
-            .and_then(|problem| self.method(octaves).separate(&problem))
+        let separations = self
+            .solve(channels, octaves)
             .map_err(|error| refused(&name, 0, &error))?
             .channels;
 
@@ -271,6 +340,7 @@ impl Unmix {
             archive.add_array("iterations", &iterations)?;
             archive.add_array("stop_reason", &reason_names)?;
             archive.add_array("outcome", &outcome_names)?;
+            unmix_local::write(archive, &separations, &shape)?;
             if let (Some(truth), Some(snippets), Some(snr)) = (&truth, &snippets, snr) {
                 let vector = |values: &[f64]| Array1::from(values.to_vec());
                 archive.add_array("mixture", &vector(&mixture))?;
@@ -294,6 +364,7 @@ impl Unmix {
         context.printer.record(&json!({
             "output": output.to_string(), "iterations": iterations.to_vec(), "outcome": outcomes, "why": why,
             "stop_reason": reasons, "loss": last, "loss_expected": expected, "snr_db": snr,
+            "local": unmix_local::told(&separations),
         }))?;
         context.printer.text(format!(
             "{output}: {}; L1, L2, L3 = {}, expected {}",

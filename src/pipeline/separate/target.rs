@@ -67,6 +67,7 @@ pub(super) fn separate_target(
         let problem = usable.iter().zip(&lines).map(|(channel, line)| Channel {
             mixture: line.subtract(&channel.samples[start..start + window]),
             snippets: channel.snippets.clone(),
+            source_snippets: Vec::new(),
         });
         let separation =
             Problem::new(problem.collect()).and_then(|problem| method.separate(&problem));
@@ -121,6 +122,7 @@ impl<'a> UsableChannel<'a> {
         let tried = Channel {
             mixture: vec![0.0; n],
             snippets,
+            source_snippets: Vec::new(),
         };
         tried.check()?;
         if let Some(index) = channel.samples.iter().position(|v| !v.is_finite()) {

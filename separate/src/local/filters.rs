@@ -1,0 +1,229 @@
+//! Filters made of clusters: each says how the power of a window's cells is shared, and the background is what a Wiener
+//! filter of these powers leaves.
+
+use rand::Rng;
+use rand_distr::{Distribution, StandardNormal};
+use realfft::num_complex::Complex;
+
+use super::gains::{Cluster, Powers, local_powers};
+use super::grid::Bands;
+use super::network::Network;
+use crate::short_time::{Cells, ShortTime};
+
+/// Snippets of both clusters, all of one length.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Clusters {
+    pub background: Vec<Vec<f64>>,
+    pub source: Vec<Vec<f64>>,
+}
+
+/// Which snippets of each cluster a filter is made of.
+#[derive(Debug, Clone)]
+pub(super) struct Members {
+    pub background: Vec<usize>,
+    pub source: Vec<usize>,
+}
+
+/// The cells of all snippets in frames of one length.
+pub(super) struct Grid {
+    pub transform: ShortTime,
+    background: Vec<Powers>,
+    source: Vec<Powers>,
+}
+
+impl Grid {
+    pub fn new(clusters: &Clusters, frame: usize) -> Self {
+        let n_samples = clusters.background.first().map_or(1, Vec::len);
+        let transform = ShortTime::new(n_samples, frame);
+        let all = |snippets: &[Vec<f64>]| -> Vec<Powers> {
+            let of = |snippet: &Vec<f64>| powers(&transform.analyze(snippet));
+            snippets.iter().map(of).collect()
+        };
+        Self {
+            background: all(&clusters.background),
+            source: all(&clusters.source),
+            transform,
+        }
+    }
+
+    fn fit(&self, members: &Members, bands: &Bands) -> [Cluster; 2] {
+        let pick = |all: &[Powers], of: &[usize]| -> Cluster {
+            let chosen: Vec<&Powers> = of.iter().map(|k| &all[*k]).collect();
+            Cluster::new(&chosen, bands)
+        };
+        [
+            pick(&self.background, &members.background),
+            pick(&self.source, &members.source),
+        ]
+    }
+}
+
+/// A kind of filter.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// Source power is what the window's mean power has above the background's.
+    Excess,
+    /// Both spectra are the clusters' own.
+    Spectra,
+    /// Spectra times a gain a frame.
+    Frames,
+    /// Spectra times a gain a frame and octave.
+    Octaves,
+    /// The shares of [`Kind::Frames`], corrected by a network that was trained on mixtures of snippets.
+    Network,
+}
+
+/// A kind of filter in frames of some length.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Candidate {
+    pub kind: Kind,
+    pub frame: usize,
+}
+
+impl Candidate {
+    pub fn name(self) -> String {
+        let kind = match self.kind {
+            Kind::Excess => "wiener, excess over the background",
+            Kind::Spectra => "wiener, spectra of both clusters",
+            Kind::Frames => "local gains",
+            Kind::Octaves => "local gains by octave",
+            Kind::Network => "mask network",
+        };
+        format!("{kind}, {} samples", self.frame)
+    }
+
+    /// Fitted to some of the snippets.
+    pub fn fit<'a>(self, grid: &'a Grid, clusters: &Clusters, members: &Members) -> Filter<'a> {
+        let n_bins = grid.transform.n_bins();
+        let bands = match self.kind {
+            Kind::Octaves => Bands::octaves(n_bins),
+            _ => Bands::whole(n_bins),
+        };
+        let [background, source] = grid.fit(members, &bands);
+        let mut filter = Filter {
+            transform: &grid.transform,
+            kind: self.kind,
+            bands,
+            background,
+            source,
+            network: None,
+        };
+        if self.kind == Kind::Network {
+            filter.network = Some(Network::train(&filter, clusters, members));
+        }
+        filter
+    }
+}
+
+/// A candidate fitted to clusters.
+pub(super) struct Filter<'a> {
+    pub transform: &'a ShortTime,
+    kind: Kind,
+    bands: Bands,
+    pub background: Cluster,
+    pub source: Cluster,
+    network: Option<Network>,
+}
+
+/// What a filter makes of a window.
+#[derive(Debug, Clone)]
+pub(super) struct Filtered {
+    /// Posterior mean of the background `(T,)`.
+    pub background: Vec<f64>,
+    /// Posterior variance of each sample `(T,)`, as if the powers were known.
+    pub variance: Vec<f64>,
+}
+
+impl Filter<'_> {
+    /// Power of background and source in each cell.
+    pub fn shares(&self, observed: &Powers) -> [Powers; 2] {
+        let templates = [&self.background, &self.source].map(|c| c.template.clone());
+        let [background, source] = templates;
+        match self.kind {
+            Kind::Spectra => [background, source].map(|t| vec![t; observed.len()]),
+            Kind::Excess => {
+                let n = observed.len() as f64;
+                let excess: Vec<f64> = background
+                    .iter()
+                    .enumerate()
+                    .map(|(f, b)| {
+                        let mean = observed.iter().map(|frame| frame[f]).sum::<f64>() / n;
+                        (mean - b).max(1e-9 * b)
+                    })
+                    .collect();
+                [background, excess].map(|t| vec![t; observed.len()])
+            }
+            Kind::Frames | Kind::Octaves | Kind::Network => {
+                let powers = local_powers(observed, &self.background, &self.source, &self.bands);
+                match &self.network {
+                    Some(network) => network.correct(observed, &background, &source, powers),
+                    None => powers,
+                }
+            }
+        }
+    }
+
+    /// Mean and variance of the background of a window.
+    pub fn apply(&self, mixture: &[f64]) -> Filtered {
+        let cells = self.transform.analyze(mixture);
+        let shares = self.shares(&powers(&cells));
+        Filtered {
+            background: self.masked(cells, &shares),
+            variance: self.variance(&shares),
+        }
+    }
+
+    /// The signal of the cells times the background's share.
+    fn masked(&self, mut cells: Cells, [background, source]: &[Powers; 2]) -> Vec<f64> {
+        for ((cells, v), w) in cells.iter_mut().zip(background).zip(source) {
+            for ((cell, v), w) in cells.iter_mut().zip(v).zip(w) {
+                *cell *= v / (v + w);
+            }
+        }
+        self.transform.synthesize(cells)
+    }
+
+    fn variance(&self, [background, source]: &[Powers; 2]) -> Vec<f64> {
+        let n_bins = self.transform.n_bins();
+        // Parseval over both halves of the spectrum, per unit of the window's energy.
+        let unit = 1.0 / (2.0 * (n_bins as f64 - 1.0) * self.transform.gain());
+        let of_frames: Vec<f64> = background
+            .iter()
+            .zip(source)
+            .map(|(v, w)| {
+                let cell = |f: usize| v[f] * w[f] / (v[f] + w[f]);
+                let inner: f64 = (1..n_bins - 1).map(cell).sum();
+                unit * (cell(0) + 2.0 * inner + cell(n_bins - 1))
+            })
+            .collect();
+        self.transform.spread(&of_frames)
+    }
+
+    /// What a draw from the posterior deviates by from its mean: a background and a source of the window's local powers
+    /// are drawn, mixed and separated again, and what is missing from that background is the deviation.
+    pub fn draw_deviation(&self, mixture: &[f64], rng: &mut impl Rng) -> Vec<f64> {
+        let shares = self.shares(&powers(&self.transform.analyze(mixture)));
+        let mut draw = |power: &Powers| -> Vec<f64> {
+            let noise: Vec<f64> = (0..mixture.len())
+                .map(|_| StandardNormal.sample(rng))
+                .collect();
+            let mut cells = self.transform.analyze(&noise);
+            for (cells, power) in cells.iter_mut().zip(power) {
+                for (cell, p) in cells.iter_mut().zip(power) {
+                    *cell *= (p / self.transform.gain()).sqrt();
+                }
+            }
+            self.transform.synthesize(cells)
+        };
+        let (background, source) = (draw(&shares[0]), draw(&shares[1]));
+        let mixed: Vec<f64> = background.iter().zip(&source).map(|(n, s)| n + s).collect();
+        let found = self.masked(self.transform.analyze(&mixed), &shares);
+        background.iter().zip(&found).map(|(n, f)| n - f).collect()
+    }
+}
+
+/// Powers of cells.
+pub(super) fn powers(cells: &Cells) -> Powers {
+    let of = |frame: &Vec<Complex<f64>>| frame.iter().map(|cell| cell.norm_sqr()).collect();
+    cells.iter().map(of).collect()
+}

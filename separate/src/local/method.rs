@@ -1,0 +1,357 @@
+//! The local Gaussian model as a method.
+
+use rand::SeedableRng;
+use rand_chacha::ChaCha8Rng;
+use rayon::prelude::*;
+
+use super::calibration::{Calibration, ExpectedSnr, MethodScore, Weighed, grid_of};
+use super::filters::{Candidate, Clusters, Filter, Grid, Kind, Members};
+use super::level::Levels;
+use super::pieces::Pieces;
+use super::plausible::Recipe;
+use crate::error::Error;
+use crate::judge::Judge;
+use crate::method::{
+    Assessment, Channel, ChannelSeparation, Method, Obstacle, Outcome, Problem, Separation,
+    check_snippets,
+};
+use crate::terms::{ObjectiveOptions, Terms};
+
+/// Fewest snippets of either cluster: with fewer, nothing is left to hold out.
+const LEAST_SNIPPETS: usize = 4;
+
+/// Separates by the statistics of both clusters: the power of each cell of time and frequency is the background's
+/// spectrum times a local gain plus the source's spectrum times a local gain, and a Wiener filter of these powers gives
+/// the background.
+///
+/// Filters of several kinds and frame lengths are tried on mixtures of held-out snippets at the target's level; the
+/// estimate is their weighed mean, and the same mixtures tell its expected SNR and the band in which 90 % of the samples
+/// lie. Needs [`Channel::source_snippets`].
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct LocalMethod {
+    /// The loss whose terms are reported, and which refines a realisation.
+    pub objective: ObjectiveOptions,
+    /// Mixtures of held-out snippets; at least 30 for an expectation that can be trusted.
+    pub n_mixtures: usize,
+    /// Whether a mask network is trained too: half a decibel better where the clusters vary in shape, and some seconds a
+    /// channel.
+    pub network: bool,
+    /// Draws from the posterior.
+    pub n_draws: usize,
+    /// Whether the estimate is refined until background and source have their clusters' statistics.
+    pub realisation: bool,
+    /// Seed of mixtures, network and draws.
+    pub seed: u64,
+}
+
+/// What the local model makes of a channel, whatever the verdict.
+#[derive(Debug, Clone, PartialEq)]
+pub struct LocalResult {
+    /// Best waveform: the posterior mean of the background `(T,)`. It has less energy than the background itself.
+    pub waveform: Vec<f64>,
+    /// Standard deviation of each of its samples `(T,)`: within 1.645 of them lie 90 % of the samples of the truth.
+    pub deviation: Vec<f64>,
+    /// The SNR that it is expected to have.
+    pub expected: ExpectedSnr,
+    /// The SNR that the mixture itself is expected to have.
+    pub untouched: ExpectedSnr,
+    /// What each filter reached on the mixtures of snippets.
+    pub scores: Vec<MethodScore>,
+    /// The source's level over its snippets', dB.
+    pub source_level_db: f64,
+    /// One plausible realisation of the background `(T,)`, where asked for.
+    pub realisation: Option<Vec<f64>>,
+    /// Draws from the posterior, each `(T,)`.
+    pub draws: Vec<Vec<f64>>,
+}
+
+impl LocalMethod {
+    /// With 40 mixtures, without network, draws and realisation.
+    pub fn new(octaves: usize) -> Self {
+        Self {
+            objective: ObjectiveOptions::floored(octaves),
+            n_mixtures: 40,
+            network: false,
+            n_draws: 0,
+            realisation: false,
+            seed: 0,
+        }
+    }
+
+    /// One channel, whose mixture may be longer than its snippets: it is taken in overlapping pieces of their length,
+    /// with one calibration for all.
+    ///
+    /// # Errors
+    /// What of the channel cannot be used.
+    pub fn separate_channel(&self, channel: &Channel) -> Result<ChannelSeparation, Error> {
+        let mixture = &channel.mixture;
+        let window = check_snippets(mixture, &channel.snippets)?;
+        let pieces = Pieces::new(mixture.len(), window);
+        let untouched = |outcome: Outcome, assessment: Assessment| ChannelSeparation {
+            background: mixture.clone(),
+            outcome,
+            assessment,
+            optimization: None,
+            local: None,
+        };
+        if mixture.iter().all(|v| *v == mixture[0]) {
+            let outcome = Outcome::NotSeparable(Obstacle::NoSignal);
+            return Ok(untouched(outcome, Assessment::default()));
+        }
+        let mut clusters = Clusters {
+            background: channel.snippets.clone(),
+            source: cut_source(&channel.source_snippets, window)?,
+        };
+        let found = clusters.source.len().min(clusters.background.len());
+        if found < LEAST_SNIPPETS {
+            let outcome = Outcome::NotSeparable(Obstacle::TooFewSnippets {
+                found,
+                least: LEAST_SNIPPETS,
+            });
+            return Ok(untouched(outcome, Assessment::default()));
+        }
+        let levels = {
+            let grid = Grid::new(&clusters, frame(window, 8));
+            Levels::new(&pieces.cut(mixture), &clusters, &grid)
+        };
+        levels.equalise(&mut clusters);
+        let mut result = self.solve(mixture, &pieces, &clusters)?;
+        result.source_level_db = levels.source_db();
+        let least_db = result.untouched.mean_db.max(0.0);
+        let outcome = if result.expected.mean_db > least_db {
+            Outcome::Separated
+        } else {
+            Outcome::NotSeparable(Obstacle::NoGain {
+                expected_db: result.expected.mean_db,
+                least_db,
+            })
+        };
+        let background = match outcome {
+            Outcome::Separated => result.waveform.clone(),
+            _ => mixture.clone(),
+        };
+        Ok(ChannelSeparation {
+            assessment: self.assess(channel, &pieces, &background)?,
+            background,
+            outcome,
+            optimization: None,
+            local: Some(Box::new(result)),
+        })
+    }
+
+    fn solve(
+        &self,
+        mixture: &[f64],
+        pieces: &Pieces,
+        clusters: &Clusters,
+    ) -> Result<LocalResult, Error> {
+        let window = clusters.background[0].len();
+        let mut rng = ChaCha8Rng::seed_from_u64(self.seed);
+        let candidates = self.candidates(window);
+        let mut lengths: Vec<usize> = candidates.iter().map(|c| c.frame).collect();
+        lengths.sort_unstable();
+        lengths.dedup();
+        let grids: Vec<(usize, Grid)> = lengths
+            .par_iter()
+            .map(|length| (*length, Grid::new(clusters, *length)))
+            .collect();
+        let calibration = Calibration::new(
+            clusters,
+            &grids,
+            candidates,
+            self.n_mixtures.max(1),
+            &mut rng,
+        );
+        let all = Members {
+            background: (0..clusters.background.len()).collect(),
+            source: (0..clusters.source.len()).collect(),
+        };
+        let fit = |c: Candidate| c.fit(grid_of(&grids, c.frame), clusters, &all);
+        let needed: Vec<Candidate> = calibration.needed().into_iter().map(|(_, c)| c).collect();
+        let filters: Vec<Filter<'_>> = needed.par_iter().map(|c| fit(*c)).collect();
+        let parts = pieces.cut(mixture);
+        let weighed: Vec<Weighed> = parts
+            .iter()
+            .map(|part| calibration.apply(part, &filters))
+            .collect();
+        let collect = |pick: &dyn Fn(&Weighed) -> &Vec<f64>| -> Vec<Vec<f64>> {
+            weighed.iter().map(|w| pick(w).clone()).collect()
+        };
+        let waveform = pieces.blend(&collect(&|w| &w.background));
+        let deviation = pieces.blend(&collect(&|w| &w.deviation));
+
+        let best = fit(calibration.best);
+        let mut draws = Vec::with_capacity(self.n_draws);
+        for _ in 0..self.n_draws {
+            let deviations: Vec<Vec<f64>> = parts
+                .iter()
+                .map(|part| best.draw_deviation(part, &mut rng))
+                .collect();
+            let deviation = pieces.blend_independent(&deviations);
+            draws.push(
+                waveform
+                    .iter()
+                    .zip(&deviation)
+                    .map(|(mean, d)| mean + calibration.draw_scale * d)
+                    .collect(),
+            );
+        }
+        let realisation = if self.realisation {
+            let recipe = Recipe::choose(
+                &calibration.held_out,
+                clusters,
+                &grids,
+                calibration.best,
+                calibration.draw_scale,
+                self.objective,
+            )?;
+            let refined: Vec<Result<Vec<f64>, Error>> = parts
+                .par_iter()
+                .zip(&weighed)
+                .enumerate()
+                .map(|(i, (part, weighed))| {
+                    let estimate = &weighed.background;
+                    recipe.realise(part, estimate, clusters, &best, self.objective, i)
+                })
+                .collect();
+            let refined: Vec<Vec<f64>> = refined.into_iter().collect::<Result<_, _>>()?;
+            Some(pieces.blend(&refined))
+        } else {
+            None
+        };
+        Ok(LocalResult {
+            expected: together(&weighed, |w| w.expected),
+            untouched: together(&weighed, |w| w.expected_nothing),
+            waveform,
+            deviation,
+            scores: calibration.scores,
+            source_level_db: 0.0,
+            realisation,
+            draws,
+        })
+    }
+
+    fn candidates(&self, window: usize) -> Vec<Candidate> {
+        let mut candidates = vec![
+            (Kind::Excess, 8),
+            (Kind::Spectra, 8),
+            (Kind::Frames, 32),
+            (Kind::Frames, 16),
+            (Kind::Frames, 8),
+            (Kind::Frames, 4),
+            (Kind::Octaves, 16),
+            (Kind::Octaves, 8),
+        ];
+        if self.network {
+            candidates.extend([(Kind::Network, 16), (Kind::Network, 8)]);
+        }
+        let mut all: Vec<Candidate> = Vec::new();
+        for (kind, part) in candidates {
+            let candidate = Candidate {
+                kind,
+                frame: frame(window, part),
+            };
+            if !all.contains(&candidate) {
+                all.push(candidate);
+            }
+        }
+        all
+    }
+
+    /// Terms of the scattering objective, the mean over the pieces.
+    fn assess(
+        &self,
+        channel: &Channel,
+        pieces: &Pieces,
+        background: &[f64],
+    ) -> Result<Assessment, Error> {
+        let parts = pieces.cut(&channel.mixture);
+        let n = parts.len() as f64;
+        let mut mean = Assessment::default();
+        for (mixture, background) in parts.into_iter().zip(pieces.cut(background)) {
+            let piece = Channel {
+                mixture: mixture.to_vec(),
+                snippets: channel.snippets.clone(),
+                source_snippets: Vec::new(),
+            };
+            let judge = Judge::new(&piece, self.objective)?;
+            let own = judge.assess(background);
+            let add = |to: &mut Terms, from: Terms| {
+                to.background += from.background / n;
+                to.mixture += from.mixture / n;
+                to.independence += from.independence / n;
+            };
+            add(&mut mean.start, own.start);
+            add(&mut mean.end, own.end);
+            add(&mut mean.expected, own.expected);
+            add(&mut mean.largest, own.largest);
+        }
+        Ok(mean)
+    }
+}
+
+impl Method for LocalMethod {
+    fn name(&self) -> &'static str {
+        "local model of both clusters"
+    }
+
+    fn separate(&self, problem: &Problem) -> Result<Separation, Error> {
+        let channels = problem.channels().iter();
+        let solved: Result<Vec<_>, Error> = channels.map(|c| self.separate_channel(c)).collect();
+        Ok(Separation { channels: solved? })
+    }
+}
+
+/// Frames of a part of the window, at least 16 samples.
+fn frame(window: usize, part: usize) -> usize {
+    (window / part).max(16).next_multiple_of(4)
+}
+
+/// Source snippets in pieces of `window` samples, one after the other.
+fn cut_source(snippets: &[Vec<f64>], window: usize) -> Result<Vec<Vec<f64>>, Error> {
+    if snippets.is_empty() {
+        return Err(Error::NoSourceSnippets);
+    }
+    let mut cut = Vec::new();
+    for (index, snippet) in snippets.iter().enumerate() {
+        if snippet.len() < window {
+            return Err(Error::SourceLength {
+                index,
+                found: snippet.len(),
+                least: window,
+            });
+        }
+        if let Some(at) = snippet.iter().position(|v| !v.is_finite()) {
+            return Err(Error::NotFinite {
+                what: format!("source snippet {index}"),
+                index: at,
+            });
+        }
+        cut.extend(snippet.chunks_exact(window).map(<[f64]>::to_vec));
+    }
+    if cut.iter().flatten().all(|v| *v == 0.0) {
+        return Err(Error::SilentSource);
+    }
+    Ok(cut)
+}
+
+/// SNR of all pieces together: their energies over their errors'.
+fn together(pieces: &[Weighed], expected: impl Fn(&Weighed) -> ExpectedSnr) -> ExpectedSnr {
+    let (mut energy, mut error, mut spread) = (0.0, 0.0, 0.0);
+    for piece in pieces {
+        let own: f64 = piece
+            .background
+            .iter()
+            .map(|v| v * v)
+            .sum::<f64>()
+            .max(f64::MIN_POSITIVE);
+        let expected = expected(piece);
+        energy += own;
+        error += own / 10f64.powf(expected.mean_db / 10.0);
+        spread += expected.spread_db / pieces.len() as f64;
+    }
+    ExpectedSnr {
+        mean_db: 10.0 * (energy / error).log10(),
+        spread_db: spread,
+    }
+}

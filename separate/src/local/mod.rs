@@ -1,0 +1,17 @@
+//! Sources that have statistics and no shape: a local Gaussian model of both clusters, chosen and calibrated for each
+//! target on mixtures of held-out snippets.
+
+mod calibration;
+mod filters;
+mod gains;
+mod grid;
+mod level;
+mod method;
+mod network;
+mod pieces;
+mod plausible;
+mod realise;
+mod statistics;
+
+pub use calibration::{ExpectedSnr, MethodScore};
+pub use method::{LocalMethod, LocalResult};
