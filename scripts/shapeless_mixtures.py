@@ -3,7 +3,7 @@
 `mixture(kind, seed, snr_in_db, records)` gives x, n, s, R background snippets and R source snippets of T samples.
 Kinds: turb (turbulence-like bursts) and band (a modulated band of noise), both in the increments of a multifractal
 random walk, and real (a quiet hour of real background, windows of a windy hour as source). The study kinds have
-the background's spectrum: intermittent, coupled and reversed.
+the background's spectrum: intermittent, pulses and reversed.
 """
 
 from pathlib import Path
@@ -75,26 +75,24 @@ def detrended(x):
 
 
 class Records:
-    """Hours of the shared days, sorted from quiet to windy."""
+    """Hours of two of the shared days, three components, sorted from quiet to windy.
 
-    def __init__(self, folder, cache=None):
-        if cache and Path(cache).exists():
-            kept = np.load(cache)
-            self.hours = [kept[k] for k in kept.files]
-            return
+    Backgrounds are from the quieter half, sources from the windiest third.
+    """
+
+    def __init__(self, folder):
         from obspy import read  # only here: the toys do without
 
         hours = []
-        for path in sorted(Path(folder).glob("insight/2019/XB/ELYSE/BH[UVW].D/*.2019.[12][56][64]")):
+        days = [path for day in (156, 264) for path in Path(folder).glob(f"insight/2019/XB/ELYSE/BH[UVW].D/*.2019.{day}")]
+        for path in sorted(days):
             x = read(str(path))[0].data.astype(float)
             hours += [x[72000 * h : 72000 * (h + 1)] for h in range(24)]
         order = np.argsort([np.median(np.abs(np.diff(h))) for h in hours], kind="stable")
         self.hours = [hours[i] for i in order]
-        if cache:
-            np.savez(cache, *self.hours)
 
     def windows(self, hour):
-        """The 35 windows of an hour, detrended, without those with a spike ten times the usual size."""
+        """The 35 windows of an hour, detrended."""
         return [detrended(hour[i * T : (i + 1) * T]) for i in range(len(hour) // T)]
 
     def draw(self, rng):
@@ -105,10 +103,38 @@ class Records:
         return pick(self.hours[quiet]), pick(self.hours[windy])
 
 
+def coloured(noise):
+    """With the power of a relaxation over 12 samples."""
+    f = np.fft.rfftfreq(len(noise))
+    return np.fft.irfft(np.fft.rfft(noise) / np.abs(1 - np.exp(-1 / 12 - 2j * np.pi * f)), len(noise))
+
+
+def pulses(rng, n, rate=1 / 40):
+    """Pulses that rise at once and decay over 12 samples, of random times, signs and sizes."""
+    hits = rng.standard_normal(3 * n) * rng.exponential(size=3 * n) * (rng.random(3 * n) < rate)
+    f = np.fft.rfftfreq(3 * n)
+    return np.fft.irfft(np.fft.rfft(hits) / (1 - np.exp(-1 / 12 - 2j * np.pi * f)), 3 * n)[n : 2 * n]
+
+
+def same_spectrum(kind, rng):
+    """One background and one source with its spectrum, that differ in intermittency or time asymmetry alone."""
+    gaussian_noise = coloured(rng.standard_normal(T))
+    if kind == "intermittent":  # Gaussian noise against bursts of it
+        return gaussian_noise, coloured(random_walk(rng, T, 0.6))
+    if kind == "pulses":  # Gaussian noise against a train of asymmetric pulses
+        return gaussian_noise, pulses(rng, T)
+    if kind == "reversed":  # pulses against pulses that run backwards
+        return pulses(rng, T), pulses(rng, T)[::-1].copy()
+    raise ValueError(kind)
+
+
 def sources(kind, rng, records):
     """R + 1 backgrounds and R + 1 sources; the first of each is the truth."""
     if kind == "real":
         return records.draw(rng)
+    if kind in ("intermittent", "pulses", "reversed"):
+        pairs = [same_spectrum(kind, rng) for _ in range(R + 1)]
+        return [p[0] for p in pairs], [p[1] for p in pairs]
     make = {"turb": burst, "band": band}[kind]
     return [random_walk(rng, T) for _ in range(R + 1)], [make(rng, T) for _ in range(R + 1)]
 

@@ -257,6 +257,11 @@ pub enum Obstacle {
         /// Of the better of the two, in dB.
         least_db: f64,
     },
+    /// On mixtures of snippets nothing did better than to turn the whole window down: the clusters are alike.
+    Alike {
+        /// SNR of the background beyond that, in dB.
+        gain_db: f64,
+    },
     /// A term stayed above what it is for any snippet that is left out.
     Term {
         /// 1, 2 or 3.
@@ -286,6 +291,10 @@ impl fmt::Display for Obstacle {
             } => write!(
                 f,
                 "the background would come out at {expected_db:.1} dB, and at {least_db:.1} dB if nothing is done"
+            ),
+            Self::Alike { gain_db } => write!(
+                f,
+                "source and background are alike: {gain_db:.1} dB is gained over turning the whole window down"
             ),
             Self::Term {
                 term,

@@ -70,6 +70,8 @@ pub(super) struct Calibration {
     pub draw_scale: f64,
     estimate: Line,
     nothing: Line,
+    /// Mean SNR over the mixtures beyond that of the mixture times its best factor.
+    pub beyond_scaling_db: f64,
     pub held_out: Vec<HeldOut>,
 }
 
@@ -164,7 +166,13 @@ impl Calibration {
                 estimate: background.clone(),
             })
             .collect();
+        let factor = best_factor(&trials);
+        let scaled = of(&|i| {
+            let scaled: Vec<f64> = trials[i].mixture().iter().map(|v| factor * v).collect();
+            snr_db(&trials[i].truth, &scaled)
+        });
         Self {
+            beyond_scaling_db: moments(&reached).0 - moments(&scaled).0,
             held_out,
             candidates,
             scores,
@@ -330,6 +338,30 @@ fn weigh(trials: &[&Trial]) -> Vec<f64> {
         .iter()
         .map(|w| if *w < 1e-3 { 0.0 } else { *w })
         .collect()
+}
+
+/// The factor on the mixtures themselves that [`weigh`] would find.
+fn best_factor(trials: &[Trial]) -> f64 {
+    let products = trials.iter().map(|t| {
+        let (x, n) = (t.mixture(), &t.truth);
+        [dot(x, x), dot(x, n), dot(n, n).max(f64::MIN_POSITIVE)]
+    });
+    let products: Vec<[f64; 3]> = products.collect();
+    let mut factor: f64 = 1.0;
+    for _ in 0..20 {
+        let (mut right, mut own) = (0.0, 0.0);
+        for [xx, xn, nn] in &products {
+            let error = (nn - 2.0 * factor * xn + factor * factor * xx).max(1e-3 * nn);
+            right += xn / error;
+            own += xx / error;
+        }
+        factor = if own > 0.0 {
+            (right / own).max(0.0)
+        } else {
+            0.0
+        };
+    }
+    factor
 }
 
 /// Minimises `w' G w - 2 r' w + ridge |w|^2` over w >= 0, coordinate by coordinate.

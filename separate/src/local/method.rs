@@ -19,6 +19,8 @@ use crate::terms::{ObjectiveOptions, Terms};
 
 /// Fewest snippets of either cluster: with fewer, nothing is left to hold out.
 const LEAST_SNIPPETS: usize = 4;
+/// With less gain than this over turning the whole mixture down, in dB, the clusters are alike.
+const LEAST_BEYOND_SCALING_DB: f64 = 0.2;
 
 /// Separates by the statistics of both clusters: the power of each cell of time and frequency is the background's
 /// spectrum times a local gain plus the source's spectrum times a local gain, and a Wiener filter of these powers gives
@@ -115,10 +117,14 @@ impl LocalMethod {
             Levels::new(&pieces.cut(mixture), &clusters, &grid)
         };
         levels.equalise(&mut clusters);
-        let mut result = self.solve(mixture, &pieces, &clusters)?;
+        let (mut result, beyond_scaling_db) = self.solve(mixture, &pieces, &clusters)?;
         result.source_level_db = levels.source_db();
         let least_db = result.untouched.mean_db.max(0.0);
-        let outcome = if result.expected.mean_db > least_db {
+        let outcome = if beyond_scaling_db < LEAST_BEYOND_SCALING_DB {
+            Outcome::NotSeparable(Obstacle::Alike {
+                gain_db: beyond_scaling_db,
+            })
+        } else if result.expected.mean_db > least_db {
             Outcome::Separated
         } else {
             Outcome::NotSeparable(Obstacle::NoGain {
@@ -144,7 +150,7 @@ impl LocalMethod {
         mixture: &[f64],
         pieces: &Pieces,
         clusters: &Clusters,
-    ) -> Result<LocalResult, Error> {
+    ) -> Result<(LocalResult, f64), Error> {
         let window = clusters.background[0].len();
         let mut rng = ChaCha8Rng::seed_from_u64(self.seed);
         let candidates = self.candidates(window);
@@ -219,7 +225,7 @@ impl LocalMethod {
         } else {
             None
         };
-        Ok(LocalResult {
+        let result = LocalResult {
             expected: together(&weighed, |w| w.expected),
             untouched: together(&weighed, |w| w.expected_nothing),
             waveform,
@@ -228,7 +234,8 @@ impl LocalMethod {
             source_level_db: 0.0,
             realisation,
             draws,
-        })
+        };
+        Ok((result, calibration.beyond_scaling_db))
     }
 
     fn candidates(&self, window: usize) -> Vec<Candidate> {
