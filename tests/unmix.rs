@@ -276,3 +276,131 @@ fn windows_that_cannot_be_separated_say_so() {
     let none = Array2::<f64>::zeros((0, 256)).into_dyn();
     assert_failed(&unmix(dir, &quiet, &none, &options), 1, &["empty"]);
 }
+
+/// A source in a band, in noise; both with snippets.
+fn band_in_noise(
+    folder: &Path,
+    n: usize,
+    snippet: usize,
+) -> (ArrayD<f64>, ArrayD<f64>, ArrayD<f64>) {
+    let mut state = 7_u64;
+    let mut noise = || {
+        state = state
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
+        (state >> 11) as f64 / (1_u64 << 53) as f64 - 0.5
+    };
+    let mut rows = |count: usize, length: usize, tone: f64| -> Vec<f64> {
+        (0..count)
+            .flat_map(|_| {
+                let phase = 6.0 * noise();
+                (0..length)
+                    .map(|t| {
+                        let swing =
+                            (0.3 * t as f64 + phase).sin() * (t as f64 / 40.0 + phase).sin();
+                        tone * swing + if tone > 0.0 { 0.0 } else { noise() }
+                    })
+                    .collect::<Vec<f64>>()
+            })
+            .collect()
+    };
+    let background = rows(1, n, 0.0);
+    let source = rows(1, n, 1.0);
+    let mixture: Vec<f64> = background.iter().zip(&source).map(|(n, s)| n + s).collect();
+    let shaped = |shape: &[usize], values: Vec<f64>| ArrayD::from_shape_vec(shape, values).unwrap();
+    let sources = shaped(&[8, snippet], rows(8, snippet, 1.0));
+    write_npy(folder.join("s.npy"), &sources).unwrap();
+    (
+        shaped(&[n], mixture),
+        shaped(&[8, snippet], rows(8, snippet, 0.0)),
+        shaped(&[n], background),
+    )
+}
+
+#[test]
+fn the_local_model_gives_out_its_promise_and_its_draws() {
+    let folder = tempfile::tempdir().unwrap();
+    // Longer than any snippet.
+    let (x, nks, truth) = band_in_noise(folder.path(), 1200, 512);
+    let options = [
+        "--octaves",
+        "5",
+        "--method",
+        "auto",
+        "--source-snippets",
+        "s.npy",
+        "--draws",
+        "2",
+        "--realisation",
+        "--json",
+    ];
+    let outcome = unmix(folder.path(), &x, &nks, &options);
+    assert_eq!(outcome.code, Some(0), "{}", outcome.stderr);
+    let get = |name: &str| array(folder.path(), name);
+    let background = get("background");
+    assert_eq!(background, get("waveform"));
+    assert_eq!(get("draws").shape(), [2, 1200]);
+    assert_eq!(get("realisation").shape(), [1200]);
+    let expected = get("expected_snr");
+    let energy = |a: &ArrayD<f64>| a.iter().map(|v| v * v).sum::<f64>();
+    let reached = 10.0 * (energy(&truth) / energy(&(&truth - &background))).log10();
+    assert!(
+        reached > 6.0 && (expected[[0, 0]] - reached).abs() < 3.0,
+        "{reached} {expected}"
+    );
+    let (error, sd) = (&truth - &background, get("sd"));
+    let inside = error
+        .iter()
+        .zip(&sd)
+        .filter(|(e, s)| e.abs() <= 1.645 * **s);
+    assert!((0.8..0.97).contains(&(inside.count() as f64 / 1200.0)));
+    let told: serde_json::Value = serde_json::from_str(outcome.stdout.trim()).unwrap();
+    assert!(
+        told["local"][0]["expected_snr_db"].is_f64()
+            && told["why"][0].as_str().unwrap().contains("expected SNR")
+    );
+    let first = std::fs::read(folder.path().join("out.npz")).unwrap();
+    unmix(folder.path(), &x, &nks, &options);
+    assert_eq!(first, std::fs::read(folder.path().join("out.npz")).unwrap());
+}
+
+#[test]
+fn the_local_model_says_what_it_lacks() {
+    let folder = tempfile::tempdir().unwrap();
+    let (x, nks, _) = band_in_noise(folder.path(), 512, 512);
+    let none = unmix(folder.path(), &x, &nks, &["--method", "local"]);
+    assert_eq!(none.code, Some(2));
+    assert!(none.stderr.contains("--source-snippets"), "{}", none.stderr);
+    let idle = unmix(
+        folder.path(),
+        &x,
+        &nks,
+        &["--method", "wiener", "--source-snippets", "s.npy"],
+    );
+    assert_eq!(idle.code, Some(2));
+    assert!(
+        idle.stderr.contains("--source-snippets: used by"),
+        "{}",
+        idle.stderr
+    );
+    let wiener = unmix(
+        folder.path(),
+        &x,
+        &nks,
+        &["--octaves", "5", "--method", "wiener"],
+    );
+    assert_eq!(wiener.code, Some(0), "{}", wiener.stderr);
+    write_npy(folder.path().join("s.npy"), &Array2::<f64>::ones((8, 100))).unwrap();
+    let short = unmix(
+        folder.path(),
+        &x,
+        &nks,
+        &["--method", "local", "--source-snippets", "s.npy"],
+    );
+    assert_ne!(short.code, Some(0));
+    assert!(
+        short.stderr.contains("100 samples, at least 512"),
+        "{}",
+        short.stderr
+    );
+}

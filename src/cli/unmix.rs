@@ -70,11 +70,11 @@ pub struct Unmix {
     /// snippets, else the scattering objective
     #[arg(long, value_name = "NAME", default_value = "scattering")]
     method: MethodName,
-    #[command(flatten)]
-    local: LocalOptions,
     /// Only the loss and its gradient at this background, of the mixture's shape
     #[arg(long, value_name = "N.npy", conflicts_with = "toy")]
     evaluate: Option<PathBuf>,
+    #[command(flatten)]
+    local: LocalOptions,
     #[command(flatten)]
     toy: ToyOptions,
 }

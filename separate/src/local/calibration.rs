@@ -255,7 +255,7 @@ fn trials(
         }
         let filters: Vec<Filter<'_>> = candidates
             .par_iter()
-            .map(|c| c.fit(grid_of(grids, c.frame), clusters, &members))
+            .map(|c| c.fit(grid_of(grids, c.frame), &members))
             .collect();
         let n = n_mixtures.div_ceil(FOLDS);
         let made: Vec<Trial> = (0..n)

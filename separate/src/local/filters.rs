@@ -7,7 +7,6 @@ use realfft::num_complex::Complex;
 
 use super::gains::{Cluster, Powers, local_powers};
 use super::grid::Bands;
-use super::network::Network;
 use crate::short_time::{Cells, ShortTime};
 
 /// Snippets of both clusters, all of one length.
@@ -69,8 +68,6 @@ pub(super) enum Kind {
     Frames,
     /// Spectra times a gain a frame and octave.
     Octaves,
-    /// The shares of [`Kind::Frames`], corrected by a network that was trained on mixtures of snippets.
-    Network,
 }
 
 /// A kind of filter in frames of some length.
@@ -87,31 +84,25 @@ impl Candidate {
             Kind::Spectra => "wiener, spectra of both clusters",
             Kind::Frames => "local gains",
             Kind::Octaves => "local gains by octave",
-            Kind::Network => "mask network",
         };
         format!("{kind}, {} samples", self.frame)
     }
 
     /// Fitted to some of the snippets.
-    pub fn fit<'a>(self, grid: &'a Grid, clusters: &Clusters, members: &Members) -> Filter<'a> {
+    pub fn fit<'a>(self, grid: &'a Grid, members: &Members) -> Filter<'a> {
         let n_bins = grid.transform.n_bins();
         let bands = match self.kind {
             Kind::Octaves => Bands::octaves(n_bins),
             _ => Bands::whole(n_bins),
         };
         let [background, source] = grid.fit(members, &bands);
-        let mut filter = Filter {
+        Filter {
             transform: &grid.transform,
             kind: self.kind,
             bands,
             background,
             source,
-            network: None,
-        };
-        if self.kind == Kind::Network {
-            filter.network = Some(Network::train(&filter, clusters, members));
         }
-        filter
     }
 }
 
@@ -122,7 +113,6 @@ pub(super) struct Filter<'a> {
     bands: Bands,
     pub background: Cluster,
     pub source: Cluster,
-    network: Option<Network>,
 }
 
 /// What a filter makes of a window.
@@ -153,12 +143,8 @@ impl Filter<'_> {
                     .collect();
                 [background, excess].map(|t| vec![t; observed.len()])
             }
-            Kind::Frames | Kind::Octaves | Kind::Network => {
-                let powers = local_powers(observed, &self.background, &self.source, &self.bands);
-                match &self.network {
-                    Some(network) => network.correct(observed, &background, &source, powers),
-                    None => powers,
-                }
+            Kind::Frames | Kind::Octaves => {
+                local_powers(observed, &self.background, &self.source, &self.bands)
             }
         }
     }

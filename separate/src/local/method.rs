@@ -35,14 +35,11 @@ pub struct LocalMethod {
     pub objective: ObjectiveOptions,
     /// Mixtures of held-out snippets; at least 30 for an expectation that can be trusted.
     pub n_mixtures: usize,
-    /// Whether a mask network is trained too: half a decibel better where the clusters vary in shape, and some seconds a
-    /// channel.
-    pub network: bool,
     /// Draws from the posterior.
     pub n_draws: usize,
     /// Whether the estimate is refined until background and source have their clusters' statistics.
     pub realisation: bool,
-    /// Seed of mixtures, network and draws.
+    /// Seed of mixtures and draws.
     pub seed: u64,
 }
 
@@ -68,12 +65,11 @@ pub struct LocalResult {
 }
 
 impl LocalMethod {
-    /// With 40 mixtures, without network, draws and realisation.
+    /// With 40 mixtures, without draws and realisation.
     pub fn new(octaves: usize) -> Self {
         Self {
             objective: ObjectiveOptions::floored(octaves),
             n_mixtures: 40,
-            network: false,
             n_draws: 0,
             realisation: false,
             seed: 0,
@@ -153,7 +149,7 @@ impl LocalMethod {
     ) -> Result<(LocalResult, f64), Error> {
         let window = clusters.background[0].len();
         let mut rng = ChaCha8Rng::seed_from_u64(self.seed);
-        let candidates = self.candidates(window);
+        let candidates = Self::candidates(window);
         let mut lengths: Vec<usize> = candidates.iter().map(|c| c.frame).collect();
         lengths.sort_unstable();
         lengths.dedup();
@@ -172,7 +168,7 @@ impl LocalMethod {
             background: (0..clusters.background.len()).collect(),
             source: (0..clusters.source.len()).collect(),
         };
-        let fit = |c: Candidate| c.fit(grid_of(&grids, c.frame), clusters, &all);
+        let fit = |c: Candidate| c.fit(grid_of(&grids, c.frame), &all);
         let needed: Vec<Candidate> = calibration.needed().into_iter().map(|(_, c)| c).collect();
         let filters: Vec<Filter<'_>> = needed.par_iter().map(|c| fit(*c)).collect();
         let parts = pieces.cut(mixture);
@@ -238,8 +234,8 @@ impl LocalMethod {
         Ok((result, calibration.beyond_scaling_db))
     }
 
-    fn candidates(&self, window: usize) -> Vec<Candidate> {
-        let mut candidates = vec![
+    fn candidates(window: usize) -> Vec<Candidate> {
+        let candidates = [
             (Kind::Excess, 8),
             (Kind::Spectra, 8),
             (Kind::Frames, 32),
@@ -249,9 +245,6 @@ impl LocalMethod {
             (Kind::Octaves, 16),
             (Kind::Octaves, 8),
         ];
-        if self.network {
-            candidates.extend([(Kind::Network, 16), (Kind::Network, 8)]);
-        }
         let mut all: Vec<Candidate> = Vec::new();
         for (kind, part) in candidates {
             let candidate = Candidate {

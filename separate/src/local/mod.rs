@@ -7,7 +7,6 @@ mod gains;
 mod grid;
 mod level;
 mod method;
-mod network;
 mod pieces;
 mod plausible;
 mod realise;

@@ -62,7 +62,7 @@ impl Recipe {
                     background: pick(&clusters.background, &trial.members.background),
                     source: pick(&clusters.source, &trial.members.source),
                 };
-                let filter = best.fit(grid_of(grids, best.frame), clusters, &trial.members);
+                let filter = best.fit(grid_of(grids, best.frame), &trial.members);
                 let statistics = Statistics::new(trial.truth.len(), options)?;
                 let deviations = statistics.deviations(&own.background);
                 let truth = statistics.measure(&trial.truth);
