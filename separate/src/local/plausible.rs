@@ -16,6 +16,8 @@ use crate::terms::ObjectiveOptions;
 const TRIALS: usize = 15;
 /// Iterations of a refinement.
 const ITERATIONS: usize = 60;
+/// Weights of the tether that are tried.
+const TETHERS: [f64; 2] = [3.0, 0.5];
 /// Parts of the way to the refinement, and of a draw's deviation, that are tried.
 const REFINED: [f64; 5] = [0.0, 0.25, 0.5, 0.75, 1.0];
 const DRAWN: [f64; 4] = [0.0, 0.2, 0.4, 0.6];
@@ -23,6 +25,8 @@ const DRAWN: [f64; 4] = [0.0, 0.2, 0.4, 0.6];
 /// What is added to an estimate.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Recipe {
+    /// Which of the tethers.
+    tether: usize,
     refined: f64,
     drawn: f64,
     /// Factor on the deviation of a draw.
@@ -42,11 +46,12 @@ impl Recipe {
         draw_scale: f64,
         options: ObjectiveOptions,
     ) -> Result<Self, Error> {
-        let recipes: Vec<Self> = REFINED
-            .iter()
-            .flat_map(|refined| DRAWN.map(|drawn| (*refined, drawn)))
-            .filter(|(refined, drawn)| refined + drawn > 0.0)
-            .map(|(refined, drawn)| Self {
+        let recipes: Vec<Self> = (0..TETHERS.len())
+            .flat_map(|tether| REFINED.map(|refined| (tether, refined)))
+            .flat_map(|(tether, refined)| DRAWN.map(|drawn| (tether, refined, drawn)))
+            .filter(|(_, refined, drawn)| refined + drawn > 0.0)
+            .map(|(tether, refined, drawn)| Self {
+                tether,
                 refined,
                 drawn,
                 draw_scale,
@@ -78,9 +83,10 @@ impl Recipe {
             .collect();
         let mut sums = vec![0.0; recipes.len()];
         for distances in tried {
-            sums.iter_mut()
-                .zip(distances?)
-                .for_each(|(sum, d)| *sum += d);
+            // Logarithms, so that a window that is like no other does not decide.
+            for (sum, d) in sums.iter_mut().zip(distances?) {
+                *sum += d.max(f64::MIN_POSITIVE).ln();
+            }
         }
         let best = (0..recipes.len()).min_by(|a, b| sums[*a].total_cmp(&sums[*b]));
         Ok(recipes[best.unwrap_or(0)])
@@ -106,7 +112,8 @@ impl Recipe {
 /// The estimate of a window with what may be added to it.
 struct Moves<'a> {
     estimate: &'a [f64],
-    refined: Vec<f64>,
+    /// By tether.
+    refined: Vec<Vec<f64>>,
     deviation: Vec<f64>,
 }
 
@@ -119,13 +126,18 @@ impl<'a> Moves<'a> {
         options: ObjectiveOptions,
         seed: usize,
     ) -> Result<Self, Error> {
-        let objective = Realisation::new(mixture, estimate, clusters, filter, options)?;
+        let mut objective = Realisation::new(mixture, estimate, clusters, filter, options)?;
         let n = clusters.background.len() * mixture.len();
         let power: f64 = clusters.background.iter().flatten().map(|v| v * v).sum();
         let mut rng = ChaCha8Rng::seed_from_u64(seed as u64);
+        let mut refined = Vec::with_capacity(TETHERS.len());
+        for tether in TETHERS {
+            objective = objective.tethered(tether);
+            refined.push(objective.find(estimate, ITERATIONS, (power / n as f64).sqrt())?);
+        }
         Ok(Self {
             estimate,
-            refined: objective.find(estimate, ITERATIONS, (power / n as f64).sqrt())?,
+            refined,
             deviation: filter.draw_deviation(mixture, &mut rng),
         })
     }
@@ -134,7 +146,7 @@ impl<'a> Moves<'a> {
         let drawn = recipe.drawn * recipe.draw_scale;
         self.estimate
             .iter()
-            .zip(&self.refined)
+            .zip(&self.refined[recipe.tether])
             .zip(&self.deviation)
             .map(|((e, r), d)| e + recipe.refined * (r - e) + drawn * d)
             .collect()

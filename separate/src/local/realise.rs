@@ -16,8 +16,6 @@ use crate::spread::{distance, natural_scales};
 use crate::terms::ObjectiveOptions;
 use crate::workspace::Workspace;
 
-/// Weight of the tether.
-const TETHER: f64 = 3.0;
 /// Least posterior variance of a cell, relative to the mean one.
 const LEAST_VARIANCE: f64 = 1e-3;
 
@@ -40,6 +38,8 @@ struct Tether<'a> {
     anchor: Vec<f64>,
     /// 1 / (variance * cells), frame by frame.
     weights: Vec<Vec<f64>>,
+    /// Its weight in the loss.
+    pub strength: f64,
 }
 
 /// The parts of the objective.
@@ -98,6 +98,12 @@ impl<'a> Realisation<'a> {
             workspaces: Mutex::new(vec![work]),
             covariance,
         })
+    }
+
+    /// With this weight of the tether.
+    pub fn tethered(mut self, strength: f64) -> Self {
+        self.tether.strength = strength;
+        self
     }
 
     /// From `start` `(T,)`, in at most so many iterations.
@@ -168,6 +174,7 @@ impl<'a> Tether<'a> {
             filter,
             anchor: anchor.to_vec(),
             weights,
+            strength: 0.0,
         }
     }
 
@@ -186,7 +193,7 @@ impl<'a> Tether<'a> {
         if let Some(gradient) = gradient {
             self.filter
                 .transform
-                .add_adjoint(cells, 2.0 * TETHER, gradient);
+                .add_adjoint(cells, 2.0 * self.strength, gradient);
         }
         sum
     }
@@ -231,6 +238,6 @@ impl Objective for Realisation<'_> {
     }
 
     fn loss(&self, parts: &Parts) -> f64 {
-        parts.background + parts.source + TETHER * parts.tether
+        parts.background + parts.source + self.tether.strength * parts.tether
     }
 }
