@@ -12,7 +12,7 @@ use std::process::{Command, ExitCode};
 /// A step: its name, what it is for, and what does it.
 type Step = (&'static str, &'static str, fn() -> Result<(), String>);
 
-const STEPS: [Step; 6] = [
+const STEPS: [Step; 7] = [
     ("fmt", "the code is formatted", fmt),
     (
         "test",
@@ -22,6 +22,11 @@ const STEPS: [Step; 6] = [
     ("examples", "each crate's examples run", examples),
     ("clippy", "no lint is broken", clippy),
     ("doc", "the documentation builds without a warning", doc),
+    (
+        "wgpu",
+        "the golden tests on what wgpu finds; compiles long, so not in check-all",
+        wgpu,
+    ),
     (
         "deny",
         "licences, sources and bans hold (needs cargo-deny)",
@@ -38,7 +43,7 @@ fn main() -> ExitCode {
         // Without the tool there is nothing to run; `cargo xtask deny` says how to get it.
         "check-all" => STEPS
             .iter()
-            .filter(|step| step.0 != "deny" || has_deny())
+            .filter(|step| step.0 != "wgpu" && (step.0 != "deny" || has_deny()))
             .collect(),
         name => STEPS.iter().filter(|step| step.0 == name).collect(),
     };
@@ -92,6 +97,26 @@ fn examples() -> Result<(), String> {
         }
     }
     Ok(())
+}
+
+fn wgpu() -> Result<(), String> {
+    // The tests are tiny: without optimisation wgpu compiles in a sixth of the time.
+    let plain = [
+        r#"profile.dev.package."*".opt-level=0"#,
+        "profile.dev.opt-level=0",
+        "profile.test.opt-level=0",
+    ];
+    let mut all = vec![
+        "test",
+        "--package",
+        "seismix-vae",
+        "--features",
+        "wgpu",
+        "--lib",
+    ];
+    all.extend(plain.iter().flat_map(|setting| ["--config", setting]));
+    all.extend(["golden", "--", "--nocapture", "--test-threads", "1"]);
+    cargo(&all, &[])
 }
 
 fn clippy() -> Result<(), String> {
