@@ -14,6 +14,7 @@
 
 mod error;
 mod expectation;
+pub mod family;
 mod judge;
 mod lbfgs;
 mod local;

@@ -1,0 +1,99 @@
+//! Learns a family of shapes from records with windows, and takes the sources out.
+//!
+//! `cargo run --example family -- FOLDER`: FOLDER holds `0.npy`, `1.npy`, .. `(channel, sample)` and `windows.csv` with a
+//! line `record,start,end` (samples) a window. Writes `0.source.npy` and so on, and `sources.csv`.
+#![allow(clippy::unwrap_used, clippy::print_stdout)]
+
+use std::fmt::Write as _;
+use std::ops::Range;
+use std::path::PathBuf;
+
+use ndarray::Array2;
+use ndarray_npy::{read_npy, write_npy};
+use rayon::prelude::*;
+use seismix_separate::family::{Block, Family, Layout, Stretch, blocks};
+
+fn main() {
+    let folder = PathBuf::from(std::env::args().nth(1).unwrap());
+    let text = std::fs::read_to_string(folder.join("windows.csv")).unwrap();
+    let rows: Vec<Vec<usize>> = text
+        .lines()
+        .skip(1)
+        .map(|line| line.split(',').map(|v| v.parse().unwrap()).collect())
+        .collect();
+    let n = rows.iter().map(|row| row[0]).max().unwrap() + 1;
+    let mut lengths: Vec<usize> = rows.iter().map(|row| row[2] - row[1]).collect();
+    lengths.sort_unstable();
+    let window = lengths[lengths.len() / 2];
+    let layout = Layout::for_windows(window, 100);
+    let mut stretches = Vec::new();
+    let mut places: Vec<(usize, Block)> = Vec::new();
+    let mut records = Vec::new();
+    for record in 0..n {
+        let samples: Array2<f64> = read_npy(folder.join(format!("{record}.npy"))).unwrap();
+        let mut targets: Vec<Range<usize>> = Vec::new();
+        let mut own: Vec<Range<usize>> = rows
+            .iter()
+            .filter(|row| row[0] == record)
+            .map(|row| row[1]..row[2])
+            .collect();
+        own.sort_by_key(|t| t.start);
+        for t in own {
+            match targets.last_mut() {
+                Some(last) if t.start <= last.end => last.end = last.end.max(t.end),
+                _ => targets.push(t),
+            }
+        }
+        for block in blocks(samples.ncols(), &targets, layout) {
+            let channels = samples
+                .outer_iter()
+                .map(|row| row.as_slice().unwrap()[block.span.clone()].to_vec());
+            stretches.push(Stretch {
+                channels: channels.collect(),
+                targets: block.targets.clone(),
+            });
+            places.push((record, block));
+        }
+        records.push(samples);
+    }
+    let began = std::time::Instant::now();
+    let family = Family::learn(&stretches, window).unwrap();
+    println!("learned in {:.1} s", began.elapsed().as_secs_f64());
+    let fits: Vec<_> = stretches.par_iter().map(|s| family.fit(s).unwrap()).collect();
+    println!("fitted after {:.1} s", began.elapsed().as_secs_f64());
+    let mut csv = String::from("record,onset,rise,fall,z,misfit,parts\n");
+    let mut sources = vec![Vec::new(); n];
+    for ((record, block), fit) in places.iter().zip(&fits) {
+        for source in &fit.sources {
+            let mut source = source.clone();
+            source.onset += block.span.start as f64;
+            if block.owns(source.onset, layout) {
+                let parts: Vec<usize> = source.channels.iter().map(Vec::len).collect();
+                writeln!(
+                    csv,
+                    "{record},{:.2},{:.2},{:.1},{:.1},{:.2},{}",
+                    source.onset, source.rise, source.fall, source.z, source.misfit,
+                    parts.iter().map(ToString::to_string).collect::<Vec<_>>().join("|")
+                )
+                .unwrap();
+                sources[*record].push(source);
+            }
+        }
+    }
+    std::fs::write(folder.join("sources.csv"), csv).unwrap();
+    for (record, sources) in sources.iter().enumerate() {
+        let shape = records[record].dim();
+        let rows = family.render(sources, shape.1);
+        let flat: Vec<f64> = rows.into_iter().flatten().collect();
+        write_npy(
+            folder.join(format!("{record}.source.npy")),
+            &Array2::from_shape_vec(shape, flat).unwrap(),
+        )
+        .unwrap();
+    }
+    for (k, kind) in family.kinds.iter().enumerate() {
+        let flat: Vec<f64> = kind.channels.iter().flatten().copied().collect();
+        let shape = (kind.channels.len(), layout.length);
+        write_npy(folder.join(format!("shape{k}.npy")), &Array2::from_shape_vec(shape, flat).unwrap()).unwrap();
+    }
+}

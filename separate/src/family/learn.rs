@@ -1,0 +1,197 @@
+//! A shape from the sources that were fitted with the one before, each weighed by its background's spectrum.
+
+use num_complex::Complex64;
+
+use super::fourier::Fourier;
+use super::linear::{Cholesky, toeplitz};
+use super::shape::{Layout, Wave};
+
+/// Relative error of a shape below which more strength of a source does not count more: the strongest must not rule.
+const RELATIVE_ERROR: f64 = 0.03;
+/// Times that shape, amplitudes and weights follow each other.
+const TURNS: usize = 8;
+/// Turns in which jumps that most sources share go into the shape.
+const GAUGED_TURNS: usize = 4;
+/// A source counts half at so many median misfits.
+const ROBUST: f64 = 3.0;
+/// Part of a shape from which it fades out to its end.
+const FADE_FROM: f64 = 0.8;
+/// Frequency from which nothing is asked of a shape, cycles a sample.
+const IDLE_FROM: f64 = 0.42;
+
+#[derive(Clone)]
+/// One source on one channel, with all other sources taken off.
+pub(crate) struct Observation {
+    /// What its waves make of h, each at amplitude 1.
+    pub(crate) waves: Vec<(Wave, Vec<Complex64>)>,
+    /// Their amplitudes.
+    pub(crate) amplitudes: Vec<f64>,
+    /// The whitening filter's response `W`.
+    pub(crate) response: Vec<Complex64>,
+    /// Spectrum of the whitened record over a grid that begins `lead` samples before the onset.
+    pub(crate) data: Vec<Complex64>,
+}
+
+impl Observation {
+    /// What the source makes of h, with its amplitudes.
+    fn kernel(&self) -> Vec<Complex64> {
+        let mut sum = vec![Complex64::ZERO; self.data.len()];
+        for ((_, wave), a) in self.waves.iter().zip(&self.amplitudes) {
+            sum.iter_mut().zip(wave).for_each(|(sum, k)| *sum += a * k);
+        }
+        sum
+    }
+
+    /// The amplitudes that fit best with this shape.
+    fn refit(&mut self, shape: &[Complex64], weights: &[f64]) {
+        let made: Vec<Vec<Complex64>> = self
+            .waves
+            .iter()
+            .map(|(_, wave)| (0..wave.len()).map(|k| wave[k] * self.response[k] * shape[k]).collect())
+            .collect();
+        let n = made.len();
+        let inner = |a: &[Complex64], b: &[Complex64]| -> f64 {
+            (0..a.len()).map(|k| weights[k] * (a[k].conj() * b[k]).re).sum()
+        };
+        let gram: Vec<f64> = (0..n * n).map(|at| inner(&made[at / n], &made[at % n])).collect();
+        let right: Vec<f64> = made.iter().map(|m| inner(m, &self.data)).collect();
+        self.amplitudes = Cholesky::new(&gram, n).solve(&right);
+    }
+
+    /// Jump over step.
+    fn jump(&self) -> f64 {
+        let sum = |of: fn(&Wave) -> bool| -> f64 {
+            let parts = self.waves.iter().zip(&self.amplitudes);
+            parts.filter(|((wave, _), _)| of(wave)).map(|(_, a)| a).sum()
+        };
+        let step = sum(|w| matches!(w, Wave::Step { .. }));
+        if step == 0.0 { 0.0 } else { sum(|w| matches!(w, Wave::Jump)) / step }
+    }
+}
+
+/// The shape h that fits best: `sum w |R - W G H|^2` is least for h that is zero outside its length, and for the
+/// amplitudes in G, in turns.
+///
+/// `w = robust / (noise + (0.03 |W G H|)^2)`, so that no source counts more than one whose shape is known to 3 %.
+/// A jump that most sources share, in proportion to their steps, cannot be told from the shape; it goes into the shape.
+/// `None` if the observations do not tell it.
+pub(crate) fn learn(
+    mut observations: Vec<Observation>,
+    fourier: &Fourier,
+    layout: Layout,
+    previous: Option<&[f64]>,
+) -> Option<Vec<f64>> {
+    if observations.is_empty() {
+        return None;
+    }
+    let n = fourier.n_samples();
+    let mut shape: Option<Vec<f64>> = previous.map(<[f64]>::to_vec);
+    for turn in 0..TURNS {
+        let mut spectrum = shape.as_ref().map(|h| fourier.forward(h));
+        let mut weights = weights(&observations, fourier, spectrum.as_deref());
+        if let Some(spectrum) = spectrum.as_mut() {
+            for (observation, weights) in observations.iter_mut().zip(&weights) {
+                observation.refit(spectrum, weights);
+            }
+            if turn < GAUGED_TURNS {
+                let mut jumps: Vec<f64> = observations.iter().map(Observation::jump).collect();
+                jumps.sort_by(f64::total_cmp);
+                let shared = jumps[jumps.len() / 2];
+                let jump = Wave::Jump.kernel(fourier, 0.0);
+                spectrum.iter_mut().zip(&jump).for_each(|(h, k)| *h *= 1.0 + shared * k);
+                for (observation, weights) in observations.iter_mut().zip(&weights) {
+                    observation.refit(spectrum, weights);
+                }
+            }
+            weights = self::weights(&observations, fourier, Some(spectrum));
+        }
+        let mut normal = vec![0.0; fourier.n_frequencies()];
+        let mut right = vec![Complex64::ZERO; fourier.n_frequencies()];
+        for (observation, weights) in observations.iter().zip(&weights) {
+            let kernel = observation.kernel();
+            for k in 0..normal.len() {
+                let made = kernel[k] * observation.response[k];
+                normal[k] += weights[k] * made.norm_sqr();
+                right[k] += weights[k] * made.conj() * observation.data[k];
+            }
+        }
+        // Where atoms fade out, h is not asked for, and nothing may grow there.
+        let idle = (IDLE_FROM * n as f64) as usize;
+        let level = normal[idle.saturating_sub(n / 50)..idle.max(1)]
+            .iter()
+            .copied()
+            .fold(0.0, f64::max);
+        for (k, a) in normal.iter_mut().enumerate().skip(idle) {
+            let x = (k - idle) as f64 / (n / 2 - idle).max(1) as f64;
+            *a += level * x.min(1.0);
+        }
+        let row = fourier.inverse(normal.iter().map(|a| Complex64::new(*a, 0.0)).collect());
+        let mut row = row[..layout.length].to_vec();
+        row[0] *= 1.0 + 1e-12;
+        let right = fourier.inverse(right);
+        let mut h = toeplitz(&row, &right[..layout.length])?;
+        fade(&mut h, layout);
+        let peak = h.iter().fold(0.0, |m: f64, v| m.max(v.abs()));
+        if !(peak > 0.0 && peak.is_finite()) {
+            return None;
+        }
+        shape = Some(h);
+    }
+    shape
+}
+
+/// Weights of all frequencies of each observation.
+fn weights(
+    observations: &[Observation],
+    fourier: &Fourier,
+    shape: Option<&[Complex64]>,
+) -> Vec<Vec<f64>> {
+    let noise = fourier.n_samples() as f64;
+    let Some(shape) = shape else {
+        return observations
+            .iter()
+            .map(|o| vec![1.0 / noise; o.data.len()])
+            .collect();
+    };
+    let all: Vec<(Vec<f64>, f64)> = observations
+        .iter()
+        .map(|o| {
+            let mut misfit = 0.0;
+            let kernel = o.kernel();
+            let weights = (0..o.data.len())
+                .map(|k| {
+                    let made = kernel[k] * o.response[k] * shape[k];
+                    let weight = 1.0 / (noise + RELATIVE_ERROR.powi(2) * made.norm_sqr());
+                    misfit += weight * (o.data[k] - made).norm_sqr();
+                    weight
+                })
+                .collect();
+            (weights, misfit)
+        })
+        .collect();
+    let mut misfits: Vec<f64> = all.iter().map(|(_, misfit)| *misfit).collect();
+    misfits.sort_by(f64::total_cmp);
+    let median = misfits[misfits.len() / 2].max(f64::MIN_POSITIVE);
+    all.into_iter()
+        .map(|(mut weights, misfit)| {
+            let robust = 1.0 / (1.0 + misfit / (ROBUST * median));
+            weights.iter_mut().for_each(|w| *w *= robust);
+            weights
+        })
+        .collect()
+}
+
+/// Lets a shape begin and end at zero.
+pub(crate) fn fade(shape: &mut [f64], layout: Layout) {
+    let n = shape.len();
+    let from = (FADE_FROM * n as f64) as usize;
+    for (i, v) in shape.iter_mut().enumerate().skip(from) {
+        let x = (i - from) as f64 / (n - from).max(1) as f64;
+        *v *= 0.5 * (1.0 + (std::f64::consts::PI * x).cos());
+    }
+    let ahead = (layout.lead / 2).max(1);
+    for (i, v) in shape.iter_mut().enumerate().take(ahead) {
+        let x = (i as f64 + 0.5) / ahead as f64;
+        *v *= 0.5 * (1.0 - (std::f64::consts::PI * x).cos());
+    }
+}
