@@ -57,13 +57,22 @@ fn main() {
         records.push(samples);
     }
     let began = std::time::Instant::now();
-    let family = Family::learn(&stretches, window).unwrap();
+    let (family, evidence) = Family::learn(&stretches, window).unwrap();
+    println!("{evidence:?}");
     println!("learned in {:.1} s", began.elapsed().as_secs_f64());
     let fits: Vec<_> = stretches.par_iter().map(|s| family.fit(s).unwrap()).collect();
     println!("fitted after {:.1} s", began.elapsed().as_secs_f64());
     let mut csv = String::from("record,onset,rise,fall,z,misfit,parts\n");
     let mut sources = vec![Vec::new(); n];
+    let mut deviations: Vec<Array2<f64>> = records.iter().map(|r| Array2::zeros(r.dim())).collect();
     for ((record, block), fit) in places.iter().zip(&fits) {
+        for own in &block.own {
+            for (c, deviation) in fit.deviation.iter().enumerate() {
+                for t in own.clone() {
+                    deviations[*record][[c, t]] = deviation[t - block.span.start];
+                }
+            }
+        }
         for source in &fit.sources {
             let mut source = source.clone();
             source.onset += block.span.start as f64;
@@ -90,6 +99,7 @@ fn main() {
             &Array2::from_shape_vec(shape, flat).unwrap(),
         )
         .unwrap();
+        write_npy(folder.join(format!("{record}.deviation.npy")), &deviations[record]).unwrap();
     }
     for (k, kind) in family.kinds.iter().enumerate() {
         let flat: Vec<f64> = kind.channels.iter().flatten().copied().collect();

@@ -18,6 +18,7 @@ mod linear;
 mod seed;
 mod shape;
 mod source;
+mod uncertainty;
 
 use std::ops::Range;
 
@@ -44,6 +45,10 @@ const ROUNDS: [f64; 3] = [300.0, 200.0, 150.0];
 const TEACHES: f64 = 12.0;
 /// z from which a source's own place says nothing about the background, since its shape is not exact.
 const MASKED: f64 = 30.0;
+/// Fewest windows that a shape is learned from.
+const LEAST_WINDOWS: usize = 4;
+/// Part of the energy that a shape must explain in windows it was not learned from.
+const SHAPED: f64 = 0.5;
 /// What a source must bring where its window is told.
 const TOLD: Demands = Demands {
     fall: 25.0,
@@ -74,6 +79,8 @@ pub struct Family {
 /// A stretch with its background known.
 struct Prepared<'a> {
     stretch: &'a Stretch,
+    /// The targets that are looked at.
+    targets: Vec<Range<usize>>,
     backgrounds: Vec<Background>,
     white: Vec<Vec<f64>>,
 }
@@ -83,24 +90,60 @@ struct Prepared<'a> {
 pub struct FamilyFit {
     /// The sources, by onset.
     pub sources: Vec<Source>,
+    /// Standard deviation of their sum, `[channel][sample]`.
+    pub deviation: Vec<Vec<f64>>,
+}
+
+/// Whether windows share a shape.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Evidence {
+    /// Windows that stand out of their background.
+    pub n_windows: usize,
+    /// Energy above the background that the shape of the other half of the windows explains, median over these windows;
+    /// 0 if there are too few to tell.
+    pub explained: f64,
+}
+
+impl Evidence {
+    /// Whether they do: the shape of one half explains most of the other.
+    pub fn has_shape(&self) -> bool {
+        self.n_windows >= LEAST_WINDOWS && self.explained >= SHAPED
+    }
 }
 
 impl Family {
     /// Learns the shapes from stretches whose targets are about `window_samples` long. `None` if none of the targets
     /// stands out of its background, or no background can be modelled.
-    pub fn learn(stretches: &[Stretch], window_samples: usize) -> Option<Self> {
+    ///
+    /// The evidence comes from windows that were not learned from: every second window, by those between.
+    pub fn learn(stretches: &[Stretch], window_samples: usize) -> Option<(Self, Evidence)> {
         let layout = Layout::for_windows(window_samples, ORDER);
         let fourier = Fourier::new(layout.grid);
-        let mut prepared: Vec<Prepared> = stretches
+        let prepared: Vec<Prepared> = stretches
             .par_iter()
             .filter_map(|stretch| Prepared::new(stretch, layout))
             .collect();
-        let first = first_shape(&fourier, layout, &prepared)?;
+        let halves = [0, 1].map(|half| {
+            let family = Self::learned(&fourier, layout, every_second(&prepared, half), &ROUNDS[2..])?;
+            Some(family.explained(&fourier, &every_second(&prepared, 1 - half)))
+        });
+        let mut explained: Vec<f64> = halves.into_iter().flatten().flatten().collect();
+        explained.sort_by(f64::total_cmp);
+        let evidence = Evidence {
+            n_windows: explained.len(),
+            explained: explained.get(explained.len() / 2).copied().unwrap_or(0.0),
+        };
+        let family = Self::learned(&fourier, layout, prepared, &ROUNDS)?;
+        Some((family, evidence))
+    }
+
+    fn learned(fourier: &Fourier, layout: Layout, mut prepared: Vec<Prepared>, rounds: &[f64]) -> Option<Self> {
+        let first = first_shape(fourier, layout, &prepared)?;
         let mut family = Self {
             layout,
             kinds: vec![first],
         };
-        for (round, fall) in ROUNDS.into_iter().enumerate() {
+        for (round, &fall) in rounds.iter().enumerate() {
             let demands = Demands {
                 fall,
                 second_fall: fall,
@@ -110,10 +153,10 @@ impl Family {
             };
             let fits: Vec<(Fitted, Vec<Vec<Observation>>)> = prepared
                 .par_iter()
-                .map(|prepared| family.observe(&fourier, prepared, demands))
+                .map(|prepared| family.observe(fourier, prepared, demands))
                 .collect();
-            family = family.relearned(&fourier, &fits)?;
-            if round + 1 < ROUNDS.len() {
+            family = family.relearned(fourier, &fits)?;
+            if round + 1 < rounds.len() {
                 prepared = prepared
                     .into_par_iter()
                     .zip(&fits)
@@ -122,6 +165,34 @@ impl Family {
             }
         }
         Some(family)
+    }
+
+    /// Energy above the background that sources explain, of each target that stands out.
+    fn explained(&self, fourier: &Fourier, prepared: &[Prepared]) -> Vec<f64> {
+        let demands = Demands {
+            fall: ROUNDS[2],
+            second_fall: ROUNDS[2],
+            z: 4.0,
+            rounds: 2,
+            further: false,
+        };
+        let of = |p: &Prepared| -> Vec<f64> {
+            let field = Field::of_white(fourier, self.layout, &p.backgrounds, p.white.clone(), &self.kinds);
+            let fitted = fit(&field, &p.targets, demands);
+            let excess = |x: &[Vec<f64>], target: &Range<usize>| -> f64 {
+                x.iter().map(|x| x[target.clone()].iter().map(|v| v * v - 1.0).sum::<f64>()).sum()
+            };
+            p.targets
+                .iter()
+                .filter_map(|target| {
+                    let before = excess(&p.white, target);
+                    let chance = (2.0 * (target.len() * p.white.len()) as f64).sqrt();
+                    let rest = excess(&fitted.residual, target).max(0.0);
+                    (before > seed::STRONG * chance).then(|| (1.0 - rest / before).max(0.0))
+                })
+                .collect()
+        };
+        prepared.par_iter().map(of).collect::<Vec<_>>().concat()
     }
 
     /// Fits the sources of a stretch. `None` if its background cannot be modelled.
@@ -156,8 +227,11 @@ impl Family {
                 prepared = self.prepared_again(prepared, &fitted.sources);
             }
         }
+        let field = Field::of_white(&fourier, self.layout, &prepared.backgrounds, prepared.white.clone(), &self.kinds);
+        let deviation = uncertainty::deviations(&field, &fitted.sources, &stretch.targets);
         Some(FamilyFit {
             sources: fitted.sources,
+            deviation,
         })
     }
 
@@ -226,7 +300,7 @@ impl Family {
             prepared.white.clone(),
             &self.kinds,
         );
-        let fitted = fit(&field, &prepared.stretch.targets, demands);
+        let fitted = fit(&field, &prepared.targets, demands);
         let n_channels = field.n_channels();
         let responses: Vec<Vec<Complex64>> = prepared
             .backgrounds
@@ -318,14 +392,33 @@ fn normalised(mut shape: Vec<f64>) -> Vec<f64> {
     shape
 }
 
+/// Every second target, over all stretches.
+fn every_second<'a>(prepared: &[Prepared<'a>], half: usize) -> Vec<Prepared<'a>> {
+    let mut count = 0;
+    prepared
+        .iter()
+        .map(|p| {
+            let targets = p.targets.iter().filter(|_| {
+                count += 1;
+                count % 2 == half
+            });
+            Prepared {
+                targets: targets.cloned().collect(),
+                stretch: p.stretch,
+                backgrounds: p.backgrounds.clone(),
+                white: p.white.clone(),
+            }
+        })
+        .collect()
+}
+
 /// The shape that most targets are like.
 fn first_shape(fourier: &Fourier, layout: Layout, prepared: &[Prepared]) -> Option<Shape> {
     let snippets: Vec<Snippet> = prepared
         .iter()
         .enumerate()
         .flat_map(|(index, p)| {
-            p.stretch
-                .targets
+            p.targets
                 .iter()
                 .filter_map(move |t| Snippet::loudest(fourier, layout, index, &p.white, t.clone()))
         })
@@ -383,6 +476,7 @@ impl<'a> Prepared<'a> {
             .collect();
         Self {
             stretch,
+            targets: stretch.targets.clone(),
             backgrounds,
             white,
         }

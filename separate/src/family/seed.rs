@@ -9,7 +9,7 @@ use super::shape::{Layout, Wave};
 /// Windows that are compared, the strongest ones.
 const MOST_WINDOWS: usize = 64;
 /// A window must hold so many times the energy of its background's chance.
-const STRONG: f64 = 12.0;
+pub(crate) const STRONG: f64 = 12.0;
 /// Windows whose energy is explained to this part by another one are aligned with it.
 const ALIKE: f64 = 0.5;
 /// Frequencies over which the spectrum of what stands out is averaged, to each side.

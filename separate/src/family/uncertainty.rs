@@ -1,0 +1,246 @@
+//! How far off the sum of fitted sources may be, sample by sample.
+
+use std::ops::Range;
+
+use super::field::Field;
+use super::linear::Cholesky;
+use super::shape::Wave;
+use super::source::Source;
+
+/// The covariance of amplitudes, onset and ramp counts so many times; set on seeds 0 and 1 of the benchmark.
+const BY_NOISE: f64 = 1.0;
+/// What the local misfit says of the shape's error counts so many times; set with it.
+const BY_SHAPE: f64 = 1.0;
+/// A shape is never known better than this.
+const LEAST_SHAPE_ERROR: f64 = 0.004;
+/// A source that was not found, or a channel on which it was not, may hold so many deviations of an amplitude.
+const UNSEEN: f64 = 1.5;
+/// Smoothing of a waveform's size, in shapes, to each side.
+const SMOOTHING: f64 = 0.01;
+
+/// Standard deviation of the fitted sources, `[channel][sample]` over the field; beyond what is fitted, that of a source
+/// too weak to be found in `targets`.
+pub(crate) fn deviations(field: &Field, sources: &[Source], targets: &[Range<usize>]) -> Vec<Vec<f64>> {
+    let n = field.n_samples();
+    let mut variance = vec![vec![0.0; n]; field.n_channels()];
+    for source in sources {
+        of_source(field, source, &mut variance);
+    }
+    for target in targets {
+        let inside = |s: &Source| {
+            (target.start as f64 - field.layout.lead as f64..target.end as f64).contains(&s.onset)
+        };
+        if !sources.iter().any(inside) {
+            unseen(field, target, &mut variance);
+        }
+    }
+    for channel in &mut variance {
+        channel.iter_mut().for_each(|v| *v = v.sqrt());
+    }
+    variance
+}
+
+/// Deviation of the amplitude of a step without a ramp.
+fn step_deviation(field: &Field, kind: usize, channel: usize) -> f64 {
+    let kernel = Wave::Step { rise: 0.0 }.kernel(field.fourier, 0.0);
+    let power = field.gram(kind, channel, &kernel, &kernel);
+    if power > 0.0 { 1.0 / power.sqrt() } else { 0.0 }
+}
+
+fn unseen(field: &Field, target: &Range<usize>, variance: &mut [Vec<f64>]) {
+    for (c, variance) in variance.iter_mut().enumerate() {
+        let shape = field.place(&field.raw, 0, c, Wave::Step { rise: 0.0 }, field.layout.lead as f64);
+        let length = field.layout.length;
+        let size = shape.values[..length].iter().map(|v| v * v).sum::<f64>() / length as f64;
+        let deviation = UNSEEN * step_deviation(field, 0, c);
+        let end = target.end.min(variance.len());
+        for v in &mut variance[target.start.min(end)..end] {
+            *v += deviation * deviation * size;
+        }
+    }
+}
+
+fn of_source(field: &Field, source: &Source, variance: &mut [Vec<f64>]) {
+    let n_local = field.local(field.layout.lead as f64).len() as f64;
+    let unexplained = n_local * (source.misfit - 1.0).max(0.0) / source.fall.max(1.0);
+    let shape_error = BY_SHAPE * unexplained.sqrt().max(LEAST_SHAPE_ERROR);
+    // What each channel tells of onset and ramp beside its amplitudes; all channels share them.
+    let columns: Vec<Columns> = (0..field.n_channels()).map(|c| Columns::new(field, source, c)).collect();
+    let mut shared = [0.0; 4];
+    for columns in &columns {
+        for (sum, v) in shared.iter_mut().zip(columns.information()) {
+            *sum += v;
+        }
+    }
+    for (c, columns) in columns.iter().enumerate() {
+        let variance = &mut variance[c];
+        if columns.n == 0 {
+            let placed = field.place(&field.raw, source.kind, c, Wave::Step { rise: source.rise }, source.onset);
+            let deviation = UNSEEN * step_deviation(field, source.kind, c);
+            let (from, values) = placed.inside(variance.len());
+            for (v, h) in variance[from..].iter_mut().zip(values) {
+                *v += (deviation * h).powi(2);
+            }
+            continue;
+        }
+        let covariance = columns.covariance(&shared);
+        let m = columns.n + 2;
+        let mut sum = vec![0.0; variance.len()];
+        let first = columns.raw.iter().map(|p| p.inside(variance.len()).0).min().unwrap_or(0);
+        let last = columns
+            .raw
+            .iter()
+            .map(|p| {
+                let (from, values) = p.inside(variance.len());
+                from + values.len()
+            })
+            .max()
+            .unwrap_or(0);
+        let mut row = vec![0.0; m];
+        for t in first..last {
+            for (value, placed) in row.iter_mut().zip(&columns.raw) {
+                let at = t as isize - placed.start;
+                *value = usize::try_from(at).ok().and_then(|at| placed.values.get(at)).copied().unwrap_or(0.0);
+            }
+            let mut total = 0.0;
+            for i in 0..m {
+                for j in 0..m {
+                    total += row[i] * covariance[i * m + j] * row[j];
+                }
+            }
+            variance[t] += BY_NOISE * BY_NOISE * total.max(0.0);
+            sum[t] = columns.amplitudes.iter().zip(&row).map(|(a, v)| a * v).sum();
+        }
+        let reach = ((SMOOTHING * field.layout.length as f64) as usize).max(1);
+        let mut running: f64 = sum[first..(first + reach).min(last)].iter().map(|v| v * v).sum();
+        for t in first..last {
+            if t + reach < last {
+                running += sum[t + reach].powi(2);
+            }
+            if t > first + reach {
+                running -= sum[t - reach - 1].powi(2);
+            }
+            let count = (t + reach + 1).min(last) - t.saturating_sub(reach).max(first);
+            variance[t] += shape_error * shape_error * running.max(0.0) / count as f64;
+        }
+    }
+}
+
+/// The waves of a source on a channel, and how they change with its onset and its ramp, whitened and raw.
+struct Columns {
+    /// Amplitudes.
+    n: usize,
+    amplitudes: Vec<f64>,
+    raw: Vec<super::field::Placed>,
+    /// `(n + 2, n + 2)`.
+    gram: Vec<f64>,
+}
+
+impl Columns {
+    fn new(field: &Field, source: &Source, c: usize) -> Self {
+        let parts = &source.channels[c];
+        if parts.is_empty() {
+            return Self {
+                n: 0,
+                amplitudes: Vec::new(),
+                raw: Vec::new(),
+                gram: Vec::new(),
+            };
+        }
+        let columns = |spectra: &[Vec<Vec<num_complex::Complex64>>]| -> Vec<super::field::Placed> {
+            let mut columns: Vec<super::field::Placed> = parts
+                .iter()
+                .map(|p| field.place(spectra, source.kind, c, p.wave, source.onset + p.delay))
+                .collect();
+            let changed = |by_onset: f64, by_rise: f64| {
+                let mut sum: Option<super::field::Placed> = None;
+                for sign in [1.0, -1.0] {
+                    for p in parts {
+                        let wave = match p.wave {
+                            Wave::Step { rise } => Wave::Step {
+                                rise: (rise + sign * by_rise).abs(),
+                            },
+                            Wave::Jump => Wave::Jump,
+                        };
+                        // From the whole sample before, so that all begin at one sample.
+                        let whole = source.onset.floor() + p.delay.floor();
+                        let fraction = source.onset + p.delay - whole + sign * by_onset;
+                        let placed = shifted(field, &spectra[source.kind][c], wave, whole, fraction);
+                        let base = sum.get_or_insert_with(|| super::field::Placed {
+                            start: source.onset.floor() as isize - field.layout.lead as isize,
+                            values: vec![0.0; field.fourier.n_samples()],
+                        });
+                        let skip = placed.start - base.start;
+                        for (i, v) in placed.values.iter().enumerate() {
+                            let at = i as isize + skip;
+                            if let Some(to) = usize::try_from(at).ok().and_then(|at| base.values.get_mut(at)) {
+                                *to += sign * p.amplitude * v / (2.0 * (by_onset + by_rise));
+                            }
+                        }
+                    }
+                }
+                sum
+            };
+            columns.extend(changed(0.05, 0.0));
+            columns.extend(changed(0.0, 0.25));
+            columns
+        };
+        let white = columns(&field.whitened);
+        let m = white.len();
+        let n = field.n_samples();
+        let gram = (0..m * m).map(|at| white[at / m].dot_placed(&white[at % m], n)).collect();
+        Self {
+            n: parts.len(),
+            amplitudes: parts.iter().map(|p| p.amplitude).collect(),
+            raw: columns(&field.raw),
+            gram,
+        }
+    }
+
+    /// Information on onset and ramp with the amplitudes free, `(2, 2)`.
+    fn information(&self) -> [f64; 4] {
+        if self.n == 0 {
+            return [0.0; 4];
+        }
+        let (n, m) = (self.n, self.n + 2);
+        let block: Vec<f64> = (0..n * n).map(|at| self.gram[(at / n) * m + at % n]).collect();
+        let cholesky = Cholesky::new(&block, n);
+        let mut out = [0.0; 4];
+        for i in 0..2 {
+            let cross: Vec<f64> = (0..n).map(|k| self.gram[k * m + n + i]).collect();
+            let solved = cholesky.solve(&cross);
+            for j in 0..2 {
+                let spanned: f64 = (0..n).map(|k| self.gram[k * m + n + j] * solved[k]).sum();
+                out[i * 2 + j] = self.gram[(n + i) * m + n + j] - spanned;
+            }
+        }
+        out
+    }
+
+    /// Covariance of amplitudes, onset and ramp, with what all channels tell of the last two.
+    fn covariance(&self, shared: &[f64; 4]) -> Vec<f64> {
+        let (n, m) = (self.n, self.n + 2);
+        let mut gram = self.gram.clone();
+        let own = self.information();
+        for i in 0..2 {
+            for j in 0..2 {
+                gram[(n + i) * m + n + j] += shared[i * 2 + j] - own[i * 2 + j];
+            }
+        }
+        Cholesky::new(&gram, m).inverse()
+    }
+}
+
+fn shifted(
+    field: &Field,
+    spectrum: &[num_complex::Complex64],
+    wave: Wave,
+    whole: f64,
+    fraction: f64,
+) -> super::field::Placed {
+    let kernel = wave.kernel(field.fourier, fraction);
+    super::field::Placed {
+        start: whole as isize - field.layout.lead as isize,
+        values: field.fourier.inverse(kernel.iter().zip(spectrum).map(|(k, h)| k * h).collect()),
+    }
+}
