@@ -60,7 +60,10 @@ fn main() {
     let (family, evidence) = Family::learn(&stretches, window).unwrap();
     println!("{evidence:?}");
     println!("learned in {:.1} s", began.elapsed().as_secs_f64());
-    let fits: Vec<_> = stretches.par_iter().map(|s| family.fit(s).unwrap()).collect();
+    let fits: Vec<_> = stretches
+        .par_iter()
+        .map(|s| family.fit(s).unwrap())
+        .collect();
     println!("fitted after {:.1} s", began.elapsed().as_secs_f64());
     let mut csv = String::from("record,onset,rise,fall,z,misfit,parts\n");
     let mut sources = vec![Vec::new(); n];
@@ -81,8 +84,16 @@ fn main() {
                 writeln!(
                     csv,
                     "{record},{:.2},{:.2},{:.1},{:.1},{:.2},{}",
-                    source.onset, source.rise, source.fall, source.z, source.misfit,
-                    parts.iter().map(ToString::to_string).collect::<Vec<_>>().join("|")
+                    source.onset,
+                    source.rise,
+                    source.fall,
+                    source.z,
+                    source.misfit,
+                    parts
+                        .iter()
+                        .map(ToString::to_string)
+                        .collect::<Vec<_>>()
+                        .join("|")
                 )
                 .unwrap();
                 sources[*record].push(source);
@@ -99,11 +110,19 @@ fn main() {
             &Array2::from_shape_vec(shape, flat).unwrap(),
         )
         .unwrap();
-        write_npy(folder.join(format!("{record}.deviation.npy")), &deviations[record]).unwrap();
+        write_npy(
+            folder.join(format!("{record}.deviation.npy")),
+            &deviations[record],
+        )
+        .unwrap();
     }
     for (k, kind) in family.kinds.iter().enumerate() {
         let flat: Vec<f64> = kind.channels.iter().flatten().copied().collect();
         let shape = (kind.channels.len(), layout.length);
-        write_npy(folder.join(format!("shape{k}.npy")), &Array2::from_shape_vec(shape, flat).unwrap()).unwrap();
+        write_npy(
+            folder.join(format!("shape{k}.npy")),
+            &Array2::from_shape_vec(shape, flat).unwrap(),
+        )
+        .unwrap();
     }
 }

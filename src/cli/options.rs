@@ -6,8 +6,8 @@ use clap::Args;
 use seismix::data::time;
 use seismix::pipeline::config::{
     Boundary, ComputeDevice, ConfigError, Layers, Length, Memory, Objective, Oversampling,
-    Precision, Preset, RunControl, SelectionConfig, SeparateConfig, Shard, Target, TrainConfig,
-    TransformConfig, Wavelet,
+    Precision, Preset, RunControl, SelectionConfig, SeparateConfig, SeparationMethod, Shard,
+    Target, TrainConfig, TransformConfig, Wavelet,
 };
 
 use super::failure::{Failure, Result};
@@ -278,22 +278,39 @@ pub struct Separation {
     #[arg(long, value_name = "N", default_value = "100", value_parser = positive)]
     max_iter: usize,
     /// paper: the published loss, run on to the end; seismix: a floor under each deviation, stopped at its expected value
-    #[arg(long, value_name = "NAME", default_value = "seismix")]
-    objective: Objective,
+    /// [default: seismix]; given, it implies --method scattering
+    #[arg(long, value_name = "NAME")]
+    objective: Option<Objective>,
+    /// How sources are taken out: auto takes family where the target's windows share a shape, and says why; family: shapes
+    /// learned from the windows and fitted with the background's spectrum as weight; scattering: scattering covariances
+    /// matched by optimisation; wiener: what stands out of the background's spectrum, cell by cell
+    #[arg(long, value_name = "NAME", default_value = "auto")]
+    method: SeparationMethod,
 }
 
 impl Separation {
     /// The configuration for the pipeline; `octaves` are those of the coefficients compared.
-    pub fn config(&self, octaves: usize) -> SeparateConfig {
-        SeparateConfig {
+    pub fn config(&self, octaves: usize) -> Result<SeparateConfig> {
+        let method = match (self.method, self.objective) {
+            (method, None) | (method @ SeparationMethod::Scattering, _) => method,
+            (SeparationMethod::Auto, Some(_)) => SeparationMethod::Scattering,
+            (method, Some(_)) => {
+                return Err(
+                    Failure::usage(format!("--method {method} has no --objective"))
+                        .with_help("leave --objective out, or write --method scattering"),
+                );
+            }
+        };
+        Ok(SeparateConfig {
             target: self.target.clone(),
             background: self.background.clone(),
             octaves,
             max_targets: self.max_targets,
             snippets: self.snippets,
             max_iter: self.max_iter,
-            objective: self.objective,
-        }
+            objective: self.objective.unwrap_or(Objective::Seismix),
+            method,
+        })
     }
 }
 

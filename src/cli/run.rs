@@ -50,7 +50,7 @@ impl Run {
         let config = RunConfig {
             selection: self.selection.config()?,
             train: self.training.config()?,
-            separate: self.separation.config(transform.octaves.first),
+            separate: self.separation.config(transform.octaves.first)?,
             control: run_control(
                 &context.common,
                 Some(&self.seed),
@@ -160,13 +160,20 @@ pub fn print_separation(context: &mut Context, file: &SeparationFile, folder: &P
         .collect();
     let printer = &mut context.printer;
     printer.text(format_args!(
-        "target {}:{}: {} stretches, {separated} separated, {untouched} already like the background, {refused} not separable, {} left as they are; {}",
-        file.target.scale,
-        clusters.join(","),
+        "{}: {} stretches by {}, {separated} separated, {untouched} already like the background, {refused} not separable, {} left as they are; {}",
+        if clusters.is_empty() {
+            "listed windows".to_owned()
+        } else {
+            format!("target {}:{}", file.target.scale, clusters.join(","))
+        },
         file.targets.len(),
+        file.method,
         left,
         folder.display()
     ))?;
+    for reason in &file.reasons {
+        printer.text(format_args!("  {reason}"))?;
+    }
     for target in &told {
         printer.text(format_args!(
             "  {} {}: {}",
@@ -178,6 +185,7 @@ pub fn print_separation(context: &mut Context, file: &SeparationFile, folder: &P
     printer.record(&json!({
         "target": file.target, "stretches": file.targets.len(), "separated": separated,
         "already_background": untouched, "not_separable": refused, "left": left, "folder": folder,
+        "method": file.method, "reasons": file.reasons,
     }))?;
     Ok(())
 }

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use seismix::pipeline::separate::separate;
+use seismix::pipeline::separate::{Listed, separate};
 
 use super::Context;
 use super::failure::Result;
@@ -13,15 +13,24 @@ use super::options::{Resuming, Selection, Separation, positive};
 ///
 /// DIR gets two SDS trees, background/ and source/, with the ids, times and sample counts of the input;
 /// background + source is the input. Outside the targets the background is the input, bit for bit.
+/// With --method family it also gets deviation/: how far off the background may be, one standard deviation a sample.
 #[derive(Debug, Args)]
-#[command(mut_arg("target", |arg| arg.required(true)))]
+#[command(mut_arg("target", |arg| arg.required_unless_present("windows")))]
 pub struct Separate {
     /// SDS archive, folders, files or globs
     #[arg(required = true, value_name = "PATH")]
     paths: Vec<PathBuf>,
-    /// The table that `seismix cluster` wrote
-    #[arg(long, short, value_name = "CLUSTERS.csv")]
-    clusters: PathBuf,
+    /// The table that `seismix cluster` wrote; --target names clusters of it
+    #[arg(
+        long,
+        short,
+        value_name = "CLUSTERS.csv",
+        required_unless_present = "windows"
+    )]
+    clusters: Option<PathBuf>,
+    /// Windows with sources in place of clusters: columns starttime, endtime (UTC, of the last sample) and maybe id
+    #[arg(long, value_name = "FILE.csv", conflicts_with = "target")]
+    windows: Option<PathBuf>,
     /// Folder for the separated records
     #[arg(long, short, value_name = "DIR")]
     output: PathBuf,
@@ -40,11 +49,22 @@ impl Separate {
     /// Runs the command.
     pub fn run(&self, context: &mut Context) -> Result<()> {
         let selection = self.selection.config()?;
-        let separation = self.separation.config(self.octaves);
+        let separation = self.separation.config(self.octaves)?;
+        let listed = match (&self.clusters, &self.windows) {
+            (clusters, Some(windows)) => Listed::Windows {
+                windows,
+                clusters: clusters.as_deref(),
+            },
+            (Some(clusters), None) => Listed::Clusters(clusters),
+            (None, None) => {
+                return Err(super::failure::Failure::usage("neither --clusters nor --windows is given")
+                    .with_help("name the clusters with --clusters and --target, or list windows with --windows"));
+            }
+        };
         let file = separate(
             &self.paths,
             &selection,
-            &self.clusters,
+            &listed,
             &separation,
             self.resuming.fresh,
             &self.output,

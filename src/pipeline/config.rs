@@ -18,7 +18,7 @@ pub use recipe::{Cooling, Levels, Recipe, Schedule, Start};
 pub use run::{Memory, RunControl, Shard};
 pub use seismix_vae::ComputeDevice;
 pub use selection::SelectionConfig;
-pub use separate::{Objective, SeparateConfig, Target};
+pub use separate::{Objective, SeparateConfig, SeparationMethod, Target};
 pub use train::{Preset, TrainConfig};
 pub use transform::{
     Boundary, Layers, Oversampling, Precision, ResolvedTransform, TransformConfig, Wavelet,

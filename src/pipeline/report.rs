@@ -569,7 +569,11 @@ fn separation(target: &TargetResult, file: &SeparationFile, sample_ns: i64) -> S
     let windows = || target.channels.iter().flat_map(|c| &c.windows);
     let n = windows().count().max(1) as f64;
     let mean = |terms: fn(&TermTable) -> Terms, pick: &dyn Fn(Terms) -> f64| {
-        let mean = windows().map(|w| pick(terms(&w.terms))).sum::<f64>() / n;
+        let mean = windows()
+            .filter_map(|w| w.terms.as_ref())
+            .map(|t| pick(terms(t)))
+            .sum::<f64>()
+            / n;
         if mean < NO_LOSS { 0.0 } else { mean }
     };
     let term = |name: &str, pick: &dyn Fn(Terms) -> f64| LossTerm {
@@ -578,12 +582,17 @@ fn separation(target: &TargetResult, file: &SeparationFile, sample_ns: i64) -> S
         end: mean(|t| t.end, pick),
         expected: Some(mean(|t| t.expected, pick)),
     };
-    let loss = vec![
-        term("background", &|t| t.background),
-        term("mixture", &|t| t.mixture),
-        term("independence", &|t| t.independence),
-        term("total", &|t| t.loss()),
-    ];
+    let loss = if windows().any(|w| w.terms.is_some()) {
+        vec![
+            term("background", &|t| t.background),
+            term("mixture", &|t| t.mixture),
+            term("independence", &|t| t.independence),
+            term("total", &|t| t.loss()),
+        ]
+    } else {
+        Vec::new()
+    };
+    let expected: Vec<f64> = windows().filter_map(|w| w.expected_snr_db).collect();
     let mut stops: Vec<(&str, Vec<&str>)> = Vec::new();
     for channel in &target.channels {
         let text = match channel.outcome {
@@ -602,8 +611,10 @@ fn separation(target: &TargetResult, file: &SeparationFile, sample_ns: i64) -> S
             channel: channel_code(&channel.id).to_owned(),
             start_ns: parse_utc(&window.starttime).unwrap_or(target.start_ns),
             why: window.why.clone(),
-            end: window.terms.end.to_array(),
-            expected: window.terms.expected.to_array(),
+            end: window.terms.map_or([f64::NAN; 3], |t| t.end.to_array()),
+            expected: window
+                .terms
+                .map_or([f64::NAN; 3], |t| t.expected.to_array()),
         })
     });
     let clusters: Vec<String> = file
@@ -614,7 +625,11 @@ fn separation(target: &TargetResult, file: &SeparationFile, sample_ns: i64) -> S
         .collect();
     Separation {
         station: target.id.clone(),
-        target: format!("{}:{}", file.target.scale, clusters.join(",")),
+        target: if clusters.is_empty() {
+            "listed window".into()
+        } else {
+            format!("{}:{}", file.target.scale, clusters.join(","))
+        },
         start_ns: target.start_ns,
         end_ns: target.end_ns + sample_ns,
         probability: f64::from(target.probability),
@@ -630,6 +645,8 @@ fn separation(target: &TargetResult, file: &SeparationFile, sample_ns: i64) -> S
         iterations: windows().map(|w| w.iterations).max().unwrap_or(0) as u32,
         n_snippets: target.snippets.len() as u32,
         loss,
+        snr_expected_db: (!expected.is_empty())
+            .then(|| expected.iter().sum::<f64>() / expected.len() as f64),
         windows: ends.collect(),
         ..Separation::default()
     }

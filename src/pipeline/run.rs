@@ -10,7 +10,7 @@ use super::config::{
 };
 use super::error::{PipelineError, Result};
 use super::observer::Observer;
-use super::separate::{SeparationFile, separate};
+use super::separate::{Listed, SeparationFile, separate};
 use super::targets::{save_scores, score_transients, transient_clusters};
 use super::workplace::Workplace;
 use super::{cluster, features, report, train};
@@ -157,7 +157,7 @@ pub fn run(
     let separation = separate(
         paths,
         &config.selection,
-        &files.clusters,
+        &Listed::Clusters(&files.clusters),
         &separate_config,
         control.fresh,
         &files.separation,

@@ -4,9 +4,6 @@ use std::ops::Range;
 
 use super::shape::Layout;
 
-/// Samples of a block, in shapes: twenty minutes where a shape takes fifty seconds.
-const BLOCK_SHAPES: usize = 24;
-
 /// Part of a run that is fitted by itself.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Block {
@@ -27,7 +24,11 @@ impl Block {
         let before = |t: &Range<usize>| (t.start as f64 - lead..t.start as f64).contains(&onset);
         let at = onset - self.span.start as f64;
         self.own.iter().any(of)
-            || (self.own.iter().any(before) && !self.targets.iter().any(|t| (t.start as f64..t.end as f64).contains(&at)))
+            || (self.own.iter().any(before)
+                && !self
+                    .targets
+                    .iter()
+                    .any(|t| (t.start as f64..t.end as f64).contains(&at)))
     }
 }
 
@@ -36,7 +37,7 @@ impl Block {
 /// Targets near each other share a block; a block reaches beyond its targets by a grid at least, and to the samples that
 /// a background needs. A target longer than a block is cut into several.
 pub fn blocks(n_samples: usize, targets: &[Range<usize>], layout: Layout) -> Vec<Block> {
-    let longest = BLOCK_SHAPES * layout.length;
+    let longest = layout.block();
     let pieces: Vec<Range<usize>> = targets
         .iter()
         .filter(|t| t.start < t.end.min(n_samples))
@@ -86,7 +87,8 @@ mod tests {
     #[test]
     fn every_target_belongs_to_one_block() {
         let layout = Layout::for_windows(1000, 100);
-        let mut targets: Vec<Range<usize>> = (0..40).map(|i| 5000 * i + 100..5000 * i + 1100).collect();
+        let mut targets: Vec<Range<usize>> =
+            (0..40).map(|i| 5000 * i + 100..5000 * i + 1100).collect();
         targets.push(300_000..400_000);
         let blocks = blocks(390_000, &targets, layout);
         let own: usize = blocks.iter().flat_map(|b| &b.own).map(Range::len).sum();

@@ -91,7 +91,13 @@ impl<'a> Field<'a> {
         };
         let whitened: Vec<Vec<Vec<Complex64>>> = raw
             .iter()
-            .map(|shape| shape.iter().zip(&responses).map(|(h, w)| times(h, w)).collect())
+            .map(|shape| {
+                shape
+                    .iter()
+                    .zip(&responses)
+                    .map(|(h, w)| times(h, w))
+                    .collect()
+            })
             .collect();
         let power = |spectrum: &Vec<Complex64>| -> Vec<f64> {
             let of = |(k, v): (usize, &Complex64)| fourier.weight(k) * v.norm_sqr();
@@ -141,7 +147,10 @@ impl<'a> Field<'a> {
     ) -> Placed {
         let whole = at.floor();
         let kernel = wave.kernel(self.fourier, at - whole);
-        let product = kernel.iter().zip(&spectra[kind][channel]).map(|(k, h)| k * h);
+        let product = kernel
+            .iter()
+            .zip(&spectra[kind][channel])
+            .map(|(k, h)| k * h);
         Placed {
             start: whole as isize - self.layout.lead as isize,
             values: self.fourier.inverse(product.collect()),
@@ -152,7 +161,13 @@ impl<'a> Field<'a> {
     pub(crate) fn segment(&self, residual: &[Vec<f64>], at: isize) -> Vec<Vec<Complex64>> {
         residual
             .iter()
-            .map(|x| self.fourier.forward(&cut(x, at - self.layout.lead as isize, self.fourier.n_samples())))
+            .map(|x| {
+                self.fourier.forward(&cut(
+                    x,
+                    at - self.layout.lead as isize,
+                    self.fourier.n_samples(),
+                ))
+            })
             .collect()
     }
 
@@ -168,7 +183,13 @@ impl<'a> Field<'a> {
     }
 
     /// Inner product of two kernels of one kind on one channel, both behind the whitening filter.
-    pub(crate) fn gram(&self, kind: usize, channel: usize, a: &[Complex64], b: &[Complex64]) -> f64 {
+    pub(crate) fn gram(
+        &self,
+        kind: usize,
+        channel: usize,
+        a: &[Complex64],
+        b: &[Complex64],
+    ) -> f64 {
         let power = &self.powers[kind][channel];
         (0..a.len())
             .map(|k| power[k] * (a[k].re * b[k].re + a[k].im * b[k].im))
@@ -198,7 +219,10 @@ impl<'a> Field<'a> {
 
     /// Where atoms may be looked for in one grid without wrapping around.
     pub(crate) fn valid_lags(&self) -> usize {
-        self.fourier.n_samples().saturating_sub(self.support()).max(1)
+        self.fourier
+            .n_samples()
+            .saturating_sub(self.support())
+            .max(1)
     }
 
     /// Mean square of a whitened residual around an onset, largest over the channels.

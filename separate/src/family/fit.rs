@@ -96,7 +96,11 @@ impl Solved {
             .collect();
         let a: Vec<f64> = group.iter().map(|i| self.amplitudes[*i]).collect();
         let solved = Cholesky::new(&matrix, group.len()).solve(&a);
-        a.iter().zip(&solved).map(|(a, s)| a * s).sum::<f64>().max(0.0)
+        a.iter()
+            .zip(&solved)
+            .map(|(a, s)| a * s)
+            .sum::<f64>()
+            .max(0.0)
     }
 }
 
@@ -176,8 +180,9 @@ impl Work<'_> {
         (0..self.picks.len())
             .map(|i| {
                 let own = target(self.picks[i].onset);
-                (0..self.picks.len())
-                    .all(|j| j == i || target(self.picks[j].onset) != own || falls[j].0 <= falls[i].0)
+                (0..self.picks.len()).all(|j| {
+                    j == i || target(self.picks[j].onset) != own || falls[j].0 <= falls[i].0
+                })
             })
             .collect()
     }
@@ -222,8 +227,10 @@ impl Work<'_> {
                 let against = field.against(kind, &segment);
                 for half in [0.0, 0.5] {
                     let jump = Wave::Jump.kernel(field.fourier, half);
-                    let jumps: Vec<Vec<f64>> =
-                        against.iter().map(|a| correlation(field, a, &jump)).collect();
+                    let jumps: Vec<Vec<f64>> = against
+                        .iter()
+                        .map(|a| correlation(field, a, &jump))
+                        .collect();
                     for rise in RISES.map(|r| r * field.layout.length as f64) {
                         let step = Wave::Step { rise }.kernel(field.fourier, half);
                         let mut score = vec![0.0; lags];
@@ -374,7 +381,14 @@ impl Work<'_> {
                 .filter(|(i, (fall, z))| {
                     let rest = self.field.misfit(&self.residual, self.picks[*i].onset) - 1.0;
                     let explained = fall / (fall + n_local * rest.max(0.0)).max(f64::MIN_POSITIVE);
-                    *fall < if first[*i] { demands.fall } else { demands.second_fall } || *z < demands.z || explained < EXPLAINED
+                    *fall
+                        < if first[*i] {
+                            demands.fall
+                        } else {
+                            demands.second_fall
+                        }
+                        || *z < demands.z
+                        || explained < EXPLAINED
                 })
                 .min_by(|a, b| a.1.0.total_cmp(&b.1.0));
             let Some((weakest, _)) = failing else {
@@ -438,8 +452,17 @@ impl Work<'_> {
                     if own.is_empty() {
                         continue;
                     }
-                    if let Some((delay, rise)) = further_wave(self.field, pick, c, &own, &against[c]) {
-                        found.push((c, Unknown { source, wave: Wave::Step { rise }, delay }));
+                    if let Some((delay, rise)) =
+                        further_wave(self.field, pick, c, &own, &against[c])
+                    {
+                        found.push((
+                            c,
+                            Unknown {
+                                source,
+                                wave: Wave::Step { rise },
+                                delay,
+                            },
+                        ));
                     }
                 }
             }
@@ -526,13 +549,27 @@ fn refine(field: &Field, residual: &[Vec<f64>], pick: Pick) -> Pick {
             return 0.0;
         }
         let falls = field.falls(pick.kind, &against, delay, rise);
-        falls.iter().map(|(one, two)| one.max(two - PARAMETER)).sum()
+        falls
+            .iter()
+            .map(|(one, two)| one.max(two - PARAMETER))
+            .sum()
     };
     let start = pick.onset - whole;
     let side = (0.01 * field.layout.length as f64).max(1.0);
     let mut ramp = |[delay, rise]: [f64; 2]| -score(delay, rise.abs());
-    let (at, least) = simplex(&mut ramp, [start, pick.rise], [0.4, side], 0.01, EVALUATIONS);
-    let from = at[0] + if at[1].abs() < side { 0.0 } else { at[1].abs() / 2.0 };
+    let (at, least) = simplex(
+        &mut ramp,
+        [start, pick.rise],
+        [0.4, side],
+        0.01,
+        EVALUATIONS,
+    );
+    let from = at[0]
+        + if at[1].abs() < side {
+            0.0
+        } else {
+            at[1].abs() / 2.0
+        };
     let mut step = |[delay, _]: [f64; 2]| -score(delay, 0.0);
     let (alone, without) = simplex(&mut step, [from, 0.0], [0.5, 0.0], 0.01, EVALUATIONS / 2);
     let (delay, rise, best) = if -least > -without + RAMP {
@@ -609,9 +646,19 @@ fn further_wave(
         }
     }
     let mut negative = |[delay, rise]: [f64; 2]| {
-        if delay < 1.5 * from || delay > 1.5 * to { 0.0 } else { -fall(delay, rise.abs()) }
+        if delay < 1.5 * from || delay > 1.5 * to {
+            0.0
+        } else {
+            -fall(delay, rise.abs())
+        }
     };
     let side = 0.01 * length;
-    let (at, least) = simplex(&mut negative, [best.1, best.2], [1.0, side], 0.02, EVALUATIONS);
+    let (at, least) = simplex(
+        &mut negative,
+        [best.1, best.2],
+        [1.0, side],
+        0.02,
+        EVALUATIONS,
+    );
     (-least > FURTHER_FALL).then_some((at[0], at[1].abs()))
 }

@@ -47,13 +47,21 @@ impl Observation {
         let made: Vec<Vec<Complex64>> = self
             .waves
             .iter()
-            .map(|(_, wave)| (0..wave.len()).map(|k| wave[k] * self.response[k] * shape[k]).collect())
+            .map(|(_, wave)| {
+                (0..wave.len())
+                    .map(|k| wave[k] * self.response[k] * shape[k])
+                    .collect()
+            })
             .collect();
         let n = made.len();
         let inner = |a: &[Complex64], b: &[Complex64]| -> f64 {
-            (0..a.len()).map(|k| weights[k] * (a[k].conj() * b[k]).re).sum()
+            (0..a.len())
+                .map(|k| weights[k] * (a[k].conj() * b[k]).re)
+                .sum()
         };
-        let gram: Vec<f64> = (0..n * n).map(|at| inner(&made[at / n], &made[at % n])).collect();
+        let gram: Vec<f64> = (0..n * n)
+            .map(|at| inner(&made[at / n], &made[at % n]))
+            .collect();
         let right: Vec<f64> = made.iter().map(|m| inner(m, &self.data)).collect();
         self.amplitudes = Cholesky::new(&gram, n).solve(&right);
     }
@@ -62,10 +70,17 @@ impl Observation {
     fn jump(&self) -> f64 {
         let sum = |of: fn(&Wave) -> bool| -> f64 {
             let parts = self.waves.iter().zip(&self.amplitudes);
-            parts.filter(|((wave, _), _)| of(wave)).map(|(_, a)| a).sum()
+            parts
+                .filter(|((wave, _), _)| of(wave))
+                .map(|(_, a)| a)
+                .sum()
         };
         let step = sum(|w| matches!(w, Wave::Step { .. }));
-        if step == 0.0 { 0.0 } else { sum(|w| matches!(w, Wave::Jump)) / step }
+        if step == 0.0 {
+            0.0
+        } else {
+            sum(|w| matches!(w, Wave::Jump)) / step
+        }
     }
 }
 
@@ -98,7 +113,10 @@ pub(crate) fn learn(
                 jumps.sort_by(f64::total_cmp);
                 let shared = jumps[jumps.len() / 2];
                 let jump = Wave::Jump.kernel(fourier, 0.0);
-                spectrum.iter_mut().zip(&jump).for_each(|(h, k)| *h *= 1.0 + shared * k);
+                spectrum
+                    .iter_mut()
+                    .zip(&jump)
+                    .for_each(|(h, k)| *h *= 1.0 + shared * k);
                 for (observation, weights) in observations.iter_mut().zip(&weights) {
                     observation.refit(spectrum, weights);
                 }

@@ -113,13 +113,20 @@ pub(crate) fn simplex(
     .map(|at| (at, function(at)));
     let mut used = 3;
     let along = |from: [f64; 2], to: [f64; 2], by: f64| {
-        [from[0] + by * (to[0] - from[0]), from[1] + by * (to[1] - from[1])]
+        [
+            from[0] + by * (to[0] - from[0]),
+            from[1] + by * (to[1] - from[1]),
+        ]
     };
     while used < evaluations {
         corners.sort_by(|a, b| a.1.total_cmp(&b.1));
         let [best, middle, worst] = corners;
         let size = (0..2)
-            .map(|i| (worst.0[i] - best.0[i]).abs().max((middle.0[i] - best.0[i]).abs()))
+            .map(|i| {
+                (worst.0[i] - best.0[i])
+                    .abs()
+                    .max((middle.0[i] - best.0[i]).abs())
+            })
             .fold(0.0, f64::max);
         if size < tolerance {
             break;
@@ -133,7 +140,11 @@ pub(crate) fn simplex(
         let reflected = tried(2.0);
         corners[2] = if reflected.1 < best.1 {
             let expanded = tried(3.0);
-            if expanded.1 < reflected.1 { expanded } else { reflected }
+            if expanded.1 < reflected.1 {
+                expanded
+            } else {
+                reflected
+            }
         } else if reflected.1 < middle.1 {
             reflected
         } else {
@@ -181,13 +192,15 @@ mod tests {
     #[test]
     fn a_column_twice_counts_once() {
         let solved = Cholesky::new(&[2.0, 2.0, 2.0, 2.0], 2).solve(&[3.0, 3.0]);
-        assert!((solved[0] - 1.5).abs() < 1e-12 && solved[1] == 0.0, "{solved:?}");
+        assert!(
+            (solved[0] - 1.5).abs() < 1e-12 && solved[1] == 0.0,
+            "{solved:?}"
+        );
     }
 
     #[test]
     fn the_simplex_finds_a_narrow_valley() {
-        let mut bowl =
-            |[x, y]: [f64; 2]| 100.0 * (y - x * x).powi(2) + (1.0 - x).powi(2);
+        let mut bowl = |[x, y]: [f64; 2]| 100.0 * (y - x * x).powi(2) + (1.0 - x).powi(2);
         let (at, least) = simplex(&mut bowl, [-1.0, 1.0], [0.5, 0.5], 1e-6, 400);
         assert!((at[0] - 1.0).abs() < 1e-3 && least < 1e-6, "{at:?}");
     }

@@ -10,8 +10,8 @@
 
 mod background;
 mod blocks;
-mod fit;
 mod field;
+mod fit;
 mod fourier;
 mod learn;
 mod linear;
@@ -112,6 +112,16 @@ impl Evidence {
 }
 
 impl Family {
+    /// Sizes of the shapes for targets of so many samples.
+    pub fn layout(window_samples: usize) -> Layout {
+        Layout::for_windows(window_samples, ORDER)
+    }
+
+    /// Channels that the shapes have.
+    pub fn n_channels(&self) -> usize {
+        self.kinds.first().map_or(0, |shape| shape.channels.len())
+    }
+
     /// Learns the shapes from stretches whose targets are about `window_samples` long. `None` if none of the targets
     /// stands out of its background, or no background can be modelled.
     ///
@@ -124,7 +134,12 @@ impl Family {
             .filter_map(|stretch| Prepared::new(stretch, layout))
             .collect();
         let halves = [0, 1].map(|half| {
-            let family = Self::learned(&fourier, layout, every_second(&prepared, half), &ROUNDS[2..])?;
+            let family = Self::learned(
+                &fourier,
+                layout,
+                every_second(&prepared, half),
+                &ROUNDS[2..],
+            )?;
             Some(family.explained(&fourier, &every_second(&prepared, 1 - half)))
         });
         let mut explained: Vec<f64> = halves.into_iter().flatten().flatten().collect();
@@ -137,7 +152,12 @@ impl Family {
         Some((family, evidence))
     }
 
-    fn learned(fourier: &Fourier, layout: Layout, mut prepared: Vec<Prepared>, rounds: &[f64]) -> Option<Self> {
+    fn learned(
+        fourier: &Fourier,
+        layout: Layout,
+        mut prepared: Vec<Prepared>,
+        rounds: &[f64],
+    ) -> Option<Self> {
         let first = first_shape(fourier, layout, &prepared)?;
         let mut family = Self {
             layout,
@@ -177,10 +197,18 @@ impl Family {
             further: false,
         };
         let of = |p: &Prepared| -> Vec<f64> {
-            let field = Field::of_white(fourier, self.layout, &p.backgrounds, p.white.clone(), &self.kinds);
+            let field = Field::of_white(
+                fourier,
+                self.layout,
+                &p.backgrounds,
+                p.white.clone(),
+                &self.kinds,
+            );
             let fitted = fit(&field, &p.targets, demands);
             let excess = |x: &[Vec<f64>], target: &Range<usize>| -> f64 {
-                x.iter().map(|x| x[target.clone()].iter().map(|v| v * v - 1.0).sum::<f64>()).sum()
+                x.iter()
+                    .map(|x| x[target.clone()].iter().map(|v| v * v - 1.0).sum::<f64>())
+                    .sum()
             };
             p.targets
                 .iter()
@@ -227,7 +255,13 @@ impl Family {
                 prepared = self.prepared_again(prepared, &fitted.sources);
             }
         }
-        let field = Field::of_white(&fourier, self.layout, &prepared.backgrounds, prepared.white.clone(), &self.kinds);
+        let field = Field::of_white(
+            &fourier,
+            self.layout,
+            &prepared.backgrounds,
+            prepared.white.clone(),
+            &self.kinds,
+        );
         let deviation = uncertainty::deviations(&field, &fitted.sources, &stretch.targets);
         Some(FamilyFit {
             sources: fitted.sources,
@@ -238,14 +272,23 @@ impl Family {
     /// The sum of sources over `n_samples` samples, `[channel][sample]`, in the unit of the record.
     pub fn render(&self, sources: &[Source], n_samples: usize) -> Vec<Vec<f64>> {
         let fourier = &Fourier::new(self.layout.grid);
-        let spectra: Vec<Vec<Vec<Complex64>>> =
-            self.kinds.iter().map(|shape| shape.spectra(fourier)).collect();
+        let spectra: Vec<Vec<Vec<Complex64>>> = self
+            .kinds
+            .iter()
+            .map(|shape| shape.spectra(fourier))
+            .collect();
         let n_channels = self.kinds.first().map_or(0, |shape| shape.channels.len());
         let mut sum = vec![vec![0.0; n_samples]; n_channels];
         for source in sources {
             for (c, parts) in source.channels.iter().enumerate() {
                 for part in parts {
-                    let placed = place(fourier, self.layout, &spectra[source.kind][c], part.wave, source.onset + part.delay);
+                    let placed = place(
+                        fourier,
+                        self.layout,
+                        &spectra[source.kind][c],
+                        part.wave,
+                        source.onset + part.delay,
+                    );
                     placed.add_to(&mut sum[c], part.amplitude);
                 }
             }
@@ -254,11 +297,7 @@ impl Family {
     }
 
     /// The background once more, from the record without the sources.
-    fn prepared_again<'a>(
-        &self,
-        prepared: Prepared<'a>,
-        sources: &[Source],
-    ) -> Prepared<'a> {
+    fn prepared_again<'a>(&self, prepared: Prepared<'a>, sources: &[Source]) -> Prepared<'a> {
         let stretch = prepared.stretch;
         let n = stretch.channels.first().map_or(0, Vec::len);
         let taken = self.render(sources, n);
@@ -307,8 +346,9 @@ impl Family {
             .iter()
             .map(|b| b.response(fourier))
             .collect();
-        let mut observations: Vec<Vec<Observation>> =
-            (0..self.kinds.len() * n_channels).map(|_| Vec::new()).collect();
+        let mut observations: Vec<Vec<Observation>> = (0..self.kinds.len() * n_channels)
+            .map(|_| Vec::new())
+            .collect();
         for source in fitted.sources.iter().filter(|s| s.z > TEACHES) {
             for (c, parts) in source.channels.iter().enumerate() {
                 if parts.is_empty() {
@@ -316,13 +356,22 @@ impl Family {
                 }
                 let mut alone = fitted.residual[c].clone();
                 for part in parts {
-                    let placed = field.place(&field.whitened, source.kind, c, part.wave, source.onset + part.delay);
+                    let placed = field.place(
+                        &field.whitened,
+                        source.kind,
+                        c,
+                        part.wave,
+                        source.onset + part.delay,
+                    );
                     placed.add_to(&mut alone, part.amplitude);
                 }
                 let whole = source.onset.floor();
                 let start = whole as isize - self.layout.lead as isize;
                 let waves = parts.iter().map(|part| {
-                    (part.wave, part.wave.kernel(fourier, source.onset - whole + part.delay))
+                    (
+                        part.wave,
+                        part.wave.kernel(fourier, source.onset - whole + part.delay),
+                    )
                 });
                 observations[source.kind * n_channels + c].push(Observation {
                     waves: waves.collect(),
@@ -353,7 +402,10 @@ impl Family {
                         .flat_map(|(_, observations)| observations[kind * n_channels + c].clone())
                         .collect();
                     let before = &shape.channels[c];
-                    normalised(learn(told, fourier, self.layout, Some(before)).unwrap_or_else(|| before.clone()))
+                    normalised(
+                        learn(told, fourier, self.layout, Some(before))
+                            .unwrap_or_else(|| before.clone()),
+                    )
                 });
                 Shape {
                     channels: channels.collect(),

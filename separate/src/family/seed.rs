@@ -63,7 +63,10 @@ impl Snippet {
         Some(Self {
             stretch,
             start: from as isize,
-            spectra: white.iter().map(|x| fourier.forward(&x[from..to])).collect(),
+            spectra: white
+                .iter()
+                .map(|x| fourier.forward(&x[from..to]))
+                .collect(),
             samples: to - from,
             strength: (energy - count) / (2.0 * count).sqrt(),
         })
@@ -108,7 +111,9 @@ pub(crate) fn align(fourier: &Fourier, mut snippets: Vec<Snippet>) -> Vec<Aligne
         })
         .collect();
     let energy = |x: &[Complex64]| -> f64 {
-        (0..x.len()).map(|k| fourier.weight(k) * x[k].norm_sqr()).sum()
+        (0..x.len())
+            .map(|k| fourier.weight(k) * x[k].norm_sqr())
+            .sum()
     };
     let energies: Vec<Vec<f64>> = filtered
         .iter()
@@ -118,7 +123,15 @@ pub(crate) fn align(fourier: &Fourier, mut snippets: Vec<Snippet>) -> Vec<Aligne
     let mut best: Option<(f64, usize, Vec<Match>)> = None;
     for j in 0..n {
         let matches: Vec<Match> = (0..n)
-            .map(|i| matched(fourier, &filtered[i], &energies[i], &filtered[j], &energies[j]))
+            .map(|i| {
+                matched(
+                    fourier,
+                    &filtered[i],
+                    &energies[i],
+                    &filtered[j],
+                    &energies[j],
+                )
+            })
             .collect();
         let score: f64 = matches.iter().map(|m| m.explained).sum();
         if best.as_ref().is_none_or(|b| score > b.0) {
@@ -185,7 +198,11 @@ fn matched(
     } else {
         0.0
     };
-    let whole = if at > n / 2 { at as f64 - n as f64 } else { at as f64 };
+    let whole = if at > n / 2 {
+        at as f64 - n as f64
+    } else {
+        at as f64
+    };
     Match {
         explained: most,
         lag: whole + part,
@@ -214,7 +231,10 @@ fn standing_out(fourier: &Fourier, snippets: &[Snippet], channel: usize) -> Vec<
 
 /// Where a snippet begins to stand out.
 fn onset_of(fourier: &Fourier, channels: &[Vec<Complex64>]) -> f64 {
-    let signals: Vec<Vec<f64>> = channels.iter().map(|x| fourier.inverse(x.clone())).collect();
+    let signals: Vec<Vec<f64>> = channels
+        .iter()
+        .map(|x| fourier.inverse(x.clone()))
+        .collect();
     let n = fourier.n_samples();
     let size: Vec<f64> = (0..n)
         .map(|t| signals.iter().map(|x| x[t].abs()).sum())

@@ -26,6 +26,11 @@ pub struct Layout {
 }
 
 impl Layout {
+    /// Samples of a stretch with a background of its own: twenty minutes where a shape takes fifty seconds.
+    pub fn block(&self) -> usize {
+        24 * self.length
+    }
+
     /// For windows of so many samples. `order` is that of the background's autoregression.
     ///
     /// A source may run on past its window: shapes are as long as windows, 128 to 2048 samples.
@@ -136,9 +141,18 @@ mod tests {
             }
         };
         let gauss = |t: f64| (-((t - 100.0) / 8.0).powi(2)).exp();
-        near(&made(Wave::Step { rise: 0.0 }, 2.25), &|t| gauss(t - 2.25), 1e-9);
+        near(
+            &made(Wave::Step { rise: 0.0 }, 2.25),
+            &|t| gauss(t - 2.25),
+            1e-9,
+        );
         // A box of 3 samples from the delay on, by the midpoint rule at fine steps.
-        let smooth = |t: f64| (0..300).map(|i| gauss(t - 1.0 - (f64::from(i) + 0.5) / 100.0)).sum::<f64>() / 300.0;
+        let smooth = |t: f64| {
+            (0..300)
+                .map(|i| gauss(t - 1.0 - (f64::from(i) + 0.5) / 100.0))
+                .sum::<f64>()
+                / 300.0
+        };
         near(&made(Wave::Step { rise: 3.0 }, 1.0), &smooth, 1e-6);
         let second = |t: f64| (gauss(t + 1e-3) - 2.0 * gauss(t) + gauss(t - 1e-3)) / 1e-6;
         near(&made(Wave::Jump, 0.0), &second, 1e-6);

@@ -20,7 +20,11 @@ const SMOOTHING: f64 = 0.01;
 
 /// Standard deviation of the fitted sources, `[channel][sample]` over the field; beyond what is fitted, that of a source
 /// too weak to be found in `targets`.
-pub(crate) fn deviations(field: &Field, sources: &[Source], targets: &[Range<usize>]) -> Vec<Vec<f64>> {
+pub(crate) fn deviations(
+    field: &Field,
+    sources: &[Source],
+    targets: &[Range<usize>],
+) -> Vec<Vec<f64>> {
     let n = field.n_samples();
     let mut variance = vec![vec![0.0; n]; field.n_channels()];
     for source in sources {
@@ -49,7 +53,13 @@ fn step_deviation(field: &Field, kind: usize, channel: usize) -> f64 {
 
 fn unseen(field: &Field, target: &Range<usize>, variance: &mut [Vec<f64>]) {
     for (c, variance) in variance.iter_mut().enumerate() {
-        let shape = field.place(&field.raw, 0, c, Wave::Step { rise: 0.0 }, field.layout.lead as f64);
+        let shape = field.place(
+            &field.raw,
+            0,
+            c,
+            Wave::Step { rise: 0.0 },
+            field.layout.lead as f64,
+        );
         let length = field.layout.length;
         let size = shape.values[..length].iter().map(|v| v * v).sum::<f64>() / length as f64;
         let deviation = UNSEEN * step_deviation(field, 0, c);
@@ -65,7 +75,9 @@ fn of_source(field: &Field, source: &Source, variance: &mut [Vec<f64>]) {
     let unexplained = n_local * (source.misfit - 1.0).max(0.0) / source.fall.max(1.0);
     let shape_error = BY_SHAPE * unexplained.sqrt().max(LEAST_SHAPE_ERROR);
     // What each channel tells of onset and ramp beside its amplitudes; all channels share them.
-    let columns: Vec<Columns> = (0..field.n_channels()).map(|c| Columns::new(field, source, c)).collect();
+    let columns: Vec<Columns> = (0..field.n_channels())
+        .map(|c| Columns::new(field, source, c))
+        .collect();
     let mut shared = [0.0; 4];
     for columns in &columns {
         for (sum, v) in shared.iter_mut().zip(columns.information()) {
@@ -75,7 +87,13 @@ fn of_source(field: &Field, source: &Source, variance: &mut [Vec<f64>]) {
     for (c, columns) in columns.iter().enumerate() {
         let variance = &mut variance[c];
         if columns.n == 0 {
-            let placed = field.place(&field.raw, source.kind, c, Wave::Step { rise: source.rise }, source.onset);
+            let placed = field.place(
+                &field.raw,
+                source.kind,
+                c,
+                Wave::Step { rise: source.rise },
+                source.onset,
+            );
             let deviation = UNSEEN * step_deviation(field, source.kind, c);
             let (from, values) = placed.inside(variance.len());
             for (v, h) in variance[from..].iter_mut().zip(values) {
@@ -86,7 +104,12 @@ fn of_source(field: &Field, source: &Source, variance: &mut [Vec<f64>]) {
         let covariance = columns.covariance(&shared);
         let m = columns.n + 2;
         let mut sum = vec![0.0; variance.len()];
-        let first = columns.raw.iter().map(|p| p.inside(variance.len()).0).min().unwrap_or(0);
+        let first = columns
+            .raw
+            .iter()
+            .map(|p| p.inside(variance.len()).0)
+            .min()
+            .unwrap_or(0);
         let last = columns
             .raw
             .iter()
@@ -100,7 +123,11 @@ fn of_source(field: &Field, source: &Source, variance: &mut [Vec<f64>]) {
         for t in first..last {
             for (value, placed) in row.iter_mut().zip(&columns.raw) {
                 let at = t as isize - placed.start;
-                *value = usize::try_from(at).ok().and_then(|at| placed.values.get(at)).copied().unwrap_or(0.0);
+                *value = usize::try_from(at)
+                    .ok()
+                    .and_then(|at| placed.values.get(at))
+                    .copied()
+                    .unwrap_or(0.0);
             }
             let mut total = 0.0;
             for i in 0..m {
@@ -109,10 +136,18 @@ fn of_source(field: &Field, source: &Source, variance: &mut [Vec<f64>]) {
                 }
             }
             variance[t] += BY_NOISE * BY_NOISE * total.max(0.0);
-            sum[t] = columns.amplitudes.iter().zip(&row).map(|(a, v)| a * v).sum();
+            sum[t] = columns
+                .amplitudes
+                .iter()
+                .zip(&row)
+                .map(|(a, v)| a * v)
+                .sum();
         }
         let reach = ((SMOOTHING * field.layout.length as f64) as usize).max(1);
-        let mut running: f64 = sum[first..(first + reach).min(last)].iter().map(|v| v * v).sum();
+        let mut running: f64 = sum[first..(first + reach).min(last)]
+            .iter()
+            .map(|v| v * v)
+            .sum();
         for t in first..last {
             if t + reach < last {
                 running += sum[t + reach].powi(2);
@@ -165,7 +200,8 @@ impl Columns {
                         // From the whole sample before, so that all begin at one sample.
                         let whole = source.onset.floor() + p.delay.floor();
                         let fraction = source.onset + p.delay - whole + sign * by_onset;
-                        let placed = shifted(field, &spectra[source.kind][c], wave, whole, fraction);
+                        let placed =
+                            shifted(field, &spectra[source.kind][c], wave, whole, fraction);
                         let base = sum.get_or_insert_with(|| super::field::Placed {
                             start: source.onset.floor() as isize - field.layout.lead as isize,
                             values: vec![0.0; field.fourier.n_samples()],
@@ -173,7 +209,10 @@ impl Columns {
                         let skip = placed.start - base.start;
                         for (i, v) in placed.values.iter().enumerate() {
                             let at = i as isize + skip;
-                            if let Some(to) = usize::try_from(at).ok().and_then(|at| base.values.get_mut(at)) {
+                            if let Some(to) = usize::try_from(at)
+                                .ok()
+                                .and_then(|at| base.values.get_mut(at))
+                            {
                                 *to += sign * p.amplitude * v / (2.0 * (by_onset + by_rise));
                             }
                         }
@@ -188,7 +227,9 @@ impl Columns {
         let white = columns(&field.whitened);
         let m = white.len();
         let n = field.n_samples();
-        let gram = (0..m * m).map(|at| white[at / m].dot_placed(&white[at % m], n)).collect();
+        let gram = (0..m * m)
+            .map(|at| white[at / m].dot_placed(&white[at % m], n))
+            .collect();
         Self {
             n: parts.len(),
             amplitudes: parts.iter().map(|p| p.amplitude).collect(),
@@ -203,7 +244,9 @@ impl Columns {
             return [0.0; 4];
         }
         let (n, m) = (self.n, self.n + 2);
-        let block: Vec<f64> = (0..n * n).map(|at| self.gram[(at / n) * m + at % n]).collect();
+        let block: Vec<f64> = (0..n * n)
+            .map(|at| self.gram[(at / n) * m + at % n])
+            .collect();
         let cholesky = Cholesky::new(&block, n);
         let mut out = [0.0; 4];
         for i in 0..2 {
@@ -241,6 +284,8 @@ fn shifted(
     let kernel = wave.kernel(field.fourier, fraction);
     super::field::Placed {
         start: whole as isize - field.layout.lead as isize,
-        values: field.fourier.inverse(kernel.iter().zip(spectrum).map(|(k, h)| k * h).collect()),
+        values: field
+            .fourier
+            .inverse(kernel.iter().zip(spectrum).map(|(k, h)| k * h).collect()),
     }
 }

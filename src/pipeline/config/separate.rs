@@ -20,6 +20,22 @@ pub enum Objective {
 
 display_as_value!(Objective);
 
+/// How sources are taken out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, ValueEnum, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum SeparationMethod {
+    /// By evidence: family where the windows share a shape, else scattering.
+    Auto,
+    /// Shapes learned from the windows themselves.
+    Family,
+    /// Scattering covariances matched by optimisation.
+    Scattering,
+    /// What stands out of the snippets' spectrum, cell by cell.
+    Wiener,
+}
+
+display_as_value!(SeparationMethod);
+
 /// Clusters at one scale: `65536:3` or `1024:0,5`.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Target {
@@ -71,6 +87,8 @@ pub struct SeparateConfig {
     pub target: Option<Target>,
     /// The clusters whose windows serve as background; `None` is every other cluster of the target's scale.
     pub background: Option<Target>,
+    /// How sources are taken out.
+    pub method: SeparationMethod,
     /// Octaves J of the coefficients that the objective compares.
     pub octaves: usize,
     /// At most so many stretches, the most confident first.
@@ -88,6 +106,7 @@ impl Default for SeparateConfig {
         Self {
             target: None,
             background: None,
+            method: SeparationMethod::Auto,
             octaves: 8,
             max_targets: 50,
             snippets: 20,

@@ -16,6 +16,9 @@ pub struct SeparationFile {
     pub background: ScaleClusters,
     /// How targets were separated.
     pub method: String,
+    /// Why so, by station.
+    #[serde(default)]
+    pub reasons: Vec<String>,
     /// One entry a target stretch, by station and time.
     pub targets: Vec<TargetResult>,
     /// Version, configuration, seed, inputs.
@@ -48,6 +51,12 @@ pub struct TargetResult {
     pub probability: f32,
     /// Windows of the target scale in it.
     pub n_windows: usize,
+    /// How it was separated.
+    #[serde(default)]
+    pub method: String,
+    /// Sources that were fitted, with the method `family`.
+    #[serde(default)]
+    pub sources: Vec<FoundSource>,
     /// Starts of the background snippets, ISO 8601.
     pub snippets: Vec<String>,
     /// Samples in a snippet.
@@ -56,6 +65,44 @@ pub struct TargetResult {
     pub channels: Vec<ChannelResult>,
     /// Why the target, or the channels that are not listed, were left as they are.
     pub left: Option<String>,
+}
+
+/// A fitted source of a family.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct FoundSource {
+    /// Its onset, ISO 8601.
+    pub onset: String,
+    /// The same in ns UTC.
+    pub onset_ns: i64,
+    /// Length of its ramp, s; 0 for a step.
+    pub rise_s: f64,
+    /// Which of the family's shapes.
+    pub kind: usize,
+    /// Fall of chi-square that it brings.
+    pub fall: f64,
+    /// Deviations by which it stands out of the background on its clearest channel.
+    pub z: f64,
+    /// Mean square of what is left around it, over the background's, on the worst channel.
+    pub misfit: f64,
+    /// Its waves, channel by channel.
+    pub waves: Vec<FoundWave>,
+}
+
+/// One wave of a source on a channel.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct FoundWave {
+    /// Channel, `NET.STA.LOC.CHA`.
+    pub channel: String,
+    /// `step`: the shape itself, over a ramp; `jump`: its second derivative.
+    pub wave: String,
+    /// From the source's onset to its own, s.
+    pub delay_s: f64,
+    /// Length of its ramp, s.
+    pub rise_s: f64,
+    /// Its factor on the shape, whose largest sample is 1; in the unit of the record.
+    pub amplitude: f64,
+    /// Standard deviation of the factor.
+    pub deviation: f64,
 }
 
 impl SeparationFile {

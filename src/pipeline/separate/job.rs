@@ -5,15 +5,20 @@ use std::sync::Arc;
 
 use seismix_data::StationKey;
 use seismix_data::archive::Archive;
-use seismix_data::store::ClusterTable;
+use seismix_data::store::{ClusterTable, read_clusters};
 use seismix_data::time::steps_ns;
-use seismix_separate::{Candidate, Method, ScatteringMethod};
+use seismix_separate::{Candidate, Method, ObjectiveOptions, ScatteringMethod, WienerMethod};
 
 use super::ScaleClusters;
-use crate::pipeline::config::{Objective, SeparateConfig, Target};
+use super::listed::{Listed, read_windows};
+use crate::pipeline::config::{Objective, SeparateConfig, SeparationMethod, Target};
 use crate::pipeline::error::{PipelineError, Result};
 use crate::pipeline::records::{sampling_rate, station_keys};
 use crate::pipeline::targets::{Stretch, background_candidates, stretches};
+
+/// Shortest and longest snippet of background where windows are listed by hand, samples.
+const LEAST_SNIPPET: usize = 512;
+const MOST_SNIPPET: usize = 4096;
 
 /// What is to be separated.
 pub(super) struct Job {
@@ -26,22 +31,23 @@ pub(super) struct Job {
     pub(super) sample_ns: i64,
     pub(super) keys: BTreeMap<String, StationKey>,
     pub(super) method: Box<dyn Method>,
+    /// Samples of a window as the targets came.
+    pub(super) window_samples: usize,
+    /// Samples by which a target may be widened to either side.
+    pub(super) widen_samples: usize,
 }
 
 impl Job {
-    pub(super) fn new(
-        archive: &Archive,
-        table: &ClusterTable,
-        config: &SeparateConfig,
-    ) -> Result<Self> {
+    pub(super) fn new(archive: &Archive, listed: &Listed, config: &SeparateConfig) -> Result<Self> {
+        let table = listed.clusters().map(read_clusters).transpose()?;
         let keys: BTreeMap<String, StationKey> = station_keys(archive)
             .into_iter()
             .map(|key| (key.to_string(), key))
             .collect();
         // Stations without clusters stay as they are, whatever their rate.
         let clustered: BTreeSet<&str> = table
-            .rows
             .iter()
+            .flat_map(|table| &table.rows)
             .filter_map(|row| row.id.as_deref())
             .collect();
         let rates: BTreeSet<u64> = keys
@@ -70,10 +76,26 @@ impl Job {
                 ));
             }
         };
+        let sample_ns = steps_ns(1, rate);
+        let method: Box<dyn Method> = match (config.method, config.objective) {
+            (SeparationMethod::Wiener, _) => Box::new(WienerMethod {
+                objective: ObjectiveOptions::floored(config.octaves),
+            }),
+            (_, Objective::Paper) => {
+                Box::new(ScatteringMethod::paper(config.octaves, config.max_iter))
+            }
+            (_, Objective::Seismix) => Box::new(ScatteringMethod::to_expectation(
+                config.octaves,
+                config.max_iter,
+            )),
+        };
+        let (Some(table), None) = (&table, listed.windows()) else {
+            return Self::by_hand(archive, listed, table, config, keys, rate, method);
+        };
         let Some(target) = &config.target else {
             return Err(PipelineError::unusable(
                 "no target is named",
-                "give --target SCALE:CLUSTER, such as --target 1024:3",
+                "give --target SCALE:CLUSTER, such as --target 1024:3, or --windows FILE.csv",
             ));
         };
         let target = resolve(target, table, rate, "target")?;
@@ -105,14 +127,9 @@ impl Job {
                 "name each cluster once",
             ));
         }
-        let sample_ns = steps_ns(1, rate);
         let finest = table.scales().first().copied().unwrap_or(target.scale);
         // Room for a target window with a margin on either side.
         let snippet_samples = 2 * finest;
-        let method = match config.objective {
-            Objective::Paper => ScatteringMethod::paper(config.octaves, config.max_iter),
-            Objective::Seismix => ScatteringMethod::to_expectation(config.octaves, config.max_iter),
-        };
         let default_id: Option<Arc<str>> = (keys.len() == 1)
             .then(|| keys.keys().next().map(|key| Arc::from(key.as_str())))
             .flatten();
@@ -141,6 +158,8 @@ impl Job {
             }
         }
         Ok(Self {
+            window_samples: target.scale,
+            widen_samples: target.scale / 2,
             target,
             background,
             targets,
@@ -149,13 +168,131 @@ impl Job {
             n_snippets: config.snippets,
             sample_ns,
             keys,
-            method: Box::new(method),
+            method,
+        })
+    }
+
+    /// With windows listed by hand; the background is the rest of the record, or clusters of a table.
+    fn by_hand(
+        archive: &Archive,
+        listed: &Listed,
+        table: Option<ClusterTable>,
+        config: &SeparateConfig,
+        keys: BTreeMap<String, StationKey>,
+        rate: f64,
+        method: Box<dyn Method>,
+    ) -> Result<Self> {
+        let Some(windows) = listed.windows() else {
+            return Err(PipelineError::unusable(
+                "neither clusters nor windows are given",
+                "give --clusters CLUSTERS.csv with --target, or --windows FILE.csv",
+            ));
+        };
+        if config.target.is_some() {
+            return Err(PipelineError::unusable(
+                "both windows and a target cluster are given",
+                "leave --target or --windows out",
+            ));
+        }
+        let sample_ns = steps_ns(1, rate);
+        let stations: Vec<StationKey> = keys.values().cloned().collect();
+        let (targets, window_samples) = read_windows(windows, &stations, sample_ns)?;
+        let length = window_samples.clamp(LEAST_SNIPPET / 2, MOST_SNIPPET / 2);
+        let snippet_samples = 2 * length.next_power_of_two();
+        let (background, candidates) = match (&table, &config.background) {
+            (Some(table), Some(background)) => {
+                let background = resolve(background, table, rate, "background")?;
+                let found = background_candidates(
+                    table,
+                    background.scale,
+                    &background.clusters,
+                    sample_ns,
+                    snippet_samples,
+                );
+                (background, found)
+            }
+            (None, Some(_)) => {
+                return Err(PipelineError::unusable(
+                    "background clusters are named, and no cluster table",
+                    "give --clusters CLUSTERS.csv, or leave --background out",
+                ));
+            }
+            (_, None) => (
+                ScaleClusters {
+                    scale: window_samples,
+                    clusters: Vec::new(),
+                },
+                away_from(archive, &stations, &targets, snippet_samples, sample_ns),
+            ),
+        };
+        Ok(Self {
+            target: ScaleClusters {
+                scale: window_samples,
+                clusters: Vec::new(),
+            },
+            background,
+            targets,
+            candidates,
+            snippet_samples,
+            n_snippets: config.snippets,
+            sample_ns,
+            window_samples,
+            widen_samples: 0,
+            keys,
+            method,
         })
     }
 
     pub(super) fn stations(&self) -> Vec<StationKey> {
         self.keys.values().cloned().collect()
     }
+}
+
+/// Windows of `length` samples of the record that touch no target, by station.
+fn away_from(
+    archive: &Archive,
+    stations: &[StationKey],
+    targets: &[Stretch],
+    length: usize,
+    sample_ns: i64,
+) -> BTreeMap<Arc<str>, Vec<Candidate>> {
+    let length_ns = length as i64 * sample_ns;
+    let mut all = BTreeMap::new();
+    for key in stations {
+        let name = key.to_string();
+        let own: Vec<&Stretch> = targets.iter().filter(|t| *t.station == *name).collect();
+        let streams: Vec<_> = archive
+            .streams()
+            .into_iter()
+            .filter(|s| s.id.station_key() == *key)
+            .collect();
+        let start = streams.iter().map(|s| s.span.start_ns).max().unwrap_or(0);
+        let end = streams.iter().map(|s| s.span.end_ns).min().unwrap_or(0);
+        let mut candidates = Vec::new();
+        let mut next = 0;
+        let mut at = start;
+        while at + length_ns <= end {
+            while next < own.len() && own[next].end_ns < at {
+                next += 1;
+            }
+            match own.get(next) {
+                Some(target) if target.start_ns < at + length_ns => {
+                    at = at.max(target.end_ns + sample_ns);
+                    next += 1;
+                }
+                _ => {
+                    candidates.push(Candidate {
+                        start_ns: at,
+                        end_ns: at + length_ns,
+                        probability: 1.0,
+                    });
+                    at += length_ns / 2;
+                }
+            }
+        }
+        all.insert(Arc::from(name.as_str()), candidates);
+    }
+    all
 }
 
 /// Checks that a target's scale and clusters are in the table.

@@ -1,7 +1,9 @@
 //! From records and a cluster table to separated records.
 
+mod family;
 mod file;
 mod job;
+mod listed;
 mod parts;
 mod prepare;
 mod records;
@@ -9,24 +11,27 @@ mod result;
 mod target;
 mod unchanged;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use ndarray::Array2;
 use rayon::prelude::*;
-use seismix_data::store::read_clusters;
+use seismix_data::StationKey;
 
-pub use file::{ScaleClusters, SeparationFile, TargetResult};
+pub use file::{FoundSource, FoundWave, ScaleClusters, SeparationFile, TargetResult};
+pub use listed::Listed;
 pub use result::{ChannelResult, TermTable, WindowOutcome, WindowResult};
 pub use target::FADE_SAMPLES;
 pub use unchanged::changed_outside;
 
-use super::config::{SelectionConfig, SeparateConfig};
+use super::config::{SelectionConfig, SeparateConfig, SeparationMethod};
 use super::error::{PipelineError, Result};
 use super::observer::Observer;
 use super::provenance::{InputFile, fingerprint, provenance};
 use super::records::{RecordCache, all_input_files, open_archive};
+use super::targets::Stretch;
 use super::workplace::Workplace;
+use family::{FamilyJob, Learned};
 use job::Job;
 use parts::Parts;
 
@@ -34,27 +39,29 @@ use parts::Parts;
 const BATCH: usize = 8;
 
 /// Separates the target clusters from the records and writes `background/` and `source/` (SDS trees of miniSEED with
-/// the ids, times and sample counts of the input) and `separation.json` into `out`.
+/// the ids, times and sample counts of the input) and `separation.json` into `out`; where the method tells how far off
+/// the background may be, `deviation/` as well, in the same form.
 ///
-/// `config.target` must be set; without `config.background` all other clusters of the target's scale are background.
+/// With clusters `config.target` must be set; without `config.background` all other clusters of the target's scale are
+/// background. With listed windows the rest of the record is.
 ///
 /// # Errors
 /// What records, table and settings refuse; [`PipelineError::Interrupted`].
 pub fn separate(
     paths: &[PathBuf],
     selection: &SelectionConfig,
-    clusters: &Path,
+    listed: &Listed,
     config: &SeparateConfig,
     fresh: bool,
     out: &Path,
     observer: &dyn Observer,
 ) -> Result<SeparationFile> {
     let archive = open_archive(paths, selection, observer)?;
-    let table = read_clusters(clusters)?;
-    let job = Job::new(&archive, &table, config)?;
+    let job = Job::new(&archive, listed, config)?;
     // What of the files is used matters as much as the files.
     let inputs = (
-        InputFile::of(clusters)?,
+        listed.clusters().map(InputFile::of).transpose()?,
+        listed.windows().map(InputFile::of).transpose()?,
         all_input_files(&archive)?,
         selection,
     );
@@ -83,45 +90,191 @@ pub fn separate(
         Parts::remove(&parts_folder)?;
     }
     let parts = Parts::open(parts_folder.clone(), &fingerprint(&provenance))?;
-    let mut cache = RecordCache::new(&archive);
-    let mut done: Vec<(TargetResult, Array2<f64>)> = Vec::new();
-    observer.begin("separate", job.targets.len() as u64, "targets");
-    for batch in (0..job.targets.len()).collect::<Vec<_>>().chunks(BATCH) {
-        if observer.cancelled() {
-            return Err(PipelineError::Interrupted);
-        }
-        let mut solved: BTreeMap<usize, (TargetResult, Array2<f64>)> = BTreeMap::new();
-        let mut prepared = Vec::new();
-        for &index in batch {
-            match parts.read(index) {
-                Some(part) => drop(solved.insert(index, part)),
-                None => prepared.push((index, job.prepare(index, &mut cache)?)),
+    let mut work = Work {
+        job: &job,
+        parts: &parts,
+        cache: RecordCache::new(&archive),
+        observer,
+        done: Vec::new(),
+    };
+    let mut reasons = Vec::new();
+    let mut methods = BTreeSet::new();
+    for key in job.stations() {
+        if let Some((family_job, learned, reason)) = work.family(&key, config)? {
+            observer.remark(&reason);
+            reasons.push(reason);
+            if let Some(learned) = learned {
+                methods.insert("family");
+                work.by_family(&family_job, &learned)?;
+                continue;
             }
         }
-        let finished: Vec<(usize, TargetResult, Array2<f64>)> = prepared
-            .into_par_iter()
-            .map(|(index, prepared)| {
-                let (result, background) = prepared.solve(&*job.method);
-                (index, result, background)
-            })
-            .collect();
-        for (index, result, background) in finished {
-            parts.write(index, &result, &background)?;
-            solved.insert(index, (result, background));
+        if job.targets.iter().any(|t| *t.station == *key.to_string()) {
+            methods.insert(job.method.name());
         }
-        observer.advance(batch.len() as u64);
-        done.extend(solved.into_values());
+        work.by_method(|t| *t.station == *key.to_string())?;
     }
-    observer.end();
+    // Stations that no record is of.
+    let known = |t: &Stretch| job.keys.contains_key(&*t.station);
+    work.by_method(|t| !known(t))?;
+    let done = work.done;
+    let method = if methods.is_empty() {
+        job.method.name().to_owned()
+    } else {
+        methods.into_iter().collect::<Vec<_>>().join(", ")
+    };
     records::write(&archive, &job.stations(), &done, out, observer)?;
     let file = SeparationFile {
         target: job.target,
         background: job.background,
-        method: job.method.name().to_owned(),
+        method,
+        reasons,
         targets: done.into_iter().map(|(result, _)| result).collect(),
         provenance,
     };
     file.save(&file_path)?;
     Parts::remove(&parts_folder)?;
     Ok(file)
+}
+
+/// A separation under way.
+struct Work<'a> {
+    job: &'a Job,
+    parts: &'a Parts,
+    cache: RecordCache<'a>,
+    observer: &'a dyn Observer,
+    done: Vec<(TargetResult, Array2<f64>)>,
+}
+
+impl<'a> Work<'a> {
+    /// Whether a station's sources are a family's, and why; nothing if that was not asked.
+    fn family(
+        &mut self,
+        key: &StationKey,
+        config: &SeparateConfig,
+    ) -> Result<Option<(FamilyJob<'a>, Option<Learned>, String)>> {
+        let asked = matches!(
+            config.method,
+            SeparationMethod::Auto | SeparationMethod::Family
+        );
+        let family_job = FamilyJob::new(self.job, key);
+        if !asked || family_job.targets.is_empty() {
+            return Ok(None);
+        }
+        let name = format!("family-{key}");
+        let learned: Learned = match self.parts.read_other(&name) {
+            Some(learned) => learned,
+            None => {
+                self.observer.begin("learn the shape", 1, "station");
+                let learned = family_job.learn(&mut self.cache)?;
+                self.parts.write_other(&name, &learned)?;
+                self.observer.end();
+                learned
+            }
+        };
+        let evidence = learned.evidence;
+        let share = 100.0 * evidence.explained;
+        let (take, why) = if learned.family.is_none() || evidence.n_windows == 0 {
+            (false, "no window stands out of its background".to_owned())
+        } else {
+            let n = evidence.n_windows;
+            let told = format!(
+                "{n} windows stand out of the background, and a shape learned from every second of them explains {share:.0} % \
+                 of the others' energy"
+            );
+            (evidence.has_shape(), told)
+        };
+        let forced = config.method == SeparationMethod::Family;
+        let reason = match (take, forced) {
+            (true, _) => format!("{key}: family, since {why}"),
+            (false, true) => format!("{key}: family, as asked, although {why}"),
+            (false, false) => format!("{key}: {}, since {why}", self.job.method.name()),
+        };
+        let take = (take || forced).then_some(learned);
+        Ok(Some((family_job, take, reason)))
+    }
+
+    /// Separates a station's targets by a family.
+    fn by_family(&mut self, family_job: &FamilyJob, learned: &Learned) -> Result<()> {
+        // Beside those of the other methods, whose targets are not widened.
+        let offset = self.job.targets.len();
+        self.observer
+            .begin("separate", family_job.targets.len() as u64, "targets");
+        for batch in family_job.groups.chunks(BATCH) {
+            if self.observer.cancelled() {
+                return Err(PipelineError::Interrupted);
+            }
+            let mut prepared = Vec::new();
+            for group in batch {
+                let kept: Option<Vec<_>> = group
+                    .own
+                    .clone()
+                    .map(|index| self.parts.read(offset + index))
+                    .collect();
+                prepared.push(match kept {
+                    Some(kept) => Err(kept),
+                    None => Ok(family_job.load(group, &mut self.cache)?),
+                });
+            }
+            let solved: Vec<(bool, Vec<family::Solved>)> = prepared
+                .into_par_iter()
+                .zip(batch)
+                .map(|(prepared, group)| match prepared {
+                    Err(kept) => (true, kept),
+                    Ok(loaded) => (false, family_job.solve(group, loaded, learned)),
+                })
+                .collect();
+            for ((kept, solved), group) in solved.into_iter().zip(batch) {
+                self.observer.advance(solved.len() as u64);
+                for (index, (result, background)) in group.own.clone().zip(solved) {
+                    if !kept {
+                        self.parts.write(offset + index, &result, &background)?;
+                    }
+                    self.done.push((result, background));
+                }
+            }
+        }
+        self.observer.end();
+        Ok(())
+    }
+
+    /// Separates the targets chosen, each by itself.
+    fn by_method(&mut self, which: impl Fn(&Stretch) -> bool) -> Result<()> {
+        let chosen: Vec<usize> = (0..self.job.targets.len())
+            .filter(|index| which(&self.job.targets[*index]))
+            .collect();
+        if chosen.is_empty() {
+            return Ok(());
+        }
+        self.observer
+            .begin("separate", chosen.len() as u64, "targets");
+        for batch in chosen.chunks(BATCH) {
+            if self.observer.cancelled() {
+                return Err(PipelineError::Interrupted);
+            }
+            let mut solved: BTreeMap<usize, (TargetResult, Array2<f64>)> = BTreeMap::new();
+            let mut prepared = Vec::new();
+            for &index in batch {
+                match self.parts.read(index) {
+                    Some(part) => drop(solved.insert(index, part)),
+                    None => prepared.push((index, self.job.prepare(index, &mut self.cache)?)),
+                }
+            }
+            let finished: Vec<(usize, TargetResult, Array2<f64>)> = prepared
+                .into_par_iter()
+                .map(|(index, prepared)| {
+                    let (result, background) = prepared.solve(&*self.job.method);
+                    (index, result, background)
+                })
+                .collect();
+            for (index, result, background) in finished {
+                self.parts.write(index, &result, &background)?;
+                solved.insert(index, (result, background));
+            }
+            self.observer.advance(batch.len() as u64);
+            self.done.extend(solved.into_values());
+        }
+        self.observer.end();
+        Ok(())
+    }
 }

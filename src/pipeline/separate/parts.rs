@@ -33,7 +33,7 @@ impl Parts {
         Ok(Self { folder })
     }
 
-    /// A finished target: its result and background `(channel, sample)`; `None` if it is not there or damaged.
+    /// A finished target: its result and background `(channel, sample)`, maybe followed by deviations of as many channels; `None` if it is not there or damaged.
     pub fn read(&self, index: usize) -> Option<(TargetResult, Array2<f64>)> {
         let result: TargetResult =
             serde_json::from_slice(&fs::read(self.path(index, "json")).ok()?).ok()?;
@@ -62,6 +62,19 @@ impl Parts {
             &self.path(index, "json"),
             &serde_json::to_vec(result).map_err(|e| failed(&e))?,
         )
+    }
+
+    /// Something else that takes long, by name; `None` if it is not there or damaged.
+    pub fn read_other<T: serde::de::DeserializeOwned>(&self, name: &str) -> Option<T> {
+        serde_json::from_slice(&fs::read(self.folder.join(format!("{name}.json"))).ok()?).ok()
+    }
+
+    /// Keeps it.
+    ///
+    /// # Errors
+    /// [`PipelineError::Io`].
+    pub fn write_other(&self, name: &str, value: &impl serde::Serialize) -> Result<()> {
+        crate::pipeline::write_json(&self.folder.join(format!("{name}.json")), value)
     }
 
     /// Removes the folder, if it is there.

@@ -64,6 +64,8 @@ impl Job {
             end_ns: stretch.end_ns,
             probability: stretch.probability,
             n_windows: stretch.n_windows,
+            method: self.method.name().to_owned(),
+            sources: Vec::new(),
             snippets: Vec::new(),
             snippet_samples: self.snippet_samples,
             channels: Vec::new(),

@@ -6,7 +6,7 @@ use ndarray::Array2;
 use seismix_data::archive::Archive;
 use seismix_data::mseed::{WriteOptions, write_mseed_file};
 use seismix_data::time::{day_start_ns, year_day};
-use seismix_data::{Samples, Segment, StationKey, StreamId, TimeSpan};
+use seismix_data::{Encoding, Samples, Segment, StationKey, StreamId, TimeSpan};
 
 use super::file::TargetResult;
 use crate::pipeline::error::{PipelineError, Result};
@@ -24,6 +24,10 @@ pub(super) fn write(
 ) -> Result<()> {
     let mut days = archive.station_days();
     days.retain(|day| stations.contains(&day.key));
+    // Deviations are written where any target has them.
+    let told = targets
+        .iter()
+        .any(|(result, rows)| rows.nrows() > result.channels.len());
     observer.begin("write records", days.len() as u64, "days");
     for day in &days {
         if observer.cancelled() {
@@ -41,6 +45,8 @@ pub(super) fn write(
                 continue;
             }
             let mut sources: Vec<Segment> = segments.iter().map(zeroed).collect();
+            let mut deviations =
+                told.then(|| segments.iter().map(uncertain).collect::<Vec<Segment>>());
             for (result, background) in targets
                 .iter()
                 .filter(|(result, _)| result.id == day.key.to_string())
@@ -52,6 +58,13 @@ pub(super) fn write(
                 else {
                     continue;
                 };
+                let deviation = result.channels.len() + row;
+                if let Some(deviations) = &mut deviations
+                    && deviation < background.nrows()
+                {
+                    let row = background.row(deviation);
+                    fill(deviations, result, row.as_slice().unwrap_or_default());
+                }
                 let row = background.row(row);
                 apply(
                     &mut segments,
@@ -60,7 +73,11 @@ pub(super) fn write(
                     row.as_slice().unwrap_or_default(),
                 );
             }
-            for (kind, segments) in [("background", &segments), ("source", &sources)] {
+            let mut kinds = vec![("background", &segments), ("source", &sources)];
+            if let Some(deviations) = &deviations {
+                kinds.push(("deviation", deviations));
+            }
+            for (kind, segments) in kinds {
                 let path = sds_path(&out.join(kind), &id, day.day_start_ns);
                 if let Some(folder) = path.parent() {
                     std::fs::create_dir_all(folder)
@@ -93,6 +110,45 @@ pub fn sds_path(root: &Path, id: &StreamId, ns: i64) -> PathBuf {
         ))
 }
 
+/// A segment of deviations, 0 throughout.
+fn uncertain(segment: &Segment) -> Segment {
+    Segment {
+        samples: Samples::F32(vec![0.0; segment.npts()]),
+        encoding: Encoding::Float32,
+        ..segment.clone()
+    }
+}
+
+/// Puts a target's deviations into the segments it lies in.
+fn fill(segments: &mut [Segment], result: &TargetResult, deviation: &[f64]) {
+    for segment in segments {
+        let Some((skip, first)) = place(segment, result) else {
+            continue;
+        };
+        if let Samples::F32(samples) = &mut segment.samples {
+            for (to, value) in samples[first..].iter_mut().zip(deviation.iter().skip(skip)) {
+                *to = *value as f32;
+            }
+        }
+    }
+}
+
+/// Sample `first + i` of a segment is sample `skip + i` of a target; `None` if they do not meet.
+fn place(segment: &Segment, result: &TargetResult) -> Option<(usize, usize)> {
+    let half = (0.5e9 / segment.sampling_rate) as i64;
+    if result.end_ns < segment.start_ns() - half || result.start_ns > segment.end_ns() + half {
+        return None;
+    }
+    let step = 1e9 / segment.sampling_rate;
+    // The segment may start inside the target.
+    Some(if result.start_ns < segment.start_ns() - half {
+        let skip = ((segment.start_ns() - result.start_ns) as f64 / step).round() as usize;
+        (skip, 0)
+    } else {
+        (0, segment.first_index_at(result.start_ns - half))
+    })
+}
+
 fn zeroed(segment: &Segment) -> Segment {
     let n = segment.npts();
     let samples = match &segment.samples {
@@ -114,19 +170,8 @@ fn apply(
     background: &[f64],
 ) {
     for (segment, source) in segments.iter_mut().zip(sources) {
-        let half = (0.5e9 / segment.sampling_rate) as i64;
-        if result.end_ns < segment.start_ns() - half || result.start_ns > segment.end_ns() + half {
+        let Some((skip, first)) = place(segment, result) else {
             continue;
-        }
-        // Sample `first + i` of the segment is sample i of the target; the segment may start inside the target.
-        let step = 1e9 / segment.sampling_rate;
-        let (skip, first) = if result.start_ns < segment.start_ns() - half {
-            (
-                ((segment.start_ns() - result.start_ns) as f64 / step).round() as usize,
-                0,
-            )
-        } else {
-            (0, segment.first_index_at(result.start_ns - half))
         };
         for (at, value) in (first..segment.npts()).zip(background.iter().skip(skip)) {
             put(&mut segment.samples, &mut source.samples, at, *value);

@@ -39,8 +39,11 @@ pub struct WindowResult {
     pub stop: Option<StopReason>,
     /// Iterations made.
     pub iterations: usize,
-    /// Each term of the loss.
-    pub terms: TermTable,
+    /// Each term of the loss, for methods that look at it.
+    pub terms: Option<TermTable>,
+    /// Expected SNR of the background, dB: its power over that of what may be wrong in it; where it was estimated.
+    #[serde(default)]
+    pub expected_snr_db: Option<f64>,
 }
 
 /// The terms of the loss (L1 background, L2 mixture, L3 independence).
@@ -71,12 +74,13 @@ impl WindowResult {
             why: separation.why(),
             stop: run.map(|run| run.reason),
             iterations: run.map_or(0, |run| run.n_iterations()),
-            terms: TermTable {
+            terms: Some(TermTable {
                 start: assessment.start,
                 end: assessment.end,
                 expected: assessment.expected,
                 largest: assessment.largest,
-            },
+            }),
+            expected_snr_db: None,
         }
     }
 }

@@ -1,0 +1,427 @@
+//! Sources that repeat a shape: stretches of the record around the targets, the family learned from them, and what
+//! becomes of each target.
+
+use std::ops::Range;
+
+use ndarray::Array2;
+use rayon::prelude::*;
+use seismix_data::StationKey;
+use seismix_data::time::format_utc;
+use seismix_separate::family::{
+    Evidence, Family, FamilyFit, Layout, Source, Stretch as Windows, Wave,
+};
+use serde::{Deserialize, Serialize};
+
+use super::file::{FoundSource, FoundWave, TargetResult};
+use super::job::Job;
+use super::listed::joined;
+use super::result::{ChannelResult, WindowOutcome, WindowResult};
+use crate::pipeline::error::Result;
+use crate::pipeline::records::RecordCache;
+use crate::pipeline::targets::Stretch;
+
+/// Stretches that a family is learned from at most, spread evenly over the record.
+const LEARNED_FROM: usize = 96;
+
+/// A family with the evidence for it, as a run keeps it to go on from.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(super) struct Learned {
+    /// `None` if no target stands out of its background.
+    pub(super) family: Option<Family>,
+    pub(super) evidence: Evidence,
+}
+
+/// A target as a family takes it.
+#[derive(Debug, Clone)]
+pub(super) struct FamilyTarget {
+    /// What may change.
+    pub(super) stretch: Stretch,
+    /// What must be in the record.
+    core: Stretch,
+}
+
+/// Targets that share a stretch of background.
+pub(super) struct Group {
+    /// Numbers of its own targets.
+    pub(super) own: Range<usize>,
+}
+
+/// A stretch of the record around a group.
+pub(super) struct Loaded {
+    channels: Vec<String>,
+    windows: Windows,
+    start_ns: i64,
+    /// The samples of each of the group's own targets; `None` where the record has a gap.
+    own: Vec<Option<Range<usize>>>,
+}
+
+/// One target, solved: result, and background over deviation, `(2 channels, samples)`.
+pub(super) type Solved = (TargetResult, Array2<f64>);
+
+/// The targets of one station that sources of a family may lie in.
+pub(super) struct FamilyJob<'a> {
+    job: &'a Job,
+    pub(super) key: StationKey,
+    pub(super) targets: Vec<FamilyTarget>,
+    pub(super) groups: Vec<Group>,
+    layout: Layout,
+    window_samples: usize,
+}
+
+impl<'a> FamilyJob<'a> {
+    /// Of one station. Targets that are clusters' windows are widened by half a window, so that a source that runs on
+    /// past its window is not cut; listed windows are taken as they are.
+    pub(super) fn new(job: &'a Job, key: &StationKey) -> Self {
+        let name = key.to_string();
+        let widen = job.widen_samples as i64 * job.sample_ns;
+        let cores: Vec<Stretch> = job
+            .targets
+            .iter()
+            .filter(|t| *t.station == *name)
+            .cloned()
+            .collect();
+        let wide = joined(
+            cores
+                .iter()
+                .map(|t| Stretch {
+                    start_ns: t.start_ns - widen,
+                    end_ns: t.end_ns + widen,
+                    ..t.clone()
+                })
+                .collect(),
+            job.sample_ns,
+        );
+        let targets: Vec<FamilyTarget> = wide
+            .into_iter()
+            .map(|stretch| {
+                let inside =
+                    |c: &&Stretch| c.start_ns >= stretch.start_ns && c.end_ns <= stretch.end_ns;
+                let start_ns = cores.iter().filter(inside).map(|c| c.start_ns).min();
+                let end_ns = cores.iter().filter(inside).map(|c| c.end_ns).max();
+                let core = Stretch {
+                    start_ns: start_ns.unwrap_or(stretch.start_ns),
+                    end_ns: end_ns.unwrap_or(stretch.end_ns),
+                    ..stretch.clone()
+                };
+                FamilyTarget { stretch, core }
+            })
+            .collect();
+        let layout = Family::layout(job.window_samples);
+        let longest = layout.block() as i64 * job.sample_ns;
+        let mut groups: Vec<Group> = Vec::new();
+        for (i, target) in targets.iter().enumerate() {
+            match groups.last_mut() {
+                Some(group)
+                    if target.stretch.end_ns - targets[group.own.start].stretch.start_ns
+                        <= longest =>
+                {
+                    group.own.end = i + 1;
+                }
+                _ => groups.push(Group { own: i..i + 1 }),
+            }
+        }
+        Self {
+            job,
+            key: key.clone(),
+            targets,
+            groups,
+            layout,
+            window_samples: job.window_samples,
+        }
+    }
+
+    /// The family of the station's targets, from the stretches around them.
+    pub(super) fn learn(&self, cache: &mut RecordCache) -> Result<Learned> {
+        let every = self.groups.len().div_ceil(LEARNED_FROM).max(1);
+        let mut stretches: Vec<Windows> = Vec::new();
+        let mut channels: Option<Vec<String>> = None;
+        for group in self.groups.iter().step_by(every) {
+            for loaded in self.load(group, cache)? {
+                if channels.get_or_insert_with(|| loaded.channels.clone()) == &loaded.channels {
+                    stretches.push(loaded.windows);
+                }
+            }
+        }
+        let learned = Family::learn(&stretches, self.window_samples);
+        let none = Evidence {
+            n_windows: 0,
+            explained: 0.0,
+        };
+        Ok(match learned {
+            Some((family, evidence)) => Learned {
+                family: Some(family),
+                evidence,
+            },
+            None => Learned {
+                family: None,
+                evidence: none,
+            },
+        })
+    }
+
+    /// The record around a group: one stretch, or one a target where gaps lie between them.
+    pub(super) fn load(&self, group: &Group, cache: &mut RecordCache) -> Result<Vec<Loaded>> {
+        if let Some(loaded) = self.load_run(group.own.clone(), cache)? {
+            return Ok(vec![loaded]);
+        }
+        let mut all = Vec::new();
+        for target in group.own.clone() {
+            all.push(match self.load_run(target..target + 1, cache)? {
+                Some(loaded) => loaded,
+                None => Loaded {
+                    channels: Vec::new(),
+                    windows: Windows {
+                        channels: Vec::new(),
+                        targets: Vec::new(),
+                    },
+                    start_ns: 0,
+                    own: vec![None],
+                },
+            });
+        }
+        Ok(all)
+    }
+
+    fn load_run(&self, own: Range<usize>, cache: &mut RecordCache) -> Result<Option<Loaded>> {
+        let sample_ns = self.job.sample_ns;
+        let (first, last) = (
+            &self.targets[own.start].core,
+            &self.targets[own.end - 1].core,
+        );
+        let span = (last.end_ns - first.start_ns) / sample_ns;
+        let margin =
+            ((self.layout.block() as i64 - span) / 2).max(self.layout.grid as i64) * sample_ns;
+        let Some(run) = cache.run(&self.key, first.start_ns, last.end_ns, margin)? else {
+            return Ok(None);
+        };
+        if run.samples.iter().flatten().any(|v| !v.is_finite()) {
+            return Ok(None);
+        }
+        let n = run.n_samples() as i64;
+        let index = |ns: i64| {
+            let from = ns - run.start_ns;
+            (from + sample_ns / 2).div_euclid(sample_ns).clamp(0, n) as usize
+        };
+        let range = |t: &Stretch| index(t.start_ns)..(index(t.end_ns) + 1).min(n as usize);
+        let targets = self
+            .targets
+            .iter()
+            .map(|t| range(&t.stretch))
+            .filter(|t| t.len() > 1)
+            .collect();
+        Ok(Some(Loaded {
+            channels: run.channels.iter().map(ToString::to_string).collect(),
+            start_ns: run.start_ns,
+            own: own.map(|t| Some(range(&self.targets[t].stretch))).collect(),
+            windows: Windows {
+                channels: run.samples,
+                targets,
+            },
+        }))
+    }
+
+    /// Takes the sources of a group's stretches out of its own targets.
+    pub(super) fn solve(
+        &self,
+        group: &Group,
+        loaded: Vec<Loaded>,
+        learned: &Learned,
+    ) -> Vec<Solved> {
+        let fits: Vec<Vec<Solved>> = loaded
+            .into_par_iter()
+            .map(|loaded| self.solve_run(&loaded, learned.family.as_ref()))
+            .collect();
+        let mut solved: Vec<Solved> = fits.into_iter().flatten().collect();
+        for ((result, _), target) in solved.iter_mut().zip(&self.targets[group.own.clone()]) {
+            result.probability = target.stretch.probability;
+            result.n_windows = target.stretch.n_windows;
+            if result.end_ns == 0 {
+                result.start_ns = target.stretch.start_ns;
+                result.end_ns = target.stretch.end_ns;
+                result.starttime = format_utc(result.start_ns);
+                result.endtime = format_utc(result.end_ns);
+            }
+        }
+        solved
+    }
+
+    fn solve_run(&self, loaded: &Loaded, family: Option<&Family>) -> Vec<Solved> {
+        let suited = family.filter(|f| f.n_channels() == loaded.windows.channels.len());
+        let n = loaded.windows.channels.first().map_or(0, Vec::len);
+        let fit = suited.and_then(|family| Some((family, family.fit(&loaded.windows)?)));
+        let (fit, source) = fit
+            .map(|(family, fit)| {
+                let source = family.render(&fit.sources, n);
+                (fit, source)
+            })
+            .unzip();
+        loaded
+            .own
+            .iter()
+            .map(|target| match (target, &fit, &source) {
+                (Some(target), Some(fit), Some(source)) => self.solved(loaded, target.clone(), fit, source),
+                _ => {
+                    let why = if target.is_none() {
+                        "the record has no gap-free stretch around it"
+                    } else if family.is_none() {
+                        "no target stands out of its background, so there is no shape to take out"
+                    } else if suited.is_none() {
+                        "its channels are not those that the shape was learned from"
+                    } else {
+                        "its background cannot be modelled: too few samples without a source, or no signal"
+                    };
+                    (self.result(Some(why.into())), Array2::zeros((0, 0)))
+                }
+            })
+            .collect()
+    }
+
+    fn result(&self, left: Option<String>) -> TargetResult {
+        TargetResult {
+            id: self.key.to_string(),
+            starttime: String::new(),
+            endtime: String::new(),
+            start_ns: 0,
+            end_ns: 0,
+            probability: 0.0,
+            n_windows: 0,
+            method: "family".into(),
+            snippets: Vec::new(),
+            snippet_samples: 0,
+            sources: Vec::new(),
+            channels: Vec::new(),
+            left,
+        }
+    }
+
+    fn solved(
+        &self,
+        loaded: &Loaded,
+        target: Range<usize>,
+        fit: &FamilyFit,
+        source: &[Vec<f64>],
+    ) -> Solved {
+        let sample_ns = self.job.sample_ns;
+        let time = |sample: f64| loaded.start_ns + (sample * sample_ns as f64).round() as i64;
+        let start_ns = time(target.start as f64);
+        let inside: Vec<&Source> = fit
+            .sources
+            .iter()
+            .filter(|s| {
+                (target.start as f64 - 0.5..target.end as f64)
+                    .contains(&s.onset.max(target.start as f64))
+                    && s.onset > target.start as f64 - self.layout.lead as f64
+            })
+            .collect();
+        let mut result = self.result(None);
+        result.start_ns = start_ns;
+        result.end_ns = time(target.end as f64 - 1.0);
+        result.starttime = format_utc(result.start_ns);
+        result.endtime = format_utc(result.end_ns);
+        result.sources = inside
+            .iter()
+            .map(|s| found(s, &loaded.channels, time(s.onset), sample_ns as f64 * 1e-9))
+            .collect();
+        let channels = loaded.channels.len();
+        let mut rows = Array2::zeros((2 * channels, target.len()));
+        for (c, id) in loaded.channels.iter().enumerate() {
+            let record = &loaded.windows.channels[c][target.clone()];
+            let taken = &source[c][target.clone()];
+            let deviation = &fit.deviation[c][target.clone()];
+            let power: f64 = taken.iter().map(|v| v * v).sum();
+            for t in 0..target.len() {
+                rows[[c, t]] = record[t] - taken[t];
+                rows[[channels + c, t]] = deviation[t];
+            }
+            let background = rows.row(c);
+            let mean = background.iter().sum::<f64>() / target.len().max(1) as f64;
+            let kept: f64 = background.iter().map(|v| (v - mean).powi(2)).sum();
+            let wrong: f64 = deviation.iter().map(|v| v * v).sum();
+            let outcome = if power > 0.0 {
+                WindowOutcome::Separated
+            } else {
+                WindowOutcome::AlreadyBackground
+            };
+            let window = WindowResult {
+                starttime: result.starttime.clone(),
+                outcome,
+                why: why(&inside, c, taken, deviation),
+                stop: None,
+                iterations: 0,
+                terms: None,
+                expected_snr_db: (wrong > 0.0 && kept > 0.0).then(|| 10.0 * (kept / wrong).log10()),
+            };
+            result
+                .channels
+                .push(ChannelResult::new(id.clone(), vec![window]));
+        }
+        (result, rows)
+    }
+}
+
+/// What became of one channel of a target, in a few words with the numbers that decided.
+fn why(sources: &[&Source], channel: usize, taken: &[f64], deviation: &[f64]) -> String {
+    let here: Vec<&&Source> = sources
+        .iter()
+        .filter(|s| !s.channels[channel].is_empty())
+        .collect();
+    if here.is_empty() {
+        return if taken.iter().any(|v| *v != 0.0) {
+            "no source begins here; what runs on from another target was taken out".into()
+        } else if sources.is_empty() {
+            "no source like the others stands out of the background".into()
+        } else {
+            "the source stands out on other channels only".into()
+        };
+    }
+    let strongest = here.iter().map(|s| s.z).fold(0.0, f64::max);
+    let last = (
+        taken.last().copied().unwrap_or(0.0),
+        deviation.last().copied().unwrap_or(0.0),
+    );
+    let runs_on = if last.0.abs() > 3.0 * last.1 && last.0.abs() > 1.0 {
+        format!(
+            "; it runs on past the end with {:.0} counts, which stay",
+            last.0
+        )
+    } else {
+        String::new()
+    };
+    format!(
+        "{} source{} of the family, up to {strongest:.1} deviations{runs_on}",
+        here.len(),
+        if here.len() == 1 { "" } else { "s" }
+    )
+}
+
+fn found(source: &Source, channels: &[String], onset_ns: i64, sample_s: f64) -> FoundSource {
+    FoundSource {
+        onset: format_utc(onset_ns),
+        onset_ns,
+        rise_s: source.rise * sample_s,
+        kind: source.kind,
+        fall: source.fall,
+        z: source.z,
+        misfit: source.misfit,
+        waves: channels
+            .iter()
+            .zip(&source.channels)
+            .flat_map(|(id, parts)| {
+                parts.iter().map(move |part| FoundWave {
+                    channel: id.clone(),
+                    wave: match part.wave {
+                        Wave::Step { .. } => "step".into(),
+                        Wave::Jump => "jump".into(),
+                    },
+                    delay_s: part.delay * sample_s,
+                    rise_s: match part.wave {
+                        Wave::Step { rise } => rise * sample_s,
+                        Wave::Jump => 0.0,
+                    },
+                    amplitude: part.amplitude,
+                    deviation: part.deviation,
+                })
+            })
+            .collect(),
+    }
+}
