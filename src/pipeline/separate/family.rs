@@ -188,12 +188,24 @@ impl<'a> FamilyJob<'a> {
             &self.targets[own.start].core,
             &self.targets[own.end - 1].core,
         );
-        let span = (last.end_ns - first.start_ns) / sample_ns;
-        let margin =
-            ((self.layout.block() as i64 - span) / 2).max(self.layout.grid as i64) * sample_ns;
-        let Some(run) = cache.run(&self.key, first.start_ns, last.end_ns, margin)? else {
+        let block = self.layout.block();
+        let span = ((last.end_ns - first.start_ns) / sample_ns).max(0) as usize + 1;
+        // One length for all groups, so that a day is read once.
+        let reach = (2 * block).saturating_sub(span).max(block) as i64 * sample_ns;
+        let Some(mut run) = cache.run(&self.key, first.start_ns, last.end_ns, reach)? else {
             return Ok(None);
         };
+        let wanted = block.max(span + 2 * self.layout.grid);
+        let margin = (wanted - span) / 2;
+        let mut from = run.target.start.saturating_sub(margin);
+        let to = (from + wanted).min(run.n_samples());
+        // At an end of the run the other side gives more.
+        from = to.saturating_sub(wanted).min(from);
+        for samples in &mut run.samples {
+            samples.truncate(to);
+            samples.drain(..from);
+        }
+        run.start_ns += from as i64 * sample_ns;
         if run.samples.iter().flatten().any(|v| !v.is_finite()) {
             return Ok(None);
         }
