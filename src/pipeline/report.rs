@@ -611,10 +611,8 @@ fn separation(target: &TargetResult, file: &SeparationFile, sample_ns: i64) -> S
             channel: channel_code(&channel.id).to_owned(),
             start_ns: parse_utc(&window.starttime).unwrap_or(target.start_ns),
             why: window.why.clone(),
-            end: window.terms.map_or([f64::NAN; 3], |t| t.end.to_array()),
-            expected: window
-                .terms
-                .map_or([f64::NAN; 3], |t| t.expected.to_array()),
+            end: window.terms.map_or([0.0; 3], |t| t.end.to_array()),
+            expected: window.terms.map_or([0.0; 3], |t| t.expected.to_array()),
         })
     });
     let clusters: Vec<String> = file

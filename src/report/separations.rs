@@ -247,6 +247,11 @@ fn window_ends(out: &mut String, s: &Separation) {
             escape(&window.why)
         );
         for (end, expected) in window.end.iter().zip(&window.expected) {
+            // Methods that do not look at the terms leave them at zero.
+            if *end == 0.0 && *expected == 0.0 {
+                out.push_str("<td class=\"n\"></td>");
+                continue;
+            }
             put!(
                 out,
                 "<td class=\"n\">{} ({})</td>",

@@ -162,10 +162,9 @@ fn burg(series: &[f64], usable: &[bool], order: usize) -> Option<(Vec<f64>, f64)
     let p = coefficients.len() - 1;
     let (mut sum, mut n) = (0.0, 0);
     for &(from, to) in &runs {
-        for t in (from + p)..to {
-            sum += forward[t] * forward[t];
-            n += 1;
-        }
+        let innovations = &forward[(from + p).min(to)..to];
+        sum += innovations.iter().map(|v| v * v).sum::<f64>();
+        n += innovations.len();
     }
     if n > 0 {
         variance = sum / n as f64;

@@ -435,15 +435,15 @@ impl Work<'_> {
             let solved = self.eliminate();
             let strengths = self.strengths(&solved);
             let mut found = Vec::new();
-            for source in 0..self.picks.len() {
-                if strengths[source].1 < FURTHER_Z {
+            for (source, strength) in strengths.iter().enumerate() {
+                if strength.1 < FURTHER_Z {
                     continue;
                 }
                 let pick = self.picks[source];
                 let alone = self.with_source(&solved, source);
                 let segment = self.field.segment(&alone, pick.onset.floor() as isize);
                 let against = self.field.against(pick.kind, &segment);
-                for c in 0..self.unknowns.len() {
+                for (c, against) in against.iter().enumerate() {
                     let own: Vec<Unknown> = self.unknowns[c]
                         .iter()
                         .filter(|u| u.source == source)
@@ -452,9 +452,7 @@ impl Work<'_> {
                     if own.is_empty() {
                         continue;
                     }
-                    if let Some((delay, rise)) =
-                        further_wave(self.field, pick, c, &own, &against[c])
-                    {
+                    if let Some((delay, rise)) = further_wave(self.field, pick, c, &own, against) {
                         found.push((
                             c,
                             Unknown {

@@ -67,7 +67,7 @@ impl Cholesky {
 /// Solution of a symmetric Toeplitz system by Levinson's recursion, `first` its first row. `None` if it is not positive.
 pub(crate) fn toeplitz(first: &[f64], right: &[f64]) -> Option<Vec<f64>> {
     let n = right.len();
-    if n == 0 || !(first[0] > 0.0) {
+    if n == 0 || first[0].is_nan() || first[0] <= 0.0 {
         return None;
     }
     let mut predictor = vec![1.0];

@@ -18,6 +18,9 @@ mod linear;
 mod seed;
 mod shape;
 mod source;
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests;
 mod uncertainty;
 
 use std::ops::Range;
@@ -74,6 +77,8 @@ pub struct Family {
     pub layout: Layout,
     /// The shapes; sources take the one that fits best.
     pub kinds: Vec<Shape>,
+    /// Sources that they were learned from.
+    pub taught_by: usize,
 }
 
 /// A stretch with its background known.
@@ -162,6 +167,7 @@ impl Family {
         let mut family = Self {
             layout,
             kinds: vec![first],
+            taught_by: 1,
         };
         for (round, &fall) in rounds.iter().enumerate() {
             let demands = Demands {
@@ -262,7 +268,8 @@ impl Family {
             prepared.white.clone(),
             &self.kinds,
         );
-        let deviation = uncertainty::deviations(&field, &fitted.sources, &stretch.targets);
+        let deviation =
+            uncertainty::deviations(&field, &fitted.sources, &stretch.targets, self.taught_by);
         Some(FamilyFit {
             sources: fitted.sources,
             deviation,
@@ -415,6 +422,11 @@ impl Family {
         Some(Self {
             layout: self.layout,
             kinds,
+            taught_by: fits
+                .iter()
+                .flat_map(|(fitted, _)| &fitted.sources)
+                .filter(|s| s.z > TEACHES)
+                .count(),
         })
     }
 }

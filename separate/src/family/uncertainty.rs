@@ -11,10 +11,14 @@ use super::source::Source;
 const BY_NOISE: f64 = 1.0;
 /// What the local misfit says of the shape's error counts so many times; set with it.
 const BY_SHAPE: f64 = 1.0;
-/// A shape is never known better than this.
-const LEAST_SHAPE_ERROR: f64 = 0.004;
+/// It also counts so many times where the waveform itself is small: before the onset, and along the tail.
+const BY_SPREAD: f64 = 1.0;
+/// A shape is never known better than this over the root of the number of sources it was learned from; set with it.
+const LEAST_SHAPE_ERROR: f64 = 0.06;
 /// A source that was not found, or a channel on which it was not, may hold so many deviations of an amplitude.
 const UNSEEN: f64 = 1.5;
+/// The same for one more source beside those that were found.
+const FURTHER_UNSEEN: f64 = 0.5;
 /// Smoothing of a waveform's size, in shapes, to each side.
 const SMOOTHING: f64 = 0.01;
 
@@ -24,19 +28,24 @@ pub(crate) fn deviations(
     field: &Field,
     sources: &[Source],
     targets: &[Range<usize>],
+    taught_by: usize,
 ) -> Vec<Vec<f64>> {
+    let least = LEAST_SHAPE_ERROR / (taught_by.max(1) as f64).sqrt();
     let n = field.n_samples();
     let mut variance = vec![vec![0.0; n]; field.n_channels()];
     for source in sources {
-        of_source(field, source, &mut variance);
+        of_source(field, source, least, &mut variance);
     }
     for target in targets {
         let inside = |s: &Source| {
             (target.start as f64 - field.layout.lead as f64..target.end as f64).contains(&s.onset)
         };
-        if !sources.iter().any(inside) {
-            unseen(field, target, &mut variance);
-        }
+        let factor = if sources.iter().any(inside) {
+            FURTHER_UNSEEN
+        } else {
+            UNSEEN
+        };
+        unseen(field, target, factor, &mut variance);
     }
     for channel in &mut variance {
         channel.iter_mut().for_each(|v| *v = v.sqrt());
@@ -51,7 +60,7 @@ fn step_deviation(field: &Field, kind: usize, channel: usize) -> f64 {
     if power > 0.0 { 1.0 / power.sqrt() } else { 0.0 }
 }
 
-fn unseen(field: &Field, target: &Range<usize>, variance: &mut [Vec<f64>]) {
+fn unseen(field: &Field, target: &Range<usize>, factor: f64, variance: &mut [Vec<f64>]) {
     for (c, variance) in variance.iter_mut().enumerate() {
         let shape = field.place(
             &field.raw,
@@ -62,7 +71,7 @@ fn unseen(field: &Field, target: &Range<usize>, variance: &mut [Vec<f64>]) {
         );
         let length = field.layout.length;
         let size = shape.values[..length].iter().map(|v| v * v).sum::<f64>() / length as f64;
-        let deviation = UNSEEN * step_deviation(field, 0, c);
+        let deviation = factor * step_deviation(field, 0, c);
         let end = target.end.min(variance.len());
         for v in &mut variance[target.start.min(end)..end] {
             *v += deviation * deviation * size;
@@ -70,10 +79,10 @@ fn unseen(field: &Field, target: &Range<usize>, variance: &mut [Vec<f64>]) {
     }
 }
 
-fn of_source(field: &Field, source: &Source, variance: &mut [Vec<f64>]) {
+fn of_source(field: &Field, source: &Source, least: f64, variance: &mut [Vec<f64>]) {
     let n_local = field.local(field.layout.lead as f64).len() as f64;
     let unexplained = n_local * (source.misfit - 1.0).max(0.0) / source.fall.max(1.0);
-    let shape_error = BY_SHAPE * unexplained.sqrt().max(LEAST_SHAPE_ERROR);
+    let shape_error = BY_SHAPE * unexplained.sqrt().max(least);
     // What each channel tells of onset and ramp beside its amplitudes; all channels share them.
     let columns: Vec<Columns> = (0..field.n_channels())
         .map(|c| Columns::new(field, source, c))
@@ -143,6 +152,9 @@ fn of_source(field: &Field, source: &Source, variance: &mut [Vec<f64>]) {
                 .map(|(a, v)| a * v)
                 .sum();
         }
+        let power = sum[first..last].iter().map(|v| v * v).sum::<f64>();
+        let spread = (BY_SPREAD * shape_error).powi(2) * power / field.layout.length as f64;
+        let support = first + field.layout.length + field.layout.longest_rise;
         let reach = ((SMOOTHING * field.layout.length as f64) as usize).max(1);
         let mut running: f64 = sum[first..(first + reach).min(last)]
             .iter()
@@ -157,6 +169,9 @@ fn of_source(field: &Field, source: &Source, variance: &mut [Vec<f64>]) {
             }
             let count = (t + reach + 1).min(last) - t.saturating_sub(reach).max(first);
             variance[t] += shape_error * shape_error * running.max(0.0) / count as f64;
+            if t < support {
+                variance[t] += spread;
+            }
         }
     }
 }

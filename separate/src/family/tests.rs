@@ -1,0 +1,176 @@
+//! Families on records made for it: pulses of one shape in coloured noise on two channels.
+
+use std::ops::Range;
+
+use rand::SeedableRng;
+use rand_chacha::ChaCha8Rng;
+use rand_distr::{Distribution, StandardNormal};
+
+use super::{Family, Stretch};
+
+const WINDOW: usize = 300;
+
+type Channels = Vec<Vec<f64>>;
+
+fn normal(rng: &mut ChaCha8Rng) -> f64 {
+    StandardNormal.sample(rng)
+}
+
+/// An overdamped answer to a step, at any fraction of a sample.
+fn pulse(t: f64) -> f64 {
+    if t < 0.0 {
+        0.0
+    } else {
+        3.0 * ((-t / 40.0).exp() - (-t / 4.0).exp()) - 0.8 * (t / 60.0) * (-t / 60.0).exp()
+    }
+}
+
+/// Noise, the sources in it, and the windows; `amplitude(i, rng)` of window i on both channels.
+fn record(
+    seed: u64,
+    n_windows: usize,
+    amplitude: impl Fn(usize, &mut ChaCha8Rng) -> [f64; 2],
+) -> (Channels, Channels, Vec<Range<usize>>) {
+    let mut rng = ChaCha8Rng::seed_from_u64(seed);
+    let n = 600 * n_windows + 1200;
+    let noise = (0..2).map(|_| {
+        let (mut x, mut slow) = (0.0, 0.0);
+        (0..n)
+            .map(|_| {
+                slow = 0.999 * slow + 0.05 * normal(&mut rng);
+                x = 0.8 * x + normal(&mut rng);
+                x + slow + 500.0
+            })
+            .collect::<Vec<f64>>()
+    });
+    let noise: Vec<Vec<f64>> = noise.collect();
+    let mut source = vec![vec![0.0; n]; 2];
+    let mut windows = Vec::new();
+    for i in 0..n_windows {
+        let onset = (700 + 600 * i) as f64 + 40.0 * normal(&mut rng).clamp(-2.0, 2.0);
+        let factors = amplitude(i, &mut rng);
+        for (channel, a) in source.iter_mut().zip(factors) {
+            for (t, v) in channel.iter_mut().enumerate() {
+                *v += a * pulse(t as f64 - onset);
+            }
+        }
+        windows.push(onset as usize - 60..onset as usize - 60 + WINDOW);
+    }
+    (noise, source, windows)
+}
+
+fn mixed(noise: &[Vec<f64>], source: &[Vec<f64>]) -> Vec<Vec<f64>> {
+    let add = |(a, b): (&Vec<f64>, &Vec<f64>)| a.iter().zip(b).map(|(a, b)| a + b).collect();
+    noise.iter().zip(source).map(add).collect()
+}
+
+fn strong(i: usize, rng: &mut ChaCha8Rng) -> [f64; 2] {
+    let size = [10.0, 30.0, 100.0][i % 3];
+    [size * normal(rng).signum(), 0.5 * size * normal(rng)]
+}
+
+#[test]
+fn sources_of_one_shape_are_taken_out() {
+    let (noise, source, targets) = record(1, 24, strong);
+    let stretch = Stretch {
+        channels: mixed(&noise, &source),
+        targets: targets.clone(),
+    };
+    let (family, evidence) = Family::learn(std::slice::from_ref(&stretch), WINDOW).unwrap();
+    assert!(evidence.has_shape(), "{evidence:?}");
+    assert!(evidence.explained > 0.9, "{evidence:?}");
+    let fit = family.fit(&stretch).unwrap();
+    let found = family.render(&fit.sources, noise[0].len());
+    let mut gains: Vec<f64> = Vec::new();
+    let (mut covered, mut all) = (0, 0);
+    for target in &targets {
+        for c in 0..2 {
+            let (mut power, mut error) = (0.0, 0.0);
+            for t in target.clone() {
+                power += source[c][t].powi(2);
+                error += (source[c][t] - found[c][t]).powi(2);
+                covered +=
+                    usize::from((source[c][t] - found[c][t]).abs() <= 1.645 * fit.deviation[c][t]);
+                all += 1;
+            }
+            gains.push(10.0 * (power / error).log10());
+        }
+    }
+    gains.sort_by(f64::total_cmp);
+    // A known shape at the known place would give some 30 dB here.
+    assert!(gains[gains.len() / 2] > 22.0, "{gains:?}");
+    assert!(gains[gains.len() / 10] > 6.0, "{gains:?}");
+    let covered = f64::from(covered as u32) / f64::from(all as u32);
+    assert!(covered > 0.8, "{covered}");
+}
+
+#[test]
+fn the_same_on_any_number_of_threads() {
+    let (noise, source, targets) = record(2, 8, strong);
+    let stretch = Stretch {
+        channels: mixed(&noise, &source),
+        targets,
+    };
+    let solve = |threads: usize| {
+        let pool = rayon::ThreadPoolBuilder::new()
+            .num_threads(threads)
+            .build()
+            .unwrap();
+        pool.install(|| {
+            let (family, evidence) = Family::learn(std::slice::from_ref(&stretch), WINDOW).unwrap();
+            let fit = family.fit(&stretch).unwrap();
+            (family, evidence, fit.sources, fit.deviation)
+        })
+    };
+    assert!(solve(1) == solve(3));
+}
+
+#[test]
+fn noise_alone_and_different_shapes_have_no_family() {
+    let (noise, _, targets) = record(3, 16, |_, _| [0.0, 0.0]);
+    let calm = Stretch {
+        channels: noise.clone(),
+        targets: targets.clone(),
+    };
+    let found = Family::learn(std::slice::from_ref(&calm), WINDOW);
+    assert!(found.is_none_or(|(_, evidence)| !evidence.has_shape()));
+    // Bursts of noise, each with a texture of its own.
+    let mut rng = ChaCha8Rng::seed_from_u64(4);
+    let mut bursts = noise;
+    for target in &targets {
+        for channel in &mut bursts {
+            for v in &mut channel[target.start + 40..target.start + 240] {
+                *v += 12.0 * normal(&mut rng);
+            }
+        }
+    }
+    let mixed = Stretch {
+        channels: bursts,
+        targets,
+    };
+    let found = Family::learn(std::slice::from_ref(&mixed), WINDOW);
+    assert!(
+        found
+            .as_ref()
+            .is_none_or(|(_, evidence)| !evidence.has_shape()),
+        "{:?}",
+        found.map(|(_, evidence)| evidence)
+    );
+}
+
+#[test]
+fn one_window_or_none_has_no_family() {
+    let (noise, source, targets) = record(5, 1, strong);
+    let one = Stretch {
+        channels: mixed(&noise, &source),
+        targets,
+    };
+    let found = Family::learn(std::slice::from_ref(&one), WINDOW);
+    assert!(found.is_none_or(|(_, evidence)| !evidence.has_shape()));
+    assert!(Family::learn(&[], WINDOW).is_none());
+    let none = Stretch {
+        channels: vec![vec![1.0; 500]; 2],
+        targets: Vec::new(),
+    };
+    assert!(Family::learn(&[none], WINDOW).is_none());
+}
