@@ -142,7 +142,7 @@ def stretches(x, windy, count, rng):
 # --- cases ------------------------------------------------------------------------------------------------------------
 
 
-def cuts(data, days, levels=(60.0, 4000.0)):
+def cuts(data, days, levels=(150.0, 4000.0)):
     """Strong real glitches: `(3, n)` each, the line through what is before and after taken off, ends tapered."""
     before, after = int(5 * RATE), int(50 * RATE)
     taper = np.ones(before + after)
@@ -206,7 +206,7 @@ class Case:
         n = background.shape[1]
         source = np.zeros_like(background)
         windows = []
-        busy = prominence(background).max(axis=0) > (25 if windy else 8)
+        busy = prominence(background).max(axis=0) > (12 if windy else 5)
         t = 30.0
         while True:
             t += rng.uniform(48, 100)

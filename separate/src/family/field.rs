@@ -8,6 +8,9 @@ use super::background::Background;
 use super::fourier::Fourier;
 use super::shape::{Layout, Shape, Wave};
 
+/// How much of a source's energy beside its shape counts at each frequency, over its mean.
+const DISCREPANCY: f64 = 3.0;
+
 /// Channels as they are searched and fitted: everything in units of the background's deviation.
 pub(crate) struct Field<'a> {
     pub(crate) fourier: &'a Fourier,
@@ -19,6 +22,10 @@ pub(crate) struct Field<'a> {
     pub(crate) raw: Vec<Vec<Vec<Complex64>>>,
     /// The same behind the whitening filters.
     pub(crate) whitened: Vec<Vec<Vec<Complex64>>>,
+    /// Responses of the whitening filters.
+    responses: Vec<Vec<Complex64>>,
+    /// Energy that a source of amplitude 1 has beside its shape, `[kind][channel]`; empty if it is not known.
+    pub(crate) discrepancies: Vec<Vec<f64>>,
     /// Their squared sizes times the weight of each frequency.
     powers: Vec<Vec<Vec<f64>>>,
 }
@@ -114,6 +121,8 @@ impl<'a> Field<'a> {
             white,
             raw,
             whitened,
+            responses,
+            discrepancies: Vec::new(),
             powers,
         }
     }
@@ -215,6 +224,30 @@ impl<'a> Field<'a> {
                 pair(g11, g12, g22, b1, b2)
             })
             .collect()
+    }
+
+    /// Weights of the frequencies for a source of this amplitude: the background's power over that with what the shape
+    /// does not describe, which is taken as white.
+    pub(crate) fn weights(&self, kind: usize, channel: usize, amplitude: f64) -> Option<Vec<f64>> {
+        let left = self.discrepancies.get(kind)?.get(channel)?;
+        let per_noise = DISCREPANCY * left * amplitude * amplitude / self.fourier.n_samples() as f64;
+        let of = |w: &Complex64| 1.0 / (1.0 + per_noise * w.norm_sqr());
+        Some(self.responses[channel].iter().map(of).collect())
+    }
+
+    /// As [`Self::gram`], with further weights.
+    pub(crate) fn weighted_gram(
+        &self,
+        kind: usize,
+        channel: usize,
+        a: &[Complex64],
+        b: &[Complex64],
+        weights: &[f64],
+    ) -> f64 {
+        let power = &self.powers[kind][channel];
+        (0..a.len())
+            .map(|k| weights[k] * power[k] * (a[k].re * b[k].re + a[k].im * b[k].im))
+            .sum()
     }
 
     /// Where atoms may be looked for in one grid without wrapping around.

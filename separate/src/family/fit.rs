@@ -22,6 +22,8 @@ const MOST_SOURCES: usize = 96;
 const APART: f64 = 0.03;
 /// A source must explain this part of the local misfit.
 const EXPLAINED: f64 = 0.2;
+/// A source that is not the strongest of its target must explain this part.
+const SECOND_EXPLAINED: f64 = 0.5;
 /// Evaluations of a refinement.
 const EVALUATIONS: usize = 80;
 /// Further waves a channel at most.
@@ -388,7 +390,7 @@ impl Work<'_> {
                             demands.second_fall
                         }
                         || *z < demands.z
-                        || explained < EXPLAINED
+                        
                 })
                 .min_by(|a, b| a.1.0.total_cmp(&b.1.0));
             let Some((weakest, _)) = failing else {
@@ -475,6 +477,46 @@ impl Work<'_> {
         any
     }
 
+    /// Amplitudes of strong sources once more, with what the shape does not describe as further noise: the background's
+    /// weights alone would fit the frequencies where it is low, whatever that does to the rest.
+    fn balance(&self, solved: &mut [Solved]) {
+        let field = self.field;
+        for source in 0..self.picks.len() {
+            let pick = self.picks[source];
+            let alone = self.with_source(solved, source);
+            let segment = field.segment(&alone, pick.onset.floor() as isize);
+            let against = field.against(pick.kind, &segment);
+            for (c, solved) in solved.iter_mut().enumerate() {
+                let group: Vec<usize> = (0..solved.n())
+                    .filter(|i| solved.unknowns[*i].source == source)
+                    .collect();
+                let step = |i: &&usize| matches!(solved.unknowns[**i].wave, Wave::Step { .. });
+                let size: f64 = group.iter().filter(step).map(|i| solved.amplitudes[*i].abs()).sum();
+                let Some(weights) = field.weights(pick.kind, c, size) else {
+                    continue;
+                };
+                let fraction = pick.onset - pick.onset.floor();
+                let kernels: Vec<Vec<Complex64>> = group
+                    .iter()
+                    .map(|i| {
+                        let u = &solved.unknowns[*i];
+                        u.wave.kernel(field.fourier, fraction + u.delay)
+                    })
+                    .collect();
+                let n = group.len();
+                let gram: Vec<f64> = (0..n * n)
+                    .map(|at| field.weighted_gram(pick.kind, c, &kernels[at / n], &kernels[at % n], &weights))
+                    .collect();
+                let weighted: Vec<Complex64> = against[c].iter().zip(&weights).map(|(a, w)| a * w).collect();
+                let right: Vec<f64> = kernels.iter().map(|k| product(k, &weighted)).collect();
+                let amplitudes = Cholesky::new(&gram, n).solve(&right);
+                for (i, a) in group.into_iter().zip(amplitudes) {
+                    solved.amplitudes[i] = a;
+                }
+            }
+        }
+    }
+
     /// Last choices, and the sources as they are given out.
     fn finish(mut self, demands: Demands) -> Fitted {
         let mut solved = self.eliminate();
@@ -482,6 +524,17 @@ impl Work<'_> {
             solved = self.eliminate();
         }
         let strengths = self.strengths(&solved);
+        let falls: Vec<Vec<f64>> = solved
+            .iter()
+            .map(|solved| {
+                let fall = |source: usize| {
+                    let of = |i: &usize| solved.unknowns[*i].source == source;
+                    solved.fall(&(0..solved.n()).filter(of).collect::<Vec<_>>())
+                };
+                (0..self.picks.len()).map(fall).collect()
+            })
+            .collect();
+        self.balance(&mut solved);
         let mut residual = self.field.white.clone();
         let mut sources: Vec<Source> = self
             .picks
@@ -505,7 +558,7 @@ impl Work<'_> {
                 if group.is_empty() {
                     continue;
                 }
-                let shrink = (1.0 - 2.0 * group.len() as f64 / solved.fall(&group)).max(0.0);
+                let shrink = (1.0 - 2.0 * group.len() as f64 / falls[c][index].max(f64::MIN_POSITIVE)).max(0.0);
                 for i in group {
                     let amplitude = shrink * solved.amplitudes[i];
                     solved.placed[i].add_to(&mut residual[c], -amplitude);

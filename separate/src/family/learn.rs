@@ -14,6 +14,8 @@ const TURNS: usize = 8;
 const GAUGED_TURNS: usize = 4;
 /// A source counts half at so many median misfits.
 const ROBUST: f64 = 3.0;
+/// Frequencies of the grid below this one are not looked at for what a shape leaves.
+const LOWEST: usize = 3;
 /// Part of a shape from which it fades out to its end.
 const FADE_FROM: f64 = 0.8;
 /// Frequency from which nothing is asked of a shape, cycles a sample.
@@ -197,6 +199,38 @@ fn weights(
             weights
         })
         .collect()
+}
+
+/// What of sources a shape does not describe: the energy of what is left of one with amplitude 1, the median over the
+/// observations, without the lowest frequencies, which belong to the background.
+pub(crate) fn discrepancy(
+    observations: &[Observation],
+    fourier: &Fourier,
+    shape: &[f64],
+) -> f64 {
+    let spectrum = fourier.forward(shape);
+    let noise = fourier.n_samples() as f64;
+    let mut energies: Vec<f64> = observations
+        .iter()
+        .map(|o| {
+            let kernel = o.kernel();
+            let steps = o.waves.iter().zip(&o.amplitudes);
+            let size: f64 = steps
+                .filter(|((wave, _), _)| matches!(wave, Wave::Step { .. }))
+                .map(|(_, a)| a.abs())
+                .sum();
+            let left: f64 = (LOWEST..o.data.len())
+                .map(|k| {
+                    let white = (o.data[k] - kernel[k] * o.response[k] * spectrum[k]).norm_sqr();
+                    let response = o.response[k].norm_sqr().max(f64::MIN_POSITIVE);
+                    fourier.weight(k) * (white - noise) / response
+                })
+                .sum();
+            if size > 0.0 { left.max(0.0) / (size * size) } else { 0.0 }
+        })
+        .collect();
+    energies.sort_by(f64::total_cmp);
+    energies.get(energies.len() / 2).copied().unwrap_or(0.0)
 }
 
 /// Lets a shape begin and end at zero.

@@ -77,6 +77,8 @@ pub struct Family {
     pub layout: Layout,
     /// The shapes; sources take the one that fits best.
     pub kinds: Vec<Shape>,
+    /// Energy that a source of amplitude 1 has beside its shape, `[kind][channel]`.
+    pub discrepancies: Vec<Vec<f64>>,
     /// Sources that they were learned from.
     pub taught_by: usize,
 }
@@ -167,6 +169,7 @@ impl Family {
         let mut family = Self {
             layout,
             kinds: vec![first],
+            discrepancies: Vec::new(),
             taught_by: 1,
         };
         for (round, &fall) in rounds.iter().enumerate() {
@@ -249,13 +252,14 @@ impl Family {
             } else {
                 TOLD
             };
-            let field = Field::of_white(
+            let mut field = Field::of_white(
                 &fourier,
                 self.layout,
                 &prepared.backgrounds,
                 prepared.white.clone(),
                 &self.kinds,
             );
+            field.discrepancies = self.discrepancies.clone();
             fitted = fit(&field, &stretch.targets, demands);
             if pass == 0 {
                 prepared = self.prepared_again(prepared, &fitted.sources);
@@ -398,34 +402,35 @@ impl Family {
         fits: &[(Fitted, Vec<Vec<Observation>>)],
     ) -> Option<Self> {
         let n_channels = self.kinds.first()?.channels.len();
-        let kinds: Vec<Shape> = self
-            .kinds
-            .par_iter()
-            .enumerate()
-            .map(|(kind, shape)| {
-                let channels = (0..n_channels).into_par_iter().map(|c| {
-                    let told: Vec<Observation> = fits
-                        .iter()
-                        .flat_map(|(_, observations)| observations[kind * n_channels + c].clone())
-                        .collect();
-                    let before = &shape.channels[c];
-                    normalised(
-                        learn(told, fourier, self.layout, Some(before))
-                            .unwrap_or_else(|| before.clone()),
-                    )
-                });
-                Shape {
-                    channels: channels.collect(),
-                }
+        let strong = |s: &&Source| s.z > TEACHES;
+        let told: Vec<(Vec<f64>, f64)> = (0..self.kinds.len() * n_channels)
+            .into_par_iter()
+            .map(|at| {
+                let told: Vec<Observation> = fits
+                    .iter()
+                    .flat_map(|(_, observations)| observations[at].clone())
+                    .collect();
+                let before = &self.kinds[at / n_channels].channels[at % n_channels];
+                let learned = learn(told.clone(), fourier, self.layout, Some(before));
+                let shape = normalised(learned.unwrap_or_else(|| before.clone()));
+                // The amplitudes are those of the shape before.
+                let left = learn::discrepancy(&told, fourier, before);
+                (shape, left)
             })
             .collect();
+        let of_kinds = told.chunks(n_channels.max(1));
         Some(Self {
             layout: self.layout,
-            kinds,
+            discrepancies: of_kinds.clone().map(|kind| kind.iter().map(|(_, left)| *left).collect()).collect(),
+            kinds: of_kinds
+                .map(|kind| Shape {
+                    channels: kind.iter().map(|(shape, _)| shape.clone()).collect(),
+                })
+                .collect(),
             taught_by: fits
                 .iter()
                 .flat_map(|(fitted, _)| &fitted.sources)
-                .filter(|s| s.z > TEACHES)
+                .filter(strong)
                 .count(),
         })
     }
