@@ -142,7 +142,7 @@ def stretches(x, windy, count, rng):
 # --- cases ------------------------------------------------------------------------------------------------------------
 
 
-def cuts(data, days, levels=(150.0, 4000.0)):
+def cuts(data, days, levels=(100.0, 4000.0)):
     """Strong real glitches: `(3, n)` each, the line through what is before and after taken off, ends tapered."""
     before, after = int(5 * RATE), int(50 * RATE)
     taper = np.ones(before + after)

@@ -230,7 +230,8 @@ impl<'a> Field<'a> {
     /// does not describe, which is taken as white.
     pub(crate) fn weights(&self, kind: usize, channel: usize, amplitude: f64) -> Option<Vec<f64>> {
         let left = self.discrepancies.get(kind)?.get(channel)?;
-        let per_noise = DISCREPANCY * left * amplitude * amplitude / self.fourier.n_samples() as f64;
+        let per_noise =
+            DISCREPANCY * left * amplitude * amplitude / self.fourier.n_samples() as f64;
         let of = |w: &Complex64| 1.0 / (1.0 + per_noise * w.norm_sqr());
         Some(self.responses[channel].iter().map(of).collect())
     }

@@ -24,6 +24,8 @@ const APART: f64 = 0.03;
 const EXPLAINED: f64 = 0.2;
 /// A source that is not the strongest of its target must explain this part.
 const SECOND_EXPLAINED: f64 = 0.5;
+/// What a source must bring that begins elsewhere in its target than sources are wont to.
+const UNUSUAL_FALL: f64 = 300.0;
 /// Evaluations of a refinement.
 const EVALUATIONS: usize = 80;
 /// Further waves a channel at most.
@@ -43,6 +45,8 @@ pub(crate) struct Demands {
     /// The same for every source of a target but its strongest.
     pub(crate) second_fall: f64,
     pub(crate) z: f64,
+    /// Where sources are wont to begin, in samples after the start of their target.
+    pub(crate) usual: Option<(f64, f64)>,
     pub(crate) rounds: usize,
     /// Whether channels get further waves with times and ramps of their own.
     pub(crate) further: bool,
@@ -383,14 +387,15 @@ impl Work<'_> {
                 .filter(|(i, (fall, z))| {
                     let rest = self.field.misfit(&self.residual, self.picks[*i].onset) - 1.0;
                     let explained = fall / (fall + n_local * rest.max(0.0)).max(f64::MIN_POSITIVE);
-                    *fall
-                        < if first[*i] {
-                            demands.fall
-                        } else {
-                            demands.second_fall
-                        }
-                        || *z < demands.z
-                        
+                    let (mut wanted, part) = if first[*i] {
+                        (demands.fall, EXPLAINED)
+                    } else {
+                        (demands.second_fall, SECOND_EXPLAINED)
+                    };
+                    if !self.is_usual(self.picks[*i].onset, demands) {
+                        wanted = wanted.max(UNUSUAL_FALL);
+                    }
+                    *fall < wanted || *z < demands.z || explained < part
                 })
                 .min_by(|a, b| a.1.0.total_cmp(&b.1.0));
             let Some((weakest, _)) = failing else {
@@ -400,6 +405,17 @@ impl Work<'_> {
             self.refused.push(self.picks[weakest].onset);
             self.remove(weakest);
         }
+    }
+
+    /// Whether sources are wont to begin so long after the start of their target.
+    fn is_usual(&self, onset: f64, demands: Demands) -> bool {
+        let Some((from, to)) = demands.usual else {
+            return true;
+        };
+        let lead = (self.field.layout.lead / 2) as f64;
+        self.targets
+            .iter()
+            .any(|t| (from..=to).contains(&(onset - t.start as f64 - lead)))
     }
 
     fn remove(&mut self, source: usize) {
@@ -491,7 +507,11 @@ impl Work<'_> {
                     .filter(|i| solved.unknowns[*i].source == source)
                     .collect();
                 let step = |i: &&usize| matches!(solved.unknowns[**i].wave, Wave::Step { .. });
-                let size: f64 = group.iter().filter(step).map(|i| solved.amplitudes[*i].abs()).sum();
+                let size: f64 = group
+                    .iter()
+                    .filter(step)
+                    .map(|i| solved.amplitudes[*i].abs())
+                    .sum();
                 let Some(weights) = field.weights(pick.kind, c, size) else {
                     continue;
                 };
@@ -505,9 +525,21 @@ impl Work<'_> {
                     .collect();
                 let n = group.len();
                 let gram: Vec<f64> = (0..n * n)
-                    .map(|at| field.weighted_gram(pick.kind, c, &kernels[at / n], &kernels[at % n], &weights))
+                    .map(|at| {
+                        field.weighted_gram(
+                            pick.kind,
+                            c,
+                            &kernels[at / n],
+                            &kernels[at % n],
+                            &weights,
+                        )
+                    })
                     .collect();
-                let weighted: Vec<Complex64> = against[c].iter().zip(&weights).map(|(a, w)| a * w).collect();
+                let weighted: Vec<Complex64> = against[c]
+                    .iter()
+                    .zip(&weights)
+                    .map(|(a, w)| a * w)
+                    .collect();
                 let right: Vec<f64> = kernels.iter().map(|k| product(k, &weighted)).collect();
                 let amplitudes = Cholesky::new(&gram, n).solve(&right);
                 for (i, a) in group.into_iter().zip(amplitudes) {
@@ -558,7 +590,9 @@ impl Work<'_> {
                 if group.is_empty() {
                     continue;
                 }
-                let shrink = (1.0 - 2.0 * group.len() as f64 / falls[c][index].max(f64::MIN_POSITIVE)).max(0.0);
+                let shrink = (1.0
+                    - 2.0 * group.len() as f64 / falls[c][index].max(f64::MIN_POSITIVE))
+                .max(0.0);
                 for i in group {
                     let amplitude = shrink * solved.amplitudes[i];
                     solved.placed[i].add_to(&mut residual[c], -amplitude);

@@ -203,11 +203,7 @@ fn weights(
 
 /// What of sources a shape does not describe: the energy of what is left of one with amplitude 1, the median over the
 /// observations, without the lowest frequencies, which belong to the background.
-pub(crate) fn discrepancy(
-    observations: &[Observation],
-    fourier: &Fourier,
-    shape: &[f64],
-) -> f64 {
+pub(crate) fn discrepancy(observations: &[Observation], fourier: &Fourier, shape: &[f64]) -> f64 {
     let spectrum = fourier.forward(shape);
     let noise = fourier.n_samples() as f64;
     let mut energies: Vec<f64> = observations
@@ -226,7 +222,11 @@ pub(crate) fn discrepancy(
                     fourier.weight(k) * (white - noise) / response
                 })
                 .sum();
-            if size > 0.0 { left.max(0.0) / (size * size) } else { 0.0 }
+            if size > 0.0 {
+                left.max(0.0) / (size * size)
+            } else {
+                0.0
+            }
         })
         .collect();
     energies.sort_by(f64::total_cmp);

@@ -57,6 +57,7 @@ const TOLD: Demands = Demands {
     fall: 25.0,
     second_fall: 100.0,
     z: 4.0,
+    usual: None,
     rounds: 5,
     further: true,
 };
@@ -79,6 +80,9 @@ pub struct Family {
     pub kinds: Vec<Shape>,
     /// Energy that a source of amplitude 1 has beside its shape, `[kind][channel]`.
     pub discrepancies: Vec<Vec<f64>>,
+    /// Where in their targets sources begin, from the tenth to the ninetieth percentile of those that were learned from,
+    /// in samples after the target's start, with a little room.
+    pub usual: Option<(f64, f64)>,
     /// Sources that they were learned from.
     pub taught_by: usize,
 }
@@ -170,6 +174,7 @@ impl Family {
             layout,
             kinds: vec![first],
             discrepancies: Vec::new(),
+            usual: None,
             taught_by: 1,
         };
         for (round, &fall) in rounds.iter().enumerate() {
@@ -177,6 +182,7 @@ impl Family {
                 fall,
                 second_fall: fall,
                 z: 4.0,
+                usual: None,
                 rounds: 2,
                 further: false,
             };
@@ -185,6 +191,7 @@ impl Family {
                 .map(|prepared| family.observe(fourier, prepared, demands))
                 .collect();
             family = family.relearned(fourier, &fits)?;
+            family.usual = usual_onsets(layout, &prepared, &fits);
             if round + 1 < rounds.len() {
                 prepared = prepared
                     .into_par_iter()
@@ -202,6 +209,7 @@ impl Family {
             fall: ROUNDS[2],
             second_fall: ROUNDS[2],
             z: 4.0,
+            usual: None,
             rounds: 2,
             further: false,
         };
@@ -250,7 +258,10 @@ impl Family {
                     ..TOLD
                 }
             } else {
-                TOLD
+                Demands {
+                    usual: self.usual,
+                    ..TOLD
+                }
             };
             let mut field = Field::of_white(
                 &fourier,
@@ -421,12 +432,16 @@ impl Family {
         let of_kinds = told.chunks(n_channels.max(1));
         Some(Self {
             layout: self.layout,
-            discrepancies: of_kinds.clone().map(|kind| kind.iter().map(|(_, left)| *left).collect()).collect(),
+            discrepancies: of_kinds
+                .clone()
+                .map(|kind| kind.iter().map(|(_, left)| *left).collect())
+                .collect(),
             kinds: of_kinds
                 .map(|kind| Shape {
                     channels: kind.iter().map(|(shape, _)| shape.clone()).collect(),
                 })
                 .collect(),
+            usual: None,
             taught_by: fits
                 .iter()
                 .flat_map(|(fitted, _)| &fitted.sources)
@@ -459,6 +474,35 @@ fn normalised(mut shape: Vec<f64>) -> Vec<f64> {
         shape.iter_mut().for_each(|v| *v /= peak);
     }
     shape
+}
+
+/// Where the strongest source of each target begins.
+fn usual_onsets(
+    layout: Layout,
+    prepared: &[Prepared],
+    fits: &[(Fitted, Vec<Vec<Observation>>)],
+) -> Option<(f64, f64)> {
+    let mut delays: Vec<f64> = Vec::new();
+    for (prepared, (fitted, _)) in prepared.iter().zip(fits) {
+        for target in &prepared.targets {
+            let inside = |s: &&Source| {
+                s.z > TEACHES && (target.start as f64..target.end as f64).contains(&s.onset)
+            };
+            let strongest = fitted
+                .sources
+                .iter()
+                .filter(inside)
+                .max_by(|a, b| a.fall.total_cmp(&b.fall));
+            delays.extend(strongest.map(|s| s.onset - target.start as f64));
+        }
+    }
+    if delays.len() < LEAST_WINDOWS {
+        return None;
+    }
+    delays.sort_by(f64::total_cmp);
+    let at = |q: f64| delays[(q * (delays.len() - 1) as f64).round() as usize];
+    let room = 0.05 * layout.length as f64;
+    Some((at(0.1) - room, at(0.9) + room))
 }
 
 /// Every second target, over all stretches.
