@@ -22,6 +22,8 @@ const MOST_SOURCES: usize = 96;
 const APART: f64 = 0.03;
 /// A source must explain this part of the local misfit.
 const EXPLAINED: f64 = 0.2;
+/// Local misfit that the background's own changes within a stretch bring about.
+const STEADY: f64 = 1.25;
 /// A source that is not the strongest of its target must explain this part.
 const SECOND_EXPLAINED: f64 = 0.5;
 /// What a source must bring that begins elsewhere in its target than sources are wont to.
@@ -155,7 +157,7 @@ impl Work<'_> {
             if self.picks.len() >= MOST_SOURCES {
                 break;
             }
-            let Some(pick) = self.search(target.clone()) else {
+            let Some(pick) = self.search(target.clone(), demands) else {
                 continue;
             };
             if pick.score < demands.fall {
@@ -221,7 +223,7 @@ impl Work<'_> {
     }
 
     /// The onset in a range that brings most.
-    fn search(&self, onsets: Range<isize>) -> Option<Pick> {
+    fn search(&self, onsets: Range<isize>, demands: Demands) -> Option<Pick> {
         let field = self.field;
         let valid = field.valid_lags() as isize;
         let mut best: Option<Pick> = None;
@@ -252,7 +254,8 @@ impl Work<'_> {
                         }
                         for (lag, score) in score.into_iter().enumerate() {
                             let onset = (from + lag as isize) as f64 + half;
-                            let better = best.is_none_or(|b| score > b.score);
+                            let better = best.is_none_or(|b| score > b.score)
+                                && (score >= UNUSUAL_FALL || self.is_usual(onset, demands));
                             if better && !self.is_taken(onset, None) && !self.is_refused(onset) {
                                 best = Some(Pick {
                                     kind,
@@ -385,7 +388,7 @@ impl Work<'_> {
                 .into_iter()
                 .enumerate()
                 .filter(|(i, (fall, z))| {
-                    let rest = self.field.misfit(&self.residual, self.picks[*i].onset) - 1.0;
+                    let rest = self.field.misfit(&self.residual, self.picks[*i].onset) - STEADY;
                     let explained = fall / (fall + n_local * rest.max(0.0)).max(f64::MIN_POSITIVE);
                     let (mut wanted, part) = if first[*i] {
                         (demands.fall, EXPLAINED)
