@@ -6,6 +6,7 @@
 //!   scattering covariance, and the independence of what is removed, match the snippets (arXiv 2301.11981, 2305.16189);
 //!   [`WienerMethod`] shrinks what stands out of the snippets' spectrum, cell by cell; [`LocalMethod`] knows the
 //!   source's snippets too, and tells how good it expects to be.
+//! - [`family`]: sources that repeat a shape, learned from a whole record and fitted by its background's spectrum.
 //! - [`Judge`]: what each term of the loss is at the truth, by leaving out snippets, and the [`Outcome`] that follows.
 //! - [`ScatteringObjective`]: the loss L1 + L2 + L3 and its exact gradient. [`Lbfgs`] minimises it, or any other
 //!   [`Objective`], watched by an [`Observer`].

@@ -1,0 +1,201 @@
+//! `seismix separate` with windows listed by hand, and its methods.
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+mod common;
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use common::records::{N, three, write};
+use common::{Outcome, finish, seismix};
+use seismix::data::time::{format_utc, parse_utc};
+use seismix::pipeline::separate::SeparationFile;
+
+/// The pulses of the records: every 700 samples from the 300th on, 100 samples each.
+fn list(folder: &Path, every: usize) {
+    let start = parse_utc("2020-01-02T00:00:00Z").unwrap();
+    let time = |sample: usize| format_utc(start + 50_000_000 * sample as i64);
+    let mut text = String::from("starttime,endtime,id\n");
+    for at in (300..N - 100).step_by(700).step_by(every) {
+        writeln!(text, "{},{},XX.FAM.00.BH", time(at - 40), time(at + 159)).unwrap();
+    }
+    std::fs::write(folder.join("windows.csv"), text).unwrap();
+}
+
+fn folder() -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    write(&folder.path().join("a.mseed"), &three("FAM"));
+    list(folder.path(), 1);
+    folder
+}
+
+fn separate(folder: &Path, out: &str, more: &[&str]) -> Outcome {
+    let arguments = [
+        "separate",
+        "a.mseed",
+        "--windows",
+        "windows.csv",
+        "-o",
+        out,
+        "--quiet",
+    ];
+    finish(seismix().current_dir(folder).args(arguments).args(more))
+}
+
+fn file(folder: &Path, out: &str) -> SeparationFile {
+    SeparationFile::load(&folder.join(out).join("separation.json")).unwrap()
+}
+
+/// Every file that was made, with its content.
+fn contents(folder: &Path) -> BTreeMap<String, Vec<u8>> {
+    let mut found = BTreeMap::new();
+    let mut folders = vec![folder.to_owned()];
+    while let Some(next) = folders.pop() {
+        for entry in std::fs::read_dir(next).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.file_name().unwrap() != ".lock" {
+                let name = path.strip_prefix(folder).unwrap().display().to_string();
+                found.insert(name, std::fs::read(&path).unwrap());
+            }
+        }
+    }
+    found
+}
+
+#[test]
+fn pulses_of_one_shape_are_a_family() {
+    let folder = folder();
+    let root = folder.path();
+    let outcome = separate(root, "out", &[]);
+    assert_eq!(outcome.code, Some(0), "{}", outcome.stderr);
+    let file = file(root, "out");
+    assert_eq!(file.method, "family");
+    assert!(
+        file.reasons[0].contains("stand out of the background"),
+        "{:?}",
+        file.reasons
+    );
+    assert_eq!(file.targets.len(), 17);
+    let onset = |t: &seismix::pipeline::separate::TargetResult| {
+        let source = t.sources.iter().max_by(|a, b| a.fall.total_cmp(&b.fall));
+        source.map(|s| (s.onset_ns - t.start_ns) as f64 / 50e6)
+    };
+    // All pulses begin at the same place of their windows; the shape's own onset is its matter.
+    let onsets: Vec<f64> = file.targets.iter().filter_map(onset).collect();
+    assert!(onsets.len() >= 15, "{onsets:?}");
+    let middle = onsets[onsets.len() / 2];
+    assert!(
+        onsets.iter().all(|o| (o - middle).abs() < 0.5),
+        "{onsets:?}"
+    );
+    let paths = [root.join("a.mseed")];
+    let changed = seismix::pipeline::separate::changed_outside(&paths, &root.join("out"), &file);
+    assert_eq!(changed.unwrap(), 0);
+    for kind in ["background", "source", "deviation"] {
+        assert!(root.join("out").join(kind).is_dir(), "{kind}");
+    }
+    assert!(!root.join("out/parts").exists());
+    let expected = file.targets[3].channels[0].windows[0]
+        .expected_snr_db
+        .unwrap();
+    assert!((0.0..60.0).contains(&expected), "{expected}");
+}
+
+#[test]
+fn same_bytes_on_any_number_of_threads_and_after_a_kill() {
+    let folder = folder();
+    let root = folder.path();
+    assert_eq!(separate(root, "one", &["--threads", "1"]).code, Some(0));
+    assert_eq!(separate(root, "three", &["--threads", "3"]).code, Some(0));
+    let wanted = contents(&root.join("one"));
+    assert!(wanted == contents(&root.join("three")));
+    let mut child = Command::new(env!("CARGO_BIN_EXE_seismix"))
+        .current_dir(root)
+        .args([
+            "separate",
+            "a.mseed",
+            "--windows",
+            "windows.csv",
+            "-o",
+            "cut",
+            "--threads",
+            "1",
+        ])
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let began = Instant::now();
+    let learned = root.join("cut/parts/family-XX.FAM.00.BH.json");
+    while !learned.exists() && child.try_wait().unwrap().is_none() {
+        assert!(
+            began.elapsed() < Duration::from_secs(120),
+            "it never learned"
+        );
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    child.kill().unwrap();
+    child.wait().unwrap();
+    assert_eq!(separate(root, "cut", &["--threads", "1"]).code, Some(0));
+    assert!(wanted == contents(&root.join("cut")));
+}
+
+#[test]
+fn one_window_is_no_family() {
+    let folder = folder();
+    let root = folder.path();
+    list(root, 100);
+    let outcome = separate(root, "auto", &["--octaves", "4", "--max-iter", "3"]);
+    assert_eq!(outcome.code, Some(0), "{}", outcome.stderr);
+    let auto = file(root, "auto");
+    assert_eq!(auto.method, "scattering", "{:?}", auto.reasons);
+    assert_eq!(auto.targets.len(), 1);
+}
+
+#[test]
+fn methods_can_be_forced() {
+    let folder = folder();
+    let root = folder.path();
+    list(root, 6);
+    for (arguments, method) in [
+        (&["--method", "family"][..], "family"),
+        (&["--method", "wiener", "--octaves", "4"], "wiener"),
+        (
+            &["--objective", "paper", "--octaves", "4", "--max-iter", "2"],
+            "scattering",
+        ),
+    ] {
+        let outcome = separate(root, method, arguments);
+        assert_eq!(outcome.code, Some(0), "{}", outcome.stderr);
+        assert_eq!(file(root, method).method, method);
+    }
+}
+
+#[test]
+fn wrong_calls_are_usage_errors() {
+    let folder = folder();
+    let root = folder.path();
+    let both = separate(root, "out", &["--method", "family", "--objective", "paper"]);
+    assert_eq!(both.code, Some(2));
+    assert!(
+        both.stderr.contains("has no --objective"),
+        "{}",
+        both.stderr
+    );
+    let neither = finish(
+        seismix()
+            .current_dir(root)
+            .args(["separate", "a.mseed", "-o", "out"]),
+    );
+    assert_eq!(neither.code, Some(2));
+    std::fs::write(root.join("windows.csv"), "starttime,endtime\nnoon,later\n").unwrap();
+    let broken = separate(root, "out", &[]);
+    assert_eq!(broken.code, Some(1));
+    assert!(broken.stderr.contains("line 2"), "{}", broken.stderr);
+    assert!(!root.join("out/separation.json").exists());
+}
