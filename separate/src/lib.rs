@@ -36,7 +36,7 @@ mod workspace;
 pub use error::Error;
 pub use judge::{Expectation, Judge};
 pub use lbfgs::Lbfgs;
-pub use local::{ExpectedSnr, LocalMethod, LocalResult, MethodScore};
+pub use local::{ExpectedSnr, LocalMethod, LocalResult, MethodScore, SourceSnippets};
 pub use method::{
     Assessment, Channel, ChannelSeparation, Method, Obstacle, Optimization, Outcome, Problem,
     Separation,

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 use ndarray::{Array1, Array2, Array3, ArrayD, IxDyn};
 use ndarray_npy::WriteNpzError;
-use seismix::separate::{Channel, ChannelSeparation, LocalMethod, LocalResult};
+use seismix::separate::{Channel, ChannelSeparation, LocalMethod, LocalResult, SourceSnippets};
 use serde_json::json;
 
 use super::arrays::{self, Archive};
@@ -20,6 +20,9 @@ pub struct LocalOptions {
     /// cluster
     #[arg(long, value_name = "S.npy")]
     source_snippets: Option<PathBuf>,
+    /// The source snippets hold background too, as windows of a cluster do: take its mean power off them
+    #[arg(long)]
+    with_background: bool,
     /// Also refine the estimate to one plausible realisation
     #[arg(long)]
     realisation: bool,
@@ -39,6 +42,7 @@ impl LocalOptions {
     pub fn configuration(&self) -> serde_json::Value {
         json!({
             "realisation": self.realisation, "draws": self.draws, "mixtures": self.mixtures, "seed": self.local_seed,
+            "with_background": self.with_background,
         })
     }
 
@@ -51,6 +55,7 @@ impl LocalOptions {
     pub fn unused(&self) -> Option<&'static str> {
         let given = [
             (self.source_snippets.is_some(), "--source-snippets"),
+            (self.with_background, "--with-background"),
             (self.realisation, "--realisation"),
             (self.draws > 0, "--draws"),
         ];
@@ -67,6 +72,11 @@ impl LocalOptions {
             n_draws: self.draws.into(),
             realisation: self.realisation,
             seed: self.local_seed,
+            source_snippets: if self.with_background {
+                SourceSnippets::WithBackground
+            } else {
+                SourceSnippets::Alone
+            },
             ..LocalMethod::new(octaves)
         }
     }

@@ -4,6 +4,7 @@ use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use rayon::prelude::*;
 
+use super::alone::without_background;
 use super::calibration::{Calibration, ExpectedSnr, MethodScore, Weighed, grid_of};
 use super::filters::{Candidate, Clusters, Filter, Grid, Kind, Members};
 use super::level::Levels;
@@ -15,12 +16,22 @@ use crate::method::{
     Assessment, Channel, ChannelSeparation, Method, Obstacle, Outcome, Problem, Separation,
     check_snippets,
 };
+use crate::short_time::ShortTime;
 use crate::terms::{ObjectiveOptions, Terms};
 
 /// Fewest snippets of either cluster: with fewer, nothing is left to hold out.
 const LEAST_SNIPPETS: usize = 4;
 /// With less gain than this over turning the whole mixture down, in dB, the clusters are alike.
 const LEAST_BEYOND_SCALING_DB: f64 = 0.2;
+
+/// What snippets of a source hold.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SourceSnippets {
+    /// The source.
+    Alone,
+    /// The source and background, as a cluster's windows do; the background's mean power is taken off.
+    WithBackground,
+}
 
 /// Separates by the statistics of both clusters: the power of each cell of time and frequency is the background's
 /// spectrum times a local gain plus the source's spectrum times a local gain, and a Wiener filter of these powers gives
@@ -35,6 +46,8 @@ pub struct LocalMethod {
     pub objective: ObjectiveOptions,
     /// Mixtures of held-out snippets; at least 30 for an expectation that can be trusted.
     pub n_mixtures: usize,
+    /// What the source snippets hold.
+    pub source_snippets: SourceSnippets,
     /// Draws from the posterior.
     pub n_draws: usize,
     /// Whether the estimate is refined until background and source have their clusters' statistics.
@@ -70,6 +83,7 @@ impl LocalMethod {
         Self {
             objective: ObjectiveOptions::floored(octaves),
             n_mixtures: 40,
+            source_snippets: SourceSnippets::Alone,
             n_draws: 0,
             realisation: false,
             seed: 0,
@@ -107,6 +121,9 @@ impl LocalMethod {
                 least: LEAST_SNIPPETS,
             });
             return Ok(untouched(outcome, Assessment::default()));
+        }
+        if self.source_snippets == SourceSnippets::WithBackground {
+            without_background(&mut clusters, &ShortTime::new(window, frame(window, 8)));
         }
         let levels = {
             let grid = Grid::new(&clusters, frame(window, 8));

@@ -1,6 +1,7 @@
 //! Sources that have statistics and no shape: a local Gaussian model of both clusters, chosen and calibrated for each
 //! target on mixtures of held-out snippets.
 
+mod alone;
 mod calibration;
 mod filters;
 mod gains;
@@ -13,4 +14,4 @@ mod realise;
 mod statistics;
 
 pub use calibration::{ExpectedSnr, MethodScore};
-pub use method::{LocalMethod, LocalResult};
+pub use method::{LocalMethod, LocalResult, SourceSnippets};
