@@ -24,10 +24,12 @@ display_as_value!(Objective);
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, ValueEnum, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum SeparationMethod {
-    /// By evidence: family where the windows share a shape, else scattering.
+    /// By evidence: family where the windows share a shape, else local where there are windows enough, else scattering.
     Auto,
     /// Shapes learned from the windows themselves.
     Family,
+    /// A local model of both clusters, from windows of each.
+    Local,
     /// Scattering covariances matched by optimisation.
     Scattering,
     /// What stands out of the snippets' spectrum, cell by cell.

@@ -7,10 +7,14 @@ use seismix_data::StationKey;
 use seismix_data::archive::Archive;
 use seismix_data::store::{ClusterTable, read_clusters};
 use seismix_data::time::steps_ns;
-use seismix_separate::{Candidate, Method, ObjectiveOptions, ScatteringMethod, WienerMethod};
+use seismix_separate::{
+    Candidate, LocalMethod, Method, ObjectiveOptions, ScatteringMethod, SourceSnippets,
+    WienerMethod,
+};
 
 use super::ScaleClusters;
 use super::listed::{Listed, read_windows};
+use super::local::LocalOrScattering;
 use crate::pipeline::config::{Objective, SeparateConfig, SeparationMethod, Target};
 use crate::pipeline::error::{PipelineError, Result};
 use crate::pipeline::records::{sampling_rate, station_keys};
@@ -31,6 +35,8 @@ pub(super) struct Job {
     pub(super) sample_ns: i64,
     pub(super) keys: BTreeMap<String, StationKey>,
     pub(super) method: Box<dyn Method>,
+    /// Whether the method uses windows around other targets.
+    pub(super) wants_sources: bool,
     /// Samples of a window as the targets came.
     pub(super) window_samples: usize,
     /// Samples by which a target may be widened to either side.
@@ -81,6 +87,13 @@ impl Job {
             (SeparationMethod::Wiener, _) => Box::new(WienerMethod {
                 objective: ObjectiveOptions::floored(config.octaves),
             }),
+            (SeparationMethod::Local, _) => Box::new(local(config.octaves)),
+            (SeparationMethod::Auto | SeparationMethod::Family, Objective::Seismix) => {
+                Box::new(LocalOrScattering {
+                    local: local(config.octaves),
+                    scattering: ScatteringMethod::to_expectation(config.octaves, config.max_iter),
+                })
+            }
             (_, Objective::Paper) => {
                 Box::new(ScatteringMethod::paper(config.octaves, config.max_iter))
             }
@@ -89,8 +102,23 @@ impl Job {
                 config.max_iter,
             )),
         };
+        let wants_sources = match config.method {
+            SeparationMethod::Local => true,
+            SeparationMethod::Auto | SeparationMethod::Family => {
+                config.objective == Objective::Seismix
+            }
+            SeparationMethod::Scattering | SeparationMethod::Wiener => false,
+        };
         let (Some(table), None) = (&table, listed.windows()) else {
-            return Self::by_hand(archive, listed, table, config, keys, rate, method);
+            return Self::by_hand(
+                archive,
+                listed,
+                table,
+                config,
+                keys,
+                rate,
+                (method, wants_sources),
+            );
         };
         let Some(target) = &config.target else {
             return Err(PipelineError::unusable(
@@ -169,6 +197,7 @@ impl Job {
             sample_ns,
             keys,
             method,
+            wants_sources,
         })
     }
 
@@ -180,7 +209,7 @@ impl Job {
         config: &SeparateConfig,
         keys: BTreeMap<String, StationKey>,
         rate: f64,
-        method: Box<dyn Method>,
+        (method, wants_sources): (Box<dyn Method>, bool),
     ) -> Result<Self> {
         let Some(windows) = listed.windows() else {
             return Err(PipelineError::unusable(
@@ -240,6 +269,7 @@ impl Job {
             widen_samples: 0,
             keys,
             method,
+            wants_sources,
         })
     }
 
@@ -293,6 +323,14 @@ fn away_from(
         all.insert(Arc::from(name.as_str()), candidates);
     }
     all
+}
+
+/// The local model; windows of a cluster hold background too.
+fn local(octaves: usize) -> LocalMethod {
+    LocalMethod {
+        source_snippets: SourceSnippets::WithBackground,
+        ..LocalMethod::new(octaves)
+    }
 }
 
 /// Checks that a target's scale and clusters are in the table.

@@ -4,6 +4,7 @@ mod family;
 mod file;
 mod job;
 mod listed;
+mod local;
 mod parts;
 mod prepare;
 mod records;

@@ -4,7 +4,8 @@ use std::ops::Range;
 
 use ndarray::Array2;
 use seismix_data::time::format_utc;
-use seismix_separate::{Method, choose_snippets};
+use seismix_data::{StationKey, StreamId};
+use seismix_separate::{Method, choose_snippets, pieces};
 
 use super::TargetResult;
 use super::job::Job;
@@ -13,6 +14,7 @@ use crate::pipeline::error::Result;
 use crate::pipeline::local_day::LocalDay;
 use crate::pipeline::records::RecordCache;
 use crate::pipeline::score::quantile;
+use crate::pipeline::targets::Stretch;
 
 /// Least probability of a background snippet, lowered step by step where there are too few.
 const CONFIDENCE: [f64; 4] = [0.9, 0.7, 0.5, 0.0];
@@ -147,16 +149,19 @@ impl Job {
             );
             return left(result, why);
         }
-        let channels =
-            run.channels
-                .iter()
-                .zip(snippets)
-                .zip(run.samples)
-                .map(|((id, snippets), samples)| TargetChannel {
-                    id: id.to_string(),
-                    samples,
-                    snippets,
-                });
+        let sources = self.sources(index, key, &run.channels, cache)?;
+        let channels = run
+            .channels
+            .iter()
+            .zip(snippets)
+            .zip(run.samples)
+            .zip(sources)
+            .map(|(((id, snippets), samples), sources)| TargetChannel {
+                id: id.to_string(),
+                samples,
+                snippets,
+                sources,
+            });
         Ok(Prepared {
             result,
             span: run.target,
@@ -164,6 +169,47 @@ impl Job {
             sample_ns: self.sample_ns,
             channels: channels.collect(),
         })
+    }
+}
+
+impl Job {
+    /// Windows around other targets of the station, those near in time first, by channel.
+    fn sources(
+        &self,
+        index: usize,
+        key: &StationKey,
+        channels: &[StreamId],
+        cache: &mut RecordCache,
+    ) -> Result<Vec<Vec<Vec<f64>>>> {
+        let mut found = vec![Vec::new(); channels.len()];
+        if !self.wants_sources {
+            return Ok(found);
+        }
+        let own = &self.targets[index];
+        let mut others: Vec<&Stretch> = self
+            .targets
+            .iter()
+            .filter(|t| t.station == own.station && t.start_ns != own.start_ns)
+            .collect();
+        others.sort_by_key(|t| ((t.start_ns - own.start_ns).abs(), t.start_ns));
+        let length_ns = self.snippet_samples as i64 * self.sample_ns;
+        for other in others {
+            for start in pieces(other.start_ns, other.end_ns, length_ns, 0) {
+                if found.first().is_none_or(|all| all.len() >= self.n_snippets) {
+                    return Ok(found);
+                }
+                let overlaps = start < own.end_ns && start + length_ns > own.start_ns;
+                if overlaps {
+                    continue;
+                }
+                if let Some(samples) = cache.samples(key, start, self.snippet_samples, channels)? {
+                    for (to, samples) in found.iter_mut().zip(samples) {
+                        to.push(samples);
+                    }
+                }
+            }
+        }
+        Ok(found)
     }
 }
 

@@ -80,7 +80,10 @@ impl WindowResult {
                 expected: assessment.expected,
                 largest: assessment.largest,
             }),
-            expected_snr_db: None,
+            expected_snr_db: separation
+                .local
+                .as_ref()
+                .map(|local| local.expected.mean_db),
         }
     }
 }

@@ -18,6 +18,8 @@ pub(super) struct TargetChannel {
     pub samples: Vec<f64>,
     /// Snippets of background, of one length not above the stretch's.
     pub snippets: Vec<Vec<f64>>,
+    /// Windows around other targets, of the same length; none where the method has no use for them.
+    pub sources: Vec<Vec<f64>>,
 }
 
 /// What became of a target.
@@ -67,7 +69,7 @@ pub(super) fn separate_target(
         let problem = usable.iter().zip(&lines).map(|(channel, line)| Channel {
             mixture: line.subtract(&channel.samples[start..start + window]),
             snippets: channel.snippets.clone(),
-            source_snippets: Vec::new(),
+            source_snippets: channel.sources.clone(),
         });
         let separation =
             Problem::new(problem.collect()).and_then(|problem| method.separate(&problem));
@@ -109,6 +111,7 @@ struct UsableChannel<'a> {
     id: &'a str,
     samples: &'a [f64],
     snippets: Vec<Vec<f64>>,
+    sources: Vec<Vec<f64>>,
 }
 
 impl<'a> UsableChannel<'a> {
@@ -133,6 +136,12 @@ impl<'a> UsableChannel<'a> {
             id: &channel.id,
             samples: &channel.samples,
             snippets: tried.snippets,
+            sources: channel
+                .sources
+                .iter()
+                .filter(|source| source.iter().all(|v| v.is_finite()))
+                .map(|source| Line::through_ends(source).subtract(source))
+                .collect(),
         })
     }
 }
@@ -267,6 +276,7 @@ mod tests {
                 .map(|(i, v)| v + 1000.0 + pulse(i))
                 .collect(),
             snippets: (2..12).map(|seed| noise(seed, 512)).collect(),
+            sources: Vec::new(),
         }
     }
 
