@@ -35,12 +35,12 @@ def waves(binary, folder):
         rows = ((wiener, "Wiener filter, both spectra"), (paper, "published objective, run out"), (ours["waveform"], "local model"))
         for axis, (estimate, name) in zip(column[1:], rows):
             axis.plot(t, n[at], color="0.6", lw=0.7)
+            axis.plot(t, (estimate - n)[at], color="C3", lw=0.7)
             if name == "local model":
                 band = 1.645 * ours["sd"]
-                axis.fill_between(t, (estimate - band)[at], (estimate + band)[at], color="C0", alpha=0.25, lw=0)
+                axis.fill_between(t, -band[at], band[at], color="C0", alpha=0.3, lw=0)
                 mean, spread = ours["expected_snr"][0][:2]
                 name += f", 90 % band; expected {mean:.1f} ± {spread:.1f} dB"
-            axis.plot(t, estimate[at], color="C0", lw=0.7)
             axis.set_title(f"{name}: {snr_db(n, estimate):.1f} dB", fontsize=9)
         for axis in column:
             axis.set_yticks([])
