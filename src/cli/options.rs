@@ -281,9 +281,10 @@ pub struct Separation {
     /// [default: seismix]; given, it implies --method scattering
     #[arg(long, value_name = "NAME")]
     objective: Option<Objective>,
-    /// How sources are taken out: auto takes family where the target's windows share a shape, and says why; family: shapes
-    /// learned from the windows and fitted with the background's spectrum as weight; scattering: scattering covariances
-    /// matched by optimisation; wiener: what stands out of the background's spectrum, cell by cell
+    /// How sources are taken out: auto takes family where the target's windows share a shape, else local, and says why;
+    /// family: shapes learned from the windows and fitted with the background's spectrum as weight; local: a local model of
+    /// both clusters; scattering: scattering covariances matched by optimisation; wiener: what stands out of the
+    /// background's spectrum, cell by cell
     #[arg(long, value_name = "NAME", default_value = "auto")]
     method: SeparationMethod,
 }
