@@ -1,13 +1,13 @@
 //! What each term is at the truth, estimated from the snippets by leaving one out.
 
 use rayon::prelude::*;
-use seismix_scattering::{Complex, Layers};
+use seismix_scattering::{Complex, Layers, Real};
 
-use crate::objective::ScatteringObjective;
-use crate::spread::{distance, size};
+use crate::objective::ScatteringLoss;
+use crate::spread::{distance, doubles, size};
 use crate::terms::Terms;
 
-impl ScatteringObjective {
+impl<F: Real> ScatteringLoss<F> {
     /// L1 at the true background: each snippet in turn plays it, weighed and compared with the others.
     pub fn expected_background_terms(&self) -> Vec<f64> {
         let samples = &self.background.samples;
@@ -52,7 +52,7 @@ impl ScatteringObjective {
     /// Phi(x - n + n_k) and both orders of Phi_x(x - n, n_k), for each snippet.
     fn measure_snippets(&self, background: &[f64]) -> Vec<Measured> {
         let mut work = self.take_workspace();
-        let source: Layers<f64> = self.source_layers(background, &mut work);
+        let source: Layers<F> = self.source_layers(background, &mut work);
         self.return_workspace(work);
         let transform = self.covariance.transform();
         self.snippets
@@ -63,9 +63,9 @@ impl ScatteringObjective {
                 let crosses = [(&source, snippet), (snippet, &source)].map(|(left, right)| {
                     self.correlations
                         .process(transform, left, right, &mut work.cross);
-                    work.cross.clone()
+                    doubles(&work.cross)
                 });
-                let sum = work.phi.clone();
+                let sum = doubles(&work.phi);
                 self.return_workspace(work);
                 Measured { sum, crosses }
             })
@@ -86,7 +86,7 @@ fn mean_of_others<T>(k: usize, all: &[T], value: impl Fn(&T) -> f64) -> f64 {
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
-    use super::*;
+    use crate::objective::ScatteringObjective;
     use crate::terms::ObjectiveOptions;
 
     fn noise(seed: u64, n: usize) -> Vec<f64> {

@@ -34,15 +34,15 @@ mod wiener;
 mod workspace;
 
 pub use error::Error;
-pub use judge::{Expectation, Judge};
+pub use judge::{Expectation, Judge, JudgeIn};
 pub use lbfgs::Lbfgs;
 pub use local::{ExpectedSnr, LocalMethod, LocalResult, MethodScore, SourceSnippets};
 pub use method::{
     Assessment, Channel, ChannelSeparation, Method, Obstacle, Optimization, Outcome, Problem,
     Separation,
 };
-pub use methods::{ScatteringMethod, Start, Stop, WienerMethod};
-pub use objective::ScatteringObjective;
+pub use methods::{Precision, ScatteringMethod, Start, Stop, WienerMethod};
+pub use objective::{ScatteringLoss, ScatteringObjective};
 pub use optimize::{Minimum, Objective, Observer, State, StopReason};
 pub use snippets::{Candidate, choose_snippets};
 pub use stitch::{cross_fade, pieces};

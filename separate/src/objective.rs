@@ -4,14 +4,15 @@ use std::sync::Mutex;
 
 use rayon::prelude::*;
 use seismix_scattering::{
-    CoefficientSet, Complex, Correlations, Layers, ScatteringCovariance, Wavelet, WaveletTransform,
+    CoefficientSet, Complex, Correlations, Layers, Real, ScatteringCovariance, Wavelet,
+    WaveletTransform,
 };
 
 use crate::error::Error;
 use crate::method::check_channel;
 use crate::optimize::Objective;
 use crate::reference::Reference;
-use crate::spread::{distance, natural_scales, size};
+use crate::spread::{distance, double, doubles, narrow, natural_scales, size};
 use crate::terms::{ObjectiveOptions, Terms};
 use crate::workspace::Workspace;
 
@@ -20,32 +21,36 @@ const GROUP: usize = 4;
 
 /// The loss as a function of the background n `(T,)`, for a mixture and snippets in one unit.
 ///
-/// Everything that does not depend on n is computed once, when it is built.
-pub struct ScatteringObjective {
-    pub(crate) covariance: ScatteringCovariance<f64>,
+/// Everything that does not depend on n is computed once, when it is built. Transforms run in `F`; coefficients, what they are
+/// compared with and all sums over them are in double precision.
+pub struct ScatteringLoss<F: Real> {
+    pub(crate) covariance: ScatteringCovariance<F>,
     pub(crate) correlations: Correlations,
     pub(crate) mixture: Vec<f64>,
     /// Phi(x).
     pub(crate) phi_mixture: Vec<Complex<f64>>,
     /// Layers of each snippet, its moduli centred before the second layer.
-    pub(crate) snippets: Vec<Layers<f64>>,
+    pub(crate) snippets: Vec<Layers<F>>,
     /// Phi(n_k), which L1 compares with and is weighed by.
     pub(crate) background: Reference,
     /// Phi(x + n_k), whose spread weighs L2.
     pub(crate) sums: Reference,
     /// Phi_x(x, n_k) and Phi_x(n_k, x), whose spreads weigh the two orders of L3.
     pub(crate) crosses: [Reference; 2],
-    workspaces: Mutex<Vec<Workspace>>,
+    workspaces: Mutex<Vec<Workspace<F>>>,
 }
 
 /// What a group of snippets adds.
-struct GroupSum {
+struct GroupSum<F: Real> {
     mixture: f64,
     independence: f64,
-    d_source: Option<Layers<f64>>,
+    d_source: Option<Layers<F>>,
 }
 
-impl ScatteringObjective {
+/// The loss in double precision.
+pub type ScatteringObjective = ScatteringLoss<f64>;
+
+impl<F: Real> ScatteringLoss<F> {
     /// Builds the loss for `mixture` `(T,)` and `snippets`, R of `(T,)`.
     ///
     /// # Errors
@@ -69,8 +74,10 @@ impl ScatteringObjective {
 
         let mut phi_mixture = covariance.make_output();
         let mut mixture_centered = Layers::new(transform);
-        work.analyze(transform, &mut mixture_centered, mixture, false);
+        let narrow_mixture = numbers(mixture);
+        work.analyze(transform, &mut mixture_centered, &narrow_mixture, false);
         covariance.measure_layers(&mixture_centered, &mut phi_mixture)?;
+        let phi_mixture = doubles(&phi_mixture);
         work.analyze_second(transform, &mut mixture_centered, true);
 
         let mut phi_snippets = Vec::with_capacity(snippets.len());
@@ -79,19 +86,19 @@ impl ScatteringObjective {
         let mut layers_of_snippets = Vec::with_capacity(snippets.len());
         for snippet in snippets {
             let mut layers = Layers::new(transform);
-            work.analyze(transform, &mut layers, snippet, false);
+            work.analyze(transform, &mut layers, &numbers(snippet), false);
             covariance.measure_layers(&layers, &mut work.phi)?;
-            phi_snippets.push(work.phi.clone());
+            phi_snippets.push(doubles(&work.phi));
             work.analyze_second(transform, &mut layers, true);
             let orders = [(&mixture_centered, &layers), (&layers, &mixture_centered)];
             for (to, (left, right)) in crosses.iter_mut().zip(orders) {
                 correlations.process(transform, left, right, &mut work.cross);
-                to.push(work.cross.clone());
+                to.push(doubles(&work.cross));
             }
             work.layers.set_first_to_sum(&mixture_centered, &layers);
             work.analyze_second_own(transform);
             covariance.measure_layers(&work.layers, &mut work.phi)?;
-            phi_sums.push(work.phi.clone());
+            phi_sums.push(doubles(&work.phi));
             layers_of_snippets.push(layers);
         }
         let paths = covariance.paths();
@@ -138,10 +145,10 @@ impl ScatteringObjective {
         let with_gradient = gradient.is_some();
         let mut work = self.take_workspace();
         let transform = self.covariance.transform();
-        let mut total = vec![0.0; if with_gradient { background.len() } else { 0 }];
+        let mut total = vec![F::zero(); if with_gradient { background.len() } else { 0 }];
 
         // L1: the background's own statistics.
-        work.analyze_own(transform, background);
+        work.analyze_own(transform, &numbers(background));
         self.measure(&work.layers, &mut work.phi);
         let background_term = self.background_term(&work.phi);
         if with_gradient && weights[0] != 0.0 {
@@ -153,7 +160,7 @@ impl ScatteringObjective {
 
         // L2 and L3 share the layers of the source.
         let source = self.source_layers(background, &mut work);
-        let groups: Vec<GroupSum> = (0..self.snippets.len().div_ceil(GROUP))
+        let groups: Vec<GroupSum<F>> = (0..self.snippets.len().div_ceil(GROUP))
             .into_par_iter()
             .map(|group| self.group_sum(group, &source, weights, with_gradient))
             .collect();
@@ -161,7 +168,7 @@ impl ScatteringObjective {
             background: background_term,
             ..Terms::default()
         };
-        let mut d_source: Option<Layers<f64>> = None;
+        let mut d_source: Option<Layers<F>> = None;
         for group in groups {
             terms.mixture += group.mixture;
             terms.independence += group.independence;
@@ -174,10 +181,10 @@ impl ScatteringObjective {
         if let (Some(gradient), Some(d_source)) = (gradient, d_source) {
             work.layers = source;
             work.d_layers = d_source;
-            let mut through_source = vec![0.0; background.len()];
+            let mut through_source = vec![F::zero(); background.len()];
             work.backpropagate_own(transform, true, &mut through_source);
             for ((to, own), source) in gradient.iter_mut().zip(&total).zip(&through_source) {
-                *to = own - source;
+                *to = (*own - *source).to_double();
             }
         }
         self.return_workspace(work);
@@ -185,7 +192,7 @@ impl ScatteringObjective {
     }
 
     /// Layers of the source x - n, its moduli centred before the second layer.
-    pub(crate) fn source_layers(&self, background: &[f64], work: &mut Workspace) -> Layers<f64> {
+    pub(crate) fn source_layers(&self, background: &[f64], work: &mut Workspace<F>) -> Layers<F> {
         let transform = self.covariance.transform();
         let source: Vec<f64> = self
             .mixture
@@ -193,6 +200,7 @@ impl ScatteringObjective {
             .zip(background)
             .map(|(x, n)| x - n)
             .collect();
+        let source = numbers(&source);
         let mut layers = Layers::new(transform);
         work.analyze(transform, &mut layers, &source, true);
         layers
@@ -201,16 +209,16 @@ impl ScatteringObjective {
     /// Phi(x - n + n_k) into the workspace, from the layers of x - n and n_k.
     pub(crate) fn measure_sum(
         &self,
-        source: &Layers<f64>,
-        snippet: &Layers<f64>,
-        work: &mut Workspace,
+        source: &Layers<F>,
+        snippet: &Layers<F>,
+        work: &mut Workspace<F>,
     ) {
         work.layers.set_first_to_sum(source, snippet);
         work.analyze_second_own(self.covariance.transform());
         self.measure(&work.layers, &mut work.phi);
     }
 
-    fn background_term(&self, phi: &[Complex<f64>]) -> f64 {
+    fn background_term(&self, phi: &[Complex<F>]) -> f64 {
         let sum: f64 = self
             .background
             .samples
@@ -221,11 +229,11 @@ impl ScatteringObjective {
     }
 
     /// Gradient of L1 with respect to Phi(n), in place of Phi(n).
-    fn background_gradient(&self, weight: f64, phi: &mut [Complex<f64>]) {
+    fn background_gradient(&self, weight: f64, phi: &mut [Complex<F>]) {
         let scale = 2.0 * weight / phi.len() as f64;
         let means = self.background.spread.mean();
         for ((phi, mean), w) in phi.iter_mut().zip(means).zip(&self.background.weights) {
-            *phi = (*phi - mean) * (scale * w);
+            *phi = narrow((double(*phi) - mean) * (scale * w));
         }
     }
 
@@ -233,10 +241,10 @@ impl ScatteringObjective {
     fn group_sum(
         &self,
         group: usize,
-        source: &Layers<f64>,
+        source: &Layers<F>,
         weights: [f64; 3],
         with_gradient: bool,
-    ) -> GroupSum {
+    ) -> GroupSum<F> {
         let mut work = self.take_workspace();
         let n_snippets = self.snippets.len();
         let members = group * GROUP..((group + 1) * GROUP).min(n_snippets);
@@ -266,7 +274,7 @@ impl ScatteringObjective {
                 sum.independence += per_cross * size(&work.cross, &reference.weights);
                 if let Some(d_source) = sum.d_source.as_mut().filter(|_| weights[2] != 0.0) {
                     for (z, w) in work.cross.iter_mut().zip(&reference.weights) {
-                        *z *= 2.0 * weights[2] * per_cross * w;
+                        *z = narrow(double(*z) * (2.0 * weights[2] * per_cross * w));
                     }
                     let (d_left, d_right) = if source_is_left {
                         (Some(d_source), None)
@@ -284,14 +292,14 @@ impl ScatteringObjective {
 
     /// Adds the gradient of `scale / 2` times the squared distance of Phi(x - n + n_k), which is in the workspace with
     /// its layers, from Phi(x).
-    fn add_mixture_gradient(&self, scale: f64, work: &mut Workspace, d_source: &mut Layers<f64>) {
+    fn add_mixture_gradient(&self, scale: f64, work: &mut Workspace<F>, d_source: &mut Layers<F>) {
         for ((phi, target), weight) in work
             .phi
             .iter_mut()
             .zip(&self.phi_mixture)
             .zip(&self.sums.weights)
         {
-            *phi = (*phi - target) * (scale * weight);
+            *phi = narrow((double(*phi) - target) * (scale * weight));
         }
         work.d_layers.clear();
         self.measure_adjoint(&work.layers, &work.phi, &mut work.d_layers);
@@ -299,24 +307,19 @@ impl ScatteringObjective {
         d_source.add_first(&work.d_layers);
     }
 
-    fn measure(&self, layers: &Layers<f64>, phi: &mut [Complex<f64>]) {
+    fn measure(&self, layers: &Layers<F>, phi: &mut [Complex<F>]) {
         let done = self.covariance.measure_layers(layers, phi);
         debug_assert!(done.is_ok(), "buffers are sized by the plan");
     }
 
-    fn measure_adjoint(
-        &self,
-        layers: &Layers<f64>,
-        d_phi: &[Complex<f64>],
-        d_layers: &mut Layers<f64>,
-    ) {
+    fn measure_adjoint(&self, layers: &Layers<F>, d_phi: &[Complex<F>], d_layers: &mut Layers<F>) {
         let done = self
             .covariance
             .measure_layers_adjoint(layers, d_phi, d_layers);
         debug_assert!(done.is_ok(), "buffers are sized by the plan");
     }
 
-    pub(crate) fn take_workspace(&self) -> Workspace {
+    pub(crate) fn take_workspace(&self) -> Workspace<F> {
         let spare = self
             .workspaces
             .lock()
@@ -325,14 +328,14 @@ impl ScatteringObjective {
         spare.unwrap_or_else(|| Workspace::new(&self.covariance, self.correlations.len()))
     }
 
-    pub(crate) fn return_workspace(&self, work: Workspace) {
+    pub(crate) fn return_workspace(&self, work: Workspace<F>) {
         if let Ok(mut spare) = self.workspaces.lock() {
             spare.push(work);
         }
     }
 }
 
-impl Objective for ScatteringObjective {
+impl<F: Real> Objective for ScatteringLoss<F> {
     type Terms = Terms;
 
     fn n_samples(&self) -> usize {
@@ -346,4 +349,8 @@ impl Objective for ScatteringObjective {
     fn loss(&self, terms: &Terms) -> f64 {
         terms.loss()
     }
+}
+
+fn numbers<F: Real>(values: &[f64]) -> Vec<F> {
+    values.iter().map(|v| F::of(*v)).collect()
 }

@@ -1,19 +1,37 @@
 //! How much a coefficient varies over the snippets, and its natural scale.
 
-use seismix_scattering::{CoefficientKind, Complex, ScatteringPath};
+use seismix_scattering::{CoefficientKind, Complex, Real, ScatteringPath};
 
 /// sum_i w_i |a_i - b_i|^2.
-pub(crate) fn distance(a: &[Complex<f64>], b: &[Complex<f64>], weights: &[f64]) -> f64 {
+pub(crate) fn distance<F: Real>(a: &[Complex<F>], b: &[Complex<f64>], weights: &[f64]) -> f64 {
     a.iter()
         .zip(b)
         .zip(weights)
-        .map(|((a, b), w)| (a - b).norm_sqr() * w)
+        .map(|((a, b), w)| (double(*a) - b).norm_sqr() * w)
         .sum()
 }
 
 /// sum_i w_i |z_i|^2.
-pub(crate) fn size(z: &[Complex<f64>], weights: &[f64]) -> f64 {
-    z.iter().zip(weights).map(|(z, w)| z.norm_sqr() * w).sum()
+pub(crate) fn size<F: Real>(z: &[Complex<F>], weights: &[f64]) -> f64 {
+    z.iter()
+        .zip(weights)
+        .map(|(z, w)| double(*z).norm_sqr() * w)
+        .sum()
+}
+
+/// The same number in double precision.
+pub(crate) fn double<F: Real>(z: Complex<F>) -> Complex<f64> {
+    Complex::new(z.re.to_double(), z.im.to_double())
+}
+
+/// Coefficients in double precision.
+pub(crate) fn doubles<F: Real>(z: &[Complex<F>]) -> Vec<Complex<f64>> {
+    z.iter().map(|z| double(*z)).collect()
+}
+
+/// The nearest number of a type.
+pub(crate) fn narrow<F: Real>(z: Complex<f64>) -> Complex<F> {
+    Complex::new(F::of(z.re), F::of(z.im))
 }
 
 /// Mean and complex variance (with R - 1) of each coefficient over R samples, with a floor under the deviation.

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
 use ndarray::{Array1, Array2, ArrayD, Axis, IxDyn};
-use seismix::pipeline::config::Objective;
+use seismix::pipeline::config::{Objective, Precision};
 use seismix::pipeline::toy::snr_db;
 use seismix::separate::{
     self, Channel, ChannelSeparation, Method, ObjectiveOptions, Optimization, Outcome, Problem,
@@ -70,6 +70,14 @@ pub struct Unmix {
     /// snippets, else the scattering objective
     #[arg(long, value_name = "NAME", default_value = "scattering")]
     method: MethodName,
+    /// Floating-point type of the transforms; f32 is up to twice as fast and changes the result by less than 0.1 dB
+    #[arg(
+        long,
+        value_name = "TYPE",
+        default_value = "f64",
+        conflicts_with = "evaluate"
+    )]
+    precision: Precision,
     /// Only the loss and its gradient at this background, of the mixture's shape
     #[arg(long, value_name = "N.npy", conflicts_with = "toy")]
     evaluate: Option<PathBuf>,
@@ -129,6 +137,7 @@ impl Unmix {
                 "objective": self.objective,
                 "method": self.method,
                 "local": self.local.configuration(),
+                "precision": self.precision,
             },
         });
         if let (Some(all), Some(own)) = (provenance.as_object_mut(), given.provenance.as_object()) {
@@ -259,17 +268,21 @@ impl Unmix {
             return Ok(separate::Separation { channels });
         }
         let problem = Problem::new(channels)?;
+        let precision = match self.precision {
+            Precision::F32 => separate::Precision::Single,
+            Precision::F64 => separate::Precision::Double,
+        };
         match (self.method, self.objective) {
             (MethodName::Wiener, _) => WienerMethod {
                 objective: ObjectiveOptions::floored(octaves),
             }
             .separate(&problem),
-            (_, Objective::Paper) => {
-                ScatteringMethod::paper(octaves, self.max_iter).separate(&problem)
-            }
-            (_, Objective::Seismix) => {
-                ScatteringMethod::to_expectation(octaves, self.max_iter).separate(&problem)
-            }
+            (_, Objective::Paper) => ScatteringMethod::paper(octaves, self.max_iter)
+                .with_precision(precision)
+                .separate(&problem),
+            (_, Objective::Seismix) => ScatteringMethod::to_expectation(octaves, self.max_iter)
+                .with_precision(precision)
+                .separate(&problem),
         }
     }
 
