@@ -20,6 +20,9 @@ use crate::workspace::Workspace;
 
 /// Updates that the optimiser remembers.
 const MEMORY: usize = 30;
+/// A synthesis that lowers its loss by less than this share in so many iterations has come as near as it will: a target that no
+/// signal has, such as a random draw, cannot be reached.
+const STALLED: (f64, usize) = (0.02, 50);
 /// Centre frequency of the first octave, in cycles a sample.
 const FIRST_CENTER: f64 = 0.425;
 
@@ -41,7 +44,7 @@ pub struct Synthesis {
     target: Vec<Complex<f64>>,
     /// 1 / natural scale.
     inverse_scale: Vec<f64>,
-    spare: Mutex<Vec<Workspace>>,
+    spare: Mutex<Vec<Workspace<f64>>>,
 }
 
 /// When a synthesis ends.
@@ -71,7 +74,7 @@ pub struct Synthetic {
     pub mismatch: Mismatch,
     /// Iterations made.
     pub n_iterations: usize,
-    /// Why it ended.
+    /// Why it ended; [`StopReason::Reached`] also where it stalled, which `mismatch` tells.
     pub reason: StopReason,
 }
 
@@ -149,8 +152,14 @@ impl Synthesis {
             memory: MEMORY,
             scale: 1.0,
         };
+        let mut losses = Vec::new();
         let mut good_enough = |state: &State<'_, Mismatch>| {
-            if state.terms.worst <= options.tolerance {
+            losses.push(state.terms.mean_square);
+            let (share, iterations) = STALLED;
+            let before = losses.iter().rev().nth(iterations);
+            let stalled =
+                before.is_some_and(|before| state.terms.mean_square > (1.0 - share) * before);
+            if stalled || state.terms.worst <= options.tolerance {
                 ControlFlow::Break(())
             } else {
                 ControlFlow::Continue(())
