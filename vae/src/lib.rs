@@ -4,10 +4,13 @@
 //! clusters in them (k-means, mixture, hidden Markov model), [`agreement`] compares partitions, and [`stability`] says
 //! how far clusters repeat.
 //!
+//! [`decode`] leads from the model's samples back to scattering covariances.
+//!
 //! [`model`] holds the network's equations, [`objective`] what is minimised, [`train`](mod@train) how;
 //! [`file`](mod@file) keeps models, [`split`] holds out blocks of time, [`noise`] draws repeatable random numbers, [`Preset`] names two recipes.
 
 pub mod agreement;
+pub mod decode;
 pub mod error;
 pub mod file;
 pub mod inputs;

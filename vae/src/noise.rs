@@ -25,6 +25,10 @@ pub enum Purpose {
     ValidationLatent = 6,
     /// Samples of p(z|y).
     Sample = 7,
+    /// Samples of p(x|z).
+    SampleInputs = 8,
+    /// What a window's inputs do not tell of its coefficients.
+    SampleRest = 9,
 }
 
 /// Key of one stream; equal keys give equal numbers.

@@ -7,7 +7,8 @@
 
 use std::ops::Range;
 
-use ndarray::{Array3, Axis};
+use nalgebra::Complex;
+use ndarray::{Array3, ArrayView2, Axis};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
@@ -108,6 +109,39 @@ impl PaperFeatures {
                 self.window(segment, index, scale, first + offset, out)
             })?;
         Ok(out)
+    }
+
+    /// Coefficients of features that are not standardised, `(window, channel, coefficient)`: [`process`](Self::process)
+    /// undone. `ln_power`: logarithms of the powers of each wavelet in the enclosing largest windows,
+    /// `(window, channel * wavelet)`.
+    ///
+    /// # Errors
+    /// [`InputsError::Shape`] if the arrays do not fit.
+    pub fn denormalise(
+        &self,
+        features: &Array3<f32>,
+        ln_power: ArrayView2<'_, f64>,
+    ) -> Result<Array3<Complex<f64>>, InputsError> {
+        let (n, channels, width) = features.dim();
+        let bands = self.power.len();
+        if width != self.n_features() || ln_power.dim() != (n, channels * bands) {
+            return Err(InputsError::Shape {
+                segment: 0,
+                what: format!(
+                    "features of shape {:?} and powers of shape {:?}",
+                    features.dim(),
+                    ln_power.dim()
+                ),
+            });
+        }
+        let shape = (n, channels, self.table.len());
+        Ok(Array3::from_shape_fn(shape, |(window, channel, row)| {
+            let sigma = |j: usize| (0.5 * ln_power[[window, channel * bands + j]]).exp();
+            let (left, right) = self.divisors[row];
+            let factor = sigma(left) * right.map_or(1.0, sigma);
+            let part = |p: usize| f64::from(features[[window, channel, 2 * row + p]]) * factor;
+            Complex::new(part(0), part(1))
+        }))
     }
 
     fn window(
@@ -251,6 +285,21 @@ impl PaperStandardiser {
         Ok(())
     }
 
+    /// `v * std + mean` in place, back from [`apply`](Self::apply).
+    ///
+    /// # Errors
+    /// [`InputsError::Shape`] if features have another size.
+    pub fn restore(&self, features: &mut Array3<f32>) -> Result<(), InputsError> {
+        self.check(features)?;
+        let std = self.std();
+        for mut window in features.outer_iter_mut() {
+            for ((value, mean), std) in window.iter_mut().zip(&self.mean).zip(&std) {
+                *value = (f64::from(*value) * std + mean) as f32;
+            }
+        }
+        Ok(())
+    }
+
     fn check(&self, features: &Array3<f32>) -> Result<(), InputsError> {
         let (_, channels, n_features) = features.dim();
         if channels * n_features != self.mean.len() || self.squares.len() != self.mean.len() {
@@ -346,6 +395,39 @@ mod tests {
                 .iter()
                 .all(|&value| value != 0.0)
         );
+    }
+
+    #[test]
+    fn coefficients_come_back_from_standardised_features() {
+        let (table, layout, segment) = setup();
+        let plan = PaperFeatures::plan(&table, &layout).unwrap();
+        let raw = plan.process(&segment, 0, 0, 0..3).unwrap();
+        let mut standardiser = PaperStandardiser::new(2, plan.n_features());
+        standardiser.push(&raw, &[true; 3]).unwrap();
+        let mut features = raw.clone();
+        standardiser.apply(&mut features).unwrap();
+        standardiser.restore(&mut features).unwrap();
+        let mean = |blocks: Range<usize>, channel: usize, k: usize, part: usize| {
+            let value = |block: usize| f64::from(segment.coefficients[[block, channel, k, part]]);
+            blocks.clone().map(value).sum::<f64>() / blocks.len() as f64
+        };
+        let powers = ndarray::Array2::from_shape_fn((3, 2 * 4), |(window, at)| {
+            let row = table.power_row((at % 4) as i32).unwrap();
+            mean(2 * window..2 * window + 8, at / 4, row, 0).ln()
+        });
+        let found = plan.denormalise(&features, powers.view()).unwrap();
+        for ((window, channel, k), value) in found.indexed_iter() {
+            let end = 8 + 2 * window;
+            let wanted = Complex::new(
+                mean(end - 2..end, channel, k, 0),
+                mean(end - 2..end, channel, k, 1),
+            );
+            assert!(
+                (value - wanted).norm() < 1e-4 * wanted.norm(),
+                "{value} {wanted}"
+            );
+        }
+        assert!(plan.denormalise(&features, powers.t()).is_err());
     }
 
     #[test]
