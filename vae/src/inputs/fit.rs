@@ -4,6 +4,7 @@ use std::ops::Range;
 
 use ndarray::{Array2, ArrayView2, Axis};
 
+use super::amplitude::AmplitudeInputs;
 use super::deflate::Deflation;
 use super::levels::tail_ratio;
 use super::options::FinestLevels;
@@ -87,6 +88,7 @@ impl ScaleContext<'_> {
             Some((fitted, levels)) => (Some(fitted), beside(&shape, &levels)),
             None => (None, shape),
         };
+        let (amplitude, projected) = self.amplitude(source, training, coarser, projected);
         let rows = training_rows(projected.view(), training);
         let spread = rows.var_axis(Axis(0), 0.0).mean().unwrap_or(0.0);
         let start = self
@@ -99,6 +101,7 @@ impl ScaleContext<'_> {
             principal,
             slow,
             levels,
+            amplitude,
             scale: if spread > 0.0 {
                 spread.sqrt().recip()
             } else {
@@ -121,6 +124,29 @@ impl ScaleContext<'_> {
             ScaleRole::Largest | ScaleRole::Middle => self.options.components,
         };
         most.min((alone / 16).max(12))
+    }
+
+    /// Log powers beside the inputs, if they are wanted.
+    fn amplitude(
+        &self,
+        source: &ScaleFeatures,
+        training: &[bool],
+        coarser: &[&[usize]],
+        projected: Array2<f64>,
+    ) -> (Option<AmplitudeInputs>, Array2<f64>) {
+        if self.options.amplitude <= 0.0 {
+            return (None, projected);
+        }
+        let variance = training_rows(projected.view(), training)
+            .var_axis(Axis(0), 0.0)
+            .sum();
+        let powers = source.powers.view();
+        let fitted = AmplitudeInputs::fit(powers, training, coarser, self.options, variance);
+        let joined = match &fitted {
+            Some(fitted) => beside(&projected, &fitted.project(powers, coarser)),
+            None => projected,
+        };
+        (fitted, joined)
     }
 
     /// Levels with a variance of `weight^2` times `variance`; none if they do not vary.
@@ -238,7 +264,7 @@ pub(super) fn start_error(layout: &WindowLayout, scale: usize, source: StartErro
     }
 }
 
-fn training_rows(values: ArrayView2<'_, f64>, training: &[bool]) -> Array2<f64> {
+pub(super) fn training_rows(values: ArrayView2<'_, f64>, training: &[bool]) -> Array2<f64> {
     let rows: Vec<usize> = (0..values.nrows()).filter(|&row| training[row]).collect();
     values.select(Axis(0), &rows)
 }

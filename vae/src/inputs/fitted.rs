@@ -179,6 +179,10 @@ impl FittedInputs {
                 || levels.is_some_and(|levels| {
                     !has_levels || levels.standardiser.n_features != level_len(&rows)
                 })
+                || fitted
+                    .amplitude
+                    .as_ref()
+                    .is_some_and(|amplitude| amplitude.standardiser.n_features != rows.power.len())
                 || !fitted.is_consistent()
             {
                 return damaged(format!(

@@ -3,6 +3,7 @@
 //! [`FittedInputs`] is the default: logarithms relative to each block's own power, temporal whitening, and deflation
 //! from the largest scale down. [`paper`] keeps the features of arXiv 2305.16189.
 
+mod amplitude;
 mod blocks;
 mod deflate;
 mod error;
@@ -19,6 +20,7 @@ mod scale;
 mod source;
 mod table;
 
+pub use amplitude::AmplitudeInputs;
 pub use blocks::{BlockSegment, EnergySegment, FLOOR};
 pub use deflate::{Cell, Deflation};
 pub use error::InputsError;

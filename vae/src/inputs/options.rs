@@ -61,6 +61,9 @@ pub struct InputsOptions {
     pub deflation: bool,
     /// Levels among the inputs of the finest scale; see [`FinestLevels`].
     pub finest_levels: FinestLevels,
+    /// Weight of the log powers among the inputs of every scale: the root of the variance of all of them over that of all
+    /// other inputs of the scale. 0, the default, leaves them out: no scale above the finest then sees amplitude.
+    pub amplitude: f64,
     /// Whether the finest features pass through asinh.
     pub asinh: bool,
     /// Whether principal components are scaled to unit variance (needed for temporal whitening).
@@ -93,6 +96,7 @@ impl Default for InputsOptions {
             temporal_whitening: true,
             deflation: true,
             finest_levels: FinestLevels::Tail,
+            amplitude: 0.0,
             asinh: true,
             whitening: true,
             components: 40,
@@ -172,6 +176,12 @@ impl InputsOptions {
             return fail(
                 "finest_levels",
                 format!("a weight of {value} given, 0 or more is needed"),
+            );
+        }
+        if !(self.amplitude >= 0.0 && self.amplitude.is_finite()) {
+            return fail(
+                "amplitude",
+                format!("a weight of {} given, 0 or more is needed", self.amplitude),
             );
         }
         if self.temporal_whitening && !self.whitening {

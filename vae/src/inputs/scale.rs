@@ -5,6 +5,7 @@ use std::ops::Range;
 use ndarray::{Array2, ArrayView2};
 use serde::{Deserialize, Serialize};
 
+use super::amplitude::AmplitudeInputs;
 use super::deflate::Deflation;
 use super::project::{Projection, Standardiser};
 use super::source::ScaleFeatures;
@@ -37,6 +38,9 @@ pub struct ScaleInputs {
     pub slow: Option<Projection>,
     /// Levels beside the components (at the finest scale, unless switched off).
     pub levels: Option<LevelInputs>,
+    /// Log powers beside them (where they were asked for).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub amplitude: Option<AmplitudeInputs>,
     /// Factor on the inputs that are handed out, so that their mean variance over training windows is 1.
     pub scale: f64,
     /// First clusters.
@@ -91,8 +95,12 @@ impl ScaleInputs {
             Some(slow) => slow.apply(components.view()),
             None => components,
         };
-        match self.levels.as_ref().zip(source.levels.as_ref()) {
+        let projected = match self.levels.as_ref().zip(source.levels.as_ref()) {
             Some((fitted, levels)) => beside(&projected, &fitted.project(levels.view())),
+            None => projected,
+        };
+        match &self.amplitude {
+            Some(fitted) => beside(&projected, &fitted.project(source.powers.view(), coarser)),
             None => projected,
         }
     }
@@ -101,7 +109,10 @@ impl ScaleInputs {
     pub(super) fn n_inputs(&self) -> usize {
         let shape = self.slow.as_ref().unwrap_or(&self.principal).map.ncols();
         let levels = self.levels.as_ref();
-        shape + levels.map_or(0, |levels| levels.principal.map.ncols())
+        let amplitude = self.amplitude.as_ref();
+        shape
+            + levels.map_or(0, |levels| levels.principal.map.ncols())
+            + amplitude.map_or(0, |amplitude| amplitude.principal.map.ncols())
     }
 
     pub(super) fn output(
@@ -153,6 +164,10 @@ impl ScaleInputs {
             && self.principal.is_consistent()
             && self.principal.map.nrows() == n_kept
             && self.levels.as_ref().is_none_or(LevelInputs::is_consistent)
+            && self
+                .amplitude
+                .as_ref()
+                .is_none_or(AmplitudeInputs::is_consistent)
             && self.scale.is_finite()
             && start
     }

@@ -5,15 +5,18 @@ use std::ops::Range;
 
 use ndarray::Array2;
 
+use super::amplitude::log_powers;
 use super::features::scale_features;
 use super::levels::levels;
 use super::{CoefficientTable, EnergyRows, EnergySegment, InputsError, ScaleRole, WindowLayout};
 
-/// Features of one scale, and levels at the finest, `(window, ..)`, segments one after the other.
+/// Features of one scale, levels at the finest, and powers, `(window, ..)`, segments one after the other.
 #[derive(Debug, Clone)]
 pub(super) struct ScaleFeatures {
     pub(super) features: Array2<f32>,
     pub(super) levels: Option<Array2<f32>>,
+    /// Log powers, `(window, wavelet)`.
+    pub(super) powers: Array2<f32>,
 }
 
 /// Gives the features of each scale.
@@ -75,6 +78,7 @@ impl FeatureSource for EnergyFeatures<'_> {
         Ok(Cow::Owned(ScaleFeatures {
             features: scale_features(self.segments, &self.rows, self.layout, scale)?,
             levels: finest.then(|| levels(self.segments, &self.rows, self.layout)),
+            powers: log_powers(self.segments, &self.rows, self.layout, scale),
         }))
     }
 }
