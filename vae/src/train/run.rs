@@ -16,6 +16,11 @@ use crate::train::trainer::{StepSettings, Trainer};
 
 /// Watches a training.
 pub trait TrainObserver {
+    /// Called first, and only if a checkpoint was found, with what it had already done.
+    fn resumed(&mut self, history: &History) {
+        let _ = history;
+    }
+
     /// Called once, with the number of epochs that a checkpoint had already done.
     fn begin(&mut self, done: usize, epochs: usize) {
         let _ = (done, epochs);
@@ -63,7 +68,10 @@ pub fn train(
         _ => None,
     };
     let (trainer, mut history) = match resumed {
-        Some(Checkpoint { trainer, history }) => (trainer, history),
+        Some(Checkpoint { trainer, history }) => {
+            observer.resumed(&history);
+            (trainer, history)
+        }
         None => {
             let parameters = Parameters::initial(&plan, place.clone(), options.seed);
             (Trainer::new(plan, parameters), History::default())
