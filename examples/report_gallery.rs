@@ -265,6 +265,7 @@ fn scale_report(
                 },
                 hours,
                 gallery: gallery.collect(),
+                ..ClusterReport::default()
             }
         })
         .collect();
@@ -274,6 +275,7 @@ fn scale_report(
         stride_s: 51.2,
         gallery_channel: CHANNELS[0].into(),
         clusters,
+        ..ScaleReport::default()
     }
 }
 

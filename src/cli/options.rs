@@ -191,6 +191,9 @@ pub struct Training {
     /// Fit the first clusters with N seeds and on N drawings of blocks of time, and say how far each cluster repeats
     #[arg(long, value_name = "N", default_value = "1", value_parser = positive)]
     seeds: usize,
+    /// Let loudness join the features of every scale: the log powers, with WEIGHT times the spread of all other inputs; 0 for not
+    #[arg(long, value_name = "WEIGHT", default_value = "0", value_parser = not_negative)]
+    amplitude: f64,
     /// Latent dimensions a scale [default: 8; paper: 32]
     #[arg(long, value_name = "N", value_parser = positive)]
     latent: Option<usize>,
@@ -238,6 +241,11 @@ impl Training {
             )
             .with_help("use --preset compact, or leave them out"));
         }
+        if self.preset == Preset::Paper && self.amplitude > 0.0 {
+            return Err(Failure::usage(
+                "--amplitude is an option of --preset compact: the paper's features are free of amplitude",
+            ));
+        }
         Ok(TrainConfig {
             preset: self.preset,
             clusters: match self.clusters {
@@ -246,6 +254,7 @@ impl Training {
             },
             auto_clusters,
             seeds: self.seeds,
+            amplitude: self.amplitude,
             latent: self.latent.unwrap_or(preset.latent),
             hidden: self.hidden.unwrap_or(preset.hidden),
             layers: self.layers.unwrap_or(preset.layers),
@@ -393,6 +402,13 @@ fn positive_real(text: &str) -> std::result::Result<f64, ConfigError> {
     match text.parse::<f64>() {
         Ok(x) if x > 0.0 && x.is_finite() => Ok(x),
         _ => Err(ConfigError::new("write a positive number")),
+    }
+}
+
+fn not_negative(text: &str) -> std::result::Result<f64, ConfigError> {
+    match text.parse::<f64>() {
+        Ok(x) if x >= 0.0 && x.is_finite() => Ok(x),
+        _ => Err(ConfigError::new("write a number of 0 or more")),
     }
 }
 

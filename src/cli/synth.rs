@@ -5,10 +5,11 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use ndarray::{Array1, Array2, ArrayD, IxDyn};
 use rayon::prelude::*;
-use seismix::pipeline::Observer;
 use seismix::pipeline::config::Target;
-use seismix::pipeline::synth::cluster_windows;
+use seismix::pipeline::synth::{cluster_windows, model_windows};
+use seismix::pipeline::{Observer, PipelineError};
 use seismix::separate::{Error, Objective, Synthesis, SynthesisOptions, Synthetic};
+use seismix::vae::ModelFile;
 use serde_json::{Value, json};
 
 use super::arrays;
@@ -21,24 +22,27 @@ const MOST_CORRELATION: f64 = 0.2;
 /// Draws before the least correlated one is kept.
 const DRAWS: u64 = 8;
 
-/// Make new signals that have the scattering covariance of a record, or of a cluster's windows
+/// Make new signals that have the scattering covariance of a record, of a cluster's windows, or of a model's samples
 ///
 /// OUT holds `signals` (N,T), or (N,C,T) for several channels, each made on its own; `error`, the largest deviation of a
-/// coefficient (scat+cov) from its target, in units of the coefficient's natural scale; and with --like
-/// `correlation` with the original.
+/// coefficient (scat+cov) from its target, in units of the coefficient's natural scale; with --like
+/// `correlation` with the original; and with --model `coefficients` (N,C,K,2), the covariances that were drawn.
 #[derive(Debug, Args)]
 pub struct Synth {
     /// The record to be like, (T,) or (C,T)
     #[arg(long, value_name = "IN.npy", required_unless_present = "cluster")]
     like: Option<PathBuf>,
-    /// The cluster to be like, such as 1024:3; each signal is like one of its windows, confident ones first
-    #[arg(long, value_name = "SCALE:CLUSTER[,CLUSTER..]", conflicts_with_all = ["like", "octaves"], requires_all = ["features", "clusters"])]
+    /// The cluster to be like, such as 1024:3: like what a model draws from it, or like its windows
+    #[arg(long, value_name = "SCALE:CLUSTER[,CLUSTER..]", conflicts_with_all = ["like", "octaves"])]
     cluster: Option<Target>,
-    /// Feature files that hold the coefficients of the cluster's windows
-    #[arg(long, value_name = "FEATURES", requires = "cluster")]
+    /// A trained model, which draws a scattering covariance of the cluster for each signal
+    #[arg(long, short, value_name = "MODEL", requires = "cluster", conflicts_with_all = ["features", "clusters"])]
+    model: Option<PathBuf>,
+    /// Feature files: each signal is like one of the cluster's windows in them, confident ones first
+    #[arg(long, value_name = "FEATURES", requires_all = ["cluster", "clusters"])]
     features: Vec<PathBuf>,
     /// The table that `seismix cluster` wrote
-    #[arg(long, short, value_name = "CLUSTERS.csv", requires = "cluster")]
+    #[arg(long, short, value_name = "CLUSTERS.csv", requires_all = ["cluster", "features"])]
     clusters: Option<PathBuf>,
     /// Samples of each signal; one window's coefficients are matched more closely by more [default: twice the window's]
     #[arg(long, value_name = "T", value_parser = positive, requires = "cluster")]
@@ -86,7 +90,12 @@ impl Synth {
         }
         match (&self.like, &self.cluster) {
             (Some(path), _) => self.like(context, path),
-            (None, Some(cluster)) => self.of_cluster(context, cluster),
+            (None, Some(cluster)) => match (&self.model, &self.clusters) {
+                (Some(model), _) => self.of_model(context, cluster, model),
+                (None, Some(clusters)) => self.of_cluster(context, cluster, clusters),
+                (None, None) => Err(Failure::usage("--cluster says nothing by itself")
+                    .with_help("add -m MODEL, or --features FEATURES -c CLUSTERS.csv")),
+            },
             (None, None) => Err(Failure::usage("give --like or --cluster".to_owned())),
         }
     }
@@ -129,15 +138,45 @@ impl Synth {
         })?;
         let input =
             json!({ "like": { "file": path.display().to_string(), "sha256": input.sha256 } });
-        self.write(context, &made, &shape, octaves, input, true)
+        self.write(context, &made, &shape, octaves, input, Beside::Correlation)
     }
 
-    fn of_cluster(&self, context: &mut Context, cluster: &Target) -> Result<()> {
-        let clusters = self.clusters.clone().unwrap_or_default();
+    fn of_model(&self, context: &mut Context, cluster: &Target, path: &Path) -> Result<()> {
+        let model = ModelFile::load(path).map_err(PipelineError::from)?;
+        let drawn = model_windows(&model, cluster, self.samples, self.count, self.seed.seed)?;
+        let shape = [drawn.channels.len(), drawn.n_samples];
+        let jobs = drawn
+            .syntheses
+            .iter()
+            .enumerate()
+            .map(|(at, synthesis)| Job {
+                synthesis,
+                original: None,
+                seed: self.seed_of(at / shape[0], at % shape[0]),
+            });
+        let made = self.make(context, jobs.collect()).map_err(|e| match e {
+            Unmade::Interrupted => Failure::Interrupted,
+            Unmade::Refused(error) => Failure::new(error.to_string()),
+        })?;
+        let input = json!({
+            "cluster": cluster.to_string(), "model": path.display().to_string(), "trained": model.provenance,
+            "channels": drawn.channels,
+        });
+        self.write(
+            context,
+            &made,
+            &shape,
+            drawn.octaves,
+            input,
+            Beside::Coefficients(&drawn.coefficients),
+        )
+    }
+
+    fn of_cluster(&self, context: &mut Context, cluster: &Target, clusters: &Path) -> Result<()> {
         let seed = self.seed.seed;
         let windows = cluster_windows(
             &self.features,
-            &clusters,
+            clusters,
             cluster,
             self.samples,
             self.count,
@@ -165,7 +204,7 @@ impl Synth {
         let input = json!({
             "cluster": cluster.to_string(), "clusters": clusters.display().to_string(), "windows": told, "channels": codes,
         });
-        self.write(context, &made, &shape, 0, input, false)
+        self.write(context, &made, &shape, 0, input, Beside::Nothing)
     }
 
     /// Seeds of different signals and channels are far apart.
@@ -203,7 +242,7 @@ impl Synth {
         shape: &[usize],
         octaves: usize,
         input: Value,
-        with_original: bool,
+        beside: Beside,
     ) -> Result<()> {
         let mut shape_of_all = vec![self.count];
         shape_of_all.extend(shape);
@@ -244,8 +283,10 @@ impl Synth {
         arrays::write_npz(&self.output, |archive| {
             archive.add_array("signals", &signals)?;
             archive.add_array("error", &error)?;
-            if with_original {
-                archive.add_array("correlation", &correlation)?;
+            match beside {
+                Beside::Correlation => archive.add_array("correlation", &correlation)?,
+                Beside::Coefficients(drawn) => archive.add_array("coefficients", drawn)?,
+                Beside::Nothing => {}
             }
             archive.add_array("iterations", &iterations)?;
             archive.add_array("provenance", &note)
@@ -267,10 +308,18 @@ impl Synth {
         ))?;
         context.printer.record(&json!({
             "output": output, "signals": made.len(), "error": errors,
-            "correlation": if with_original { json!(correlations) } else { Value::Null },
+            "correlation": if matches!(beside, Beside::Correlation) { json!(correlations) } else { Value::Null },
         }))?;
         Ok(())
     }
+}
+
+/// What is written beside the signals.
+#[derive(Clone, Copy)]
+enum Beside<'a> {
+    Nothing,
+    Correlation,
+    Coefficients(&'a ArrayD<f64>),
 }
 
 /// Why nothing was made.

@@ -74,6 +74,7 @@ pub(super) fn network_inputs(inputs: &ModelInputs, day: &CorpusDay) -> Result<va
             table,
             layout,
             standardisers,
+            ..
         } => {
             let plan = vae::inputs::paper::PaperFeatures::plan(table, layout)?;
             let mut scales = Vec::new();

@@ -1,9 +1,11 @@
 //! Feature files as the model sees them: segments of blocks, and the windows in them.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use ndarray::ArrayView4;
 use seismix_data::store::{self, DayEntry, DayFeatures, FeatureSet};
+use seismix_data::time::format_utc;
 use seismix_vae::inputs::{
     BlockSegment, CoefficientKind, CoefficientRow, CoefficientTable, EnergySegment, WindowLayout,
 };
@@ -109,6 +111,11 @@ impl Corpus {
         self.set.meta().layout.sampling_rate
     }
 
+    /// What the files share: channels, transform, layout.
+    pub fn meta(&self) -> &store::FeatureMeta {
+        self.set.meta()
+    }
+
     /// Days with at least one window, in order of station and time.
     pub fn days(&self) -> impl Iterator<Item = &DayEntry> {
         self.set.days().iter().filter(|day| !day.windows.is_empty())
@@ -122,9 +129,15 @@ impl Corpus {
     /// Loads one day.
     ///
     /// # Errors
-    /// What the file refuses.
+    /// What the file refuses; [`PipelineError::Unusable`] with the time of the first coefficient that is NaN or infinite.
     pub fn load(&self, day: &DayEntry) -> Result<CorpusDay> {
         let features = day.load()?;
+        check_finite(
+            features.coefficients.view(),
+            &features.time,
+            &features.meta.channels,
+            &day.path,
+        )?;
         let windows = window_times(&features)?;
         let mut segments = Vec::new();
         let mut times = Vec::new();
@@ -183,6 +196,30 @@ impl Corpus {
     }
 }
 
+/// Names the first coefficient that is no number, by file, time and channel.
+fn check_finite(
+    coefficients: ArrayView4<'_, f32>,
+    times: &[i64],
+    channels: &[String],
+    path: &Path,
+) -> Result<()> {
+    let mut values = coefficients.indexed_iter();
+    let Some(((block, channel, coefficient, _), value)) = values.find(|(_, v)| !v.is_finite())
+    else {
+        return Ok(());
+    };
+    let time = times.get(block).copied().unwrap_or(0);
+    let code = channels.get(channel).map_or("", String::as_str);
+    Err(PipelineError::unusable(
+        format!(
+            "{}: coefficient {coefficient} of channel {code} is {value} in the block that begins at {}, and so in every window that holds it",
+            path.display(),
+            format_utc(time)
+        ),
+        "compute the features of that day again, or leave its file out",
+    ))
+}
+
 fn window_times(features: &DayFeatures) -> Result<Vec<(i32, WindowTime)>> {
     let grid = features.windows()?;
     let station: Arc<str> = features.meta.station_key().to_string().into();
@@ -218,5 +255,31 @@ fn table_row(row: &store::CoefficientRow) -> CoefficientRow {
         j1_right: row.j1_right,
         j2: row.j2,
         real: row.real,
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_no_number_is_named_by_time_and_channel() {
+        let mut values = ndarray::Array4::<f32>::ones((3, 2, 4, 2));
+        let times = [0, 12_800_000_000, 25_600_000_000];
+        let channels = ["BHU".to_owned(), "BHV".to_owned()];
+        let check = |values: &ndarray::Array4<f32>| {
+            check_finite(values.view(), &times, &channels, Path::new("a.h5"))
+        };
+        check(&values).unwrap();
+        for wrong in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
+            values[[1, 1, 3, 1]] = wrong;
+            let text = check(&values).unwrap_err().to_string();
+            assert!(
+                text.contains("a.h5: coefficient 3 of channel BHV"),
+                "{text}"
+            );
+            assert!(text.contains("1970-01-01T00:00:12.8"), "{text}");
+        }
     }
 }

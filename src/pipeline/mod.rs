@@ -4,6 +4,7 @@ mod block_plan;
 pub mod cluster;
 pub mod config;
 pub mod corpus;
+pub mod decoding;
 pub mod demo;
 mod error;
 pub mod features;
@@ -13,6 +14,7 @@ pub mod provenance;
 pub mod records;
 pub mod report;
 pub mod run;
+pub mod sample;
 pub mod score;
 pub mod separate;
 pub mod stability;
@@ -20,6 +22,7 @@ pub mod synth;
 pub mod targets;
 pub mod toy;
 pub mod train;
+mod train_log;
 mod workplace;
 
 use std::io::Write as _;
@@ -29,6 +32,7 @@ use serde::Serialize;
 
 pub use error::{PipelineError, Result};
 pub use observer::{Observer, Silent};
+pub use train_log::history_path;
 
 /// Writes a file, whole or not at all.
 pub(crate) fn write_atomic(path: &Path, bytes: &[u8]) -> Result<()> {

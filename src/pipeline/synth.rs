@@ -1,7 +1,8 @@
-//! What new signals are to be like: records, or windows of a cluster by their stored coefficients.
+//! What new signals are to be like: records, windows of a cluster by their stored coefficients, or what a model draws of it.
 
 use std::path::{Path, PathBuf};
 
+use ndarray::{ArrayD, Axis};
 use rand::SeedableRng;
 use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
@@ -9,9 +10,11 @@ use seismix_data::store::{ClusterRow, FeatureSet, read_clusters};
 use seismix_data::time::format_utc;
 use seismix_scattering::Complex;
 use seismix_separate::Synthesis;
+use seismix_vae::ModelFile;
 
 use super::config::Target;
 use super::error::{PipelineError, Result};
+use super::sample::ClusterSampler;
 
 /// Windows of a lower probability count only where there are no others.
 const CONFIDENT: f32 = 0.9;
@@ -45,21 +48,7 @@ pub fn cluster_windows(
 ) -> Result<Vec<ClusterWindow>> {
     let set = FeatureSet::open(features)?;
     let meta = set.meta();
-    let octaves = match (&meta.octaves[..], &meta.wavelets_per_octave[..]) {
-        (&[first, second], [1, 1])
-            if first == second
-                && meta.wavelet == "battle-lemarie"
-                && meta.coefficients == "scat+cov" =>
-        {
-            first
-        }
-        _ => {
-            return Err(PipelineError::unusable(
-                "the features were made with another transform than new signals can be made by",
-                "compute them with `--wavelet battle-lemarie --quality 1` and one number of octaves",
-            ));
-        }
-    };
+    let octaves = octaves_of(&meta.octaves, &meta.wavelets_per_octave, &meta.wavelet)?;
     let scale = cluster.scale.samples(meta.layout.sampling_rate)?;
     let Some(scale_number) = meta.layout.scales.iter().position(|s| *s == scale) else {
         return Err(PipelineError::unusable(
@@ -87,6 +76,91 @@ pub fn cluster_windows(
         .into_iter()
         .map(|row| load(&set, row, scale_number, n_samples, octaves))
         .collect()
+}
+
+/// What a model draws of a cluster, as targets for new signals.
+pub struct ModelWindows {
+    /// Codes of the channels.
+    pub channels: Vec<String>,
+    /// Octaves of the coefficients.
+    pub octaves: usize,
+    /// Samples of the signals.
+    pub n_samples: usize,
+    /// `(window, channel, coefficient, 2)`, unnormalised, in the unit of the records.
+    pub coefficients: ArrayD<f64>,
+    /// One a window and channel.
+    pub syntheses: Vec<Synthesis>,
+}
+
+/// `count` scattering covariances drawn from a model's cluster (of several clusters in turn), as targets for signals of
+/// `n_samples`, or twice as many as the windows have.
+///
+/// # Errors
+/// As [`ClusterSampler::new`], [`ClusterSampler::octaves`] and [`ClusterSampler::sample`].
+pub fn model_windows(
+    model: &ModelFile,
+    cluster: &Target,
+    n_samples: Option<usize>,
+    count: usize,
+    seed: u64,
+) -> Result<ModelWindows> {
+    let sampler = ClusterSampler::new(model)?;
+    let octaves = sampler.octaves()?;
+    let scale = cluster.scale.samples(sampler.decoding().sampling_rate)?;
+    let n_samples = n_samples.unwrap_or(2 * scale);
+    let n_clusters = cluster.clusters.len();
+    let drawn = cluster
+        .clusters
+        .iter()
+        .map(|&number| sampler.sample(scale, number, count.div_ceil(n_clusters), seed))
+        .collect::<Result<Vec<_>>>()?;
+    let mut values = Vec::new();
+    let mut syntheses = Vec::new();
+    let mut n_rows = 0;
+    for window in 0..count {
+        let windows = &drawn[window % n_clusters];
+        for channel in windows
+            .index_axis(Axis(0), window / n_clusters)
+            .outer_iter()
+        {
+            n_rows = channel.len();
+            values.extend(channel.iter().flat_map(|z| [z.re, z.im]));
+            let target: Vec<Complex<f64>> = channel.to_vec();
+            let synthesis = Synthesis::of_coefficients(target, n_samples, octaves);
+            syntheses.push(synthesis.map_err(|error| {
+                PipelineError::unusable(error.to_string(), "give more --samples")
+            })?);
+        }
+    }
+    let channels = sampler.decoding().channels.clone();
+    let shape = vec![count, channels.len(), n_rows, 2];
+    let coefficients = ArrayD::from_shape_vec(shape, values)
+        .map_err(|e| PipelineError::unusable(e.to_string(), "report this"))?;
+    Ok(ModelWindows {
+        channels,
+        octaves,
+        n_samples,
+        coefficients,
+        syntheses,
+    })
+}
+
+/// J, if signals can be made from coefficients of such a transform.
+///
+/// # Errors
+/// [`PipelineError::Unusable`] for another one.
+pub(super) fn octaves_of(
+    octaves: &[usize],
+    wavelets_per_octave: &[usize],
+    wavelet: &str,
+) -> Result<usize> {
+    match (octaves, wavelets_per_octave) {
+        (&[first, second], [1, 1]) if first == second && wavelet == "battle-lemarie" => Ok(first),
+        _ => Err(PipelineError::unusable(
+            "the features were made with another transform than new signals can be made by",
+            "compute them with `--wavelet battle-lemarie --quality 1` and one number of octaves",
+        )),
+    }
 }
 
 fn load(

@@ -1,6 +1,5 @@
 //! From feature files to a trained model.
 
-use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
 use ndarray::{Array3, Axis};
@@ -13,10 +12,12 @@ use serde::{Deserialize, Serialize};
 
 use super::config::{Preset, Start, TrainConfig};
 use super::corpus::{Corpus, WindowTime};
+use super::decoding::{self, Decoding};
 use super::error::{PipelineError, Result};
 use super::observer::Observer;
 use super::provenance::{InputFile, fingerprint, provenance};
 use super::stability::{Fits, Stability};
+use super::train_log::{TrainLog, history_path};
 
 /// Length of a block of validation time, in largest windows.
 const VALIDATION_BLOCK: f64 = 2.0;
@@ -32,6 +33,9 @@ pub enum ModelInputs {
         /// How far its clusters repeat, where that was asked for.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         stability: Option<Box<Stability>>,
+        /// What samples are decoded into.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        decoding: Option<Box<Decoding>>,
     },
     /// The published features: `scat+cov`, each_ps, standardised.
     Paper {
@@ -41,6 +45,9 @@ pub enum ModelInputs {
         layout: WindowLayout,
         /// One a scale.
         standardisers: Vec<PaperStandardiser>,
+        /// What samples are decoded into.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        decoding: Option<Box<Decoding>>,
     },
 }
 
@@ -50,6 +57,21 @@ impl ModelInputs {
         match self {
             Self::Compact { fitted, .. } => &fitted.layout,
             Self::Paper { layout, .. } => layout,
+        }
+    }
+
+    /// What samples are decoded into; `None` in files of older versions.
+    pub fn decoding(&self) -> Option<&Decoding> {
+        match self {
+            Self::Compact { decoding, .. } | Self::Paper { decoding, .. } => decoding.as_deref(),
+        }
+    }
+
+    fn set_decoding(&mut self, found: Decoding) {
+        match self {
+            Self::Compact { decoding, .. } | Self::Paper { decoding, .. } => {
+                *decoding = Some(Box::new(found));
+            }
         }
     }
 
@@ -63,7 +85,8 @@ impl ModelInputs {
 }
 
 /// Trains a model on feature files and writes it to `out`. A training that was cut off goes on from the checkpoint
-/// beside it (`out` with `.checkpoint` appended) and ends with the same bytes. A finished model of the same features
+/// beside it (`out` with `.checkpoint` appended) and ends with the same bytes. Each epoch is told on a line of
+/// [`history_path`]. A finished model of the same features
 /// and settings is taken as it is, unless `fresh`.
 ///
 /// # Errors
@@ -98,7 +121,7 @@ pub fn train(
     if fresh && checkpoint.exists() {
         std::fs::remove_file(&checkpoint).map_err(PipelineError::io("removing", &checkpoint))?;
     }
-    let prepared = match config.preset {
+    let mut prepared = match config.preset {
         Preset::Compact => prepare_compact(&corpus, config, seed, observer)?,
         Preset::Paper => prepare_paper(&corpus, config, observer)?,
     };
@@ -145,29 +168,30 @@ pub fn train(
         preset.options.start_epochs = config.epochs;
     }
     preset.options.start_labels = prepared.start_labels;
-    let mut watch = Watch { observer };
-    let train = |watch: &mut Watch| {
+    let mut log = TrainLog::new(observer, history_path(out), &names);
+    let train = |log: &mut TrainLog| {
         vae::train(
             &preset.config,
             &prepared.data,
             &prepared.split,
             &preset.options,
             Some(&checkpoint),
-            watch,
+            log,
         )
     };
-    let (model, history) = match train(&mut watch) {
+    let (model, history) = match train(&mut log) {
         Err(error @ (vae::Error::OtherTraining { .. } | vae::Error::File { .. })) => {
             observer.remark(&format!(
                 "the checkpoint cannot be used and is made anew: {error}"
             ));
             std::fs::remove_file(&checkpoint)
                 .map_err(PipelineError::io("removing", &checkpoint))?;
-            train(&mut watch)?
+            train(&mut log)?
         }
         done => done?,
     };
     observer.end();
+    log.finish()?;
     if history.stop == vae::StopReason::Interrupted {
         return Err(PipelineError::Interrupted);
     }
@@ -179,11 +203,24 @@ pub fn train(
     {
         observer.remark(&warning_text(warning, &names));
     }
+    let decoded = decoding::fit(
+        &corpus,
+        &prepared.inputs,
+        &prepared.data,
+        &prepared.split,
+        &model,
+        &history,
+        observer,
+    )?;
+    let arrays = decoded.map_or_else(Default::default, |(arrays, decoding)| {
+        prepared.inputs.set_decoding(decoding);
+        arrays
+    });
     let file = vae::ModelFile {
         model,
         history,
         preset: preset.name.to_owned(),
-        arrays: std::collections::BTreeMap::new(),
+        arrays,
         inputs: serde_json::to_value(&prepared.inputs)
             .map_err(|e| PipelineError::unusable(e.to_string(), "report this"))?,
         provenance,
@@ -196,8 +233,8 @@ pub fn train(
 }
 
 /// What a user should know of a cluster.
-fn warning_text(warning: &vae::ClusterWarning, scales: &[&str]) -> String {
-    let name = |scale: usize| scales.get(scale).copied().unwrap_or_default();
+pub(super) fn warning_text<S: AsRef<str>>(warning: &vae::ClusterWarning, scales: &[S]) -> String {
+    let name = |scale: usize| scales.get(scale).map_or("", AsRef::as_ref);
     match *warning {
         vae::ClusterWarning::Dead { scale, cluster } => {
             format!("cluster {cluster} at scale {} is empty", name(scale))
@@ -252,6 +289,7 @@ fn prepare_compact(
         temporal_whitening: config.recipe.temporal_whitening,
         deflation: config.recipe.deflation,
         finest_levels: config.recipe.finest_levels.0,
+        amplitude: config.amplitude,
         ..InputsOptions::default()
     };
     let mut stability = None;
@@ -288,6 +326,7 @@ fn prepare_compact(
         inputs: ModelInputs::Compact {
             fitted: Box::new(fitted),
             stability,
+            decoding: None,
         },
         n_clusters: options.clusters(0),
         data: compact_data(&scales),
@@ -367,6 +406,7 @@ fn prepare_paper(
         table: corpus.table().clone(),
         layout: corpus.layout().clone(),
         standardisers,
+        decoding: None,
     };
     Ok(Prepared {
         inputs,
@@ -436,25 +476,4 @@ fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
     name.push(".");
     name.push(suffix);
     PathBuf::from(name)
-}
-
-/// Epochs as steps of a progress bar; a cancelled run stops after the epoch.
-struct Watch<'a> {
-    observer: &'a dyn Observer,
-}
-
-impl vae::TrainObserver for Watch<'_> {
-    fn begin(&mut self, done: usize, epochs: usize) {
-        self.observer.begin("train", epochs as u64, "epochs");
-        self.observer.advance(done as u64);
-    }
-
-    fn epoch(&mut self, _record: &vae::EpochRecord) -> ControlFlow<()> {
-        self.observer.advance(1);
-        if self.observer.cancelled() {
-            ControlFlow::Break(())
-        } else {
-            ControlFlow::Continue(())
-        }
-    }
 }

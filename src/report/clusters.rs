@@ -2,6 +2,7 @@
 
 use super::axis::ticks;
 use super::data::{Clock, ClusterReport, ReportData, Role, ScaleReport};
+use super::fingerprint::{decoding, fingerprint};
 use super::format::{count, duration, escape, fixed, number, percent, put};
 use super::gallery::{WIDTH, gallery};
 use super::palette;
@@ -71,12 +72,14 @@ fn one_scale(out: &mut String, data: &ReportData, scale: &ScaleReport, unit: &st
     out.push_str(
         "<div class=\"wide\"><table class=\"clusters\"><thead><tr><th>Cluster</th><th class=\"n\">windows</th>\
          <th colspan=\"2\">share</th><th class=\"n\">mean probability</th><th class=\"n\">transient score</th>\
-         <th></th></tr></thead><tbody>",
+         <th class=\"n\" title=\"Jaccard index with its likes in other fits, over seeds and over blocks of time\">repeats</th><th></th></tr></thead><tbody>",
     );
     for cluster in &scale.clusters {
         table_row(out, scale, cluster, total, largest);
     }
-    out.push_str("</tbody></table></div><div class=\"cards\">");
+    out.push_str("</tbody></table></div>");
+    decoding(out, &scale.decoding);
+    out.push_str("<div class=\"cards\">");
     let hours = hours_total(scale);
     let alive = scale
         .clusters
@@ -108,19 +111,23 @@ fn table_row(
     );
     if cluster.n_windows == 0 {
         out.push_str(
-            "<td colspan=\"5\">empty: no window has it as its most probable cluster</td></tr>",
+            "<td colspan=\"6\">empty: no window has it as its most probable cluster</td></tr>",
         );
         return;
     }
     put!(
         out,
         "<td class=\"n\">{}</td><td class=\"share\"><i class=\"bar b{}\" style=\"width:{:.1}%\"></i></td>\
-         <td class=\"n\">{}</td><td class=\"n\">{}</td><td>{}</td></tr>",
+         <td class=\"n\">{}</td><td class=\"n\">{}</td><td class=\"n\">{}</td><td>{}</td></tr>",
         percent(cluster.n_windows as f64 / total.max(1) as f64),
         palette::index(cluster.cluster),
         100.0 * cluster.n_windows as f64 / largest.max(1) as f64,
         fixed(cluster.mean_probability, 2),
         number(cluster.transient_score.unwrap_or(f64::NAN)),
+        cluster.repeats.map_or_else(
+            || "–".to_owned(),
+            |[seeds, blocks]| format!("{}, {}", fixed(seeds, 2), fixed(blocks, 2))
+        ),
         badges(cluster)
     );
 }
@@ -178,6 +185,7 @@ fn card(
     if !cluster.hours.is_empty() {
         histogram(out, cluster, hours, clock);
     }
+    fingerprint(out, &cluster.fingerprint);
     out.push_str("</article>");
 }
 

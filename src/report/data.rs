@@ -5,6 +5,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::cluster_data::{DecodingRow, FingerprintPanel, StabilityReport};
 use super::encode::{nan_as_null, nan_as_null_vec};
 use super::trace::Trace;
 
@@ -32,6 +33,8 @@ pub struct ReportData {
     pub scales: Vec<ScaleReport>,
     /// How training went.
     pub training: Option<Training>,
+    /// How far clusters repeat, where that was asked for.
+    pub stability: Option<StabilityReport>,
     /// Separated stretches, in the order of time.
     pub separations: Vec<Separation>,
     /// How to make it again.
@@ -235,6 +238,8 @@ pub struct ScaleReport {
     pub gallery_channel: String,
     /// All clusters of the model, empty ones as well.
     pub clusters: Vec<ClusterReport>,
+    /// How well samples of the model are brought back to coefficients, by kind.
+    pub decoding: Vec<DecodingRow>,
 }
 
 /// One cluster of one scale.
@@ -258,6 +263,10 @@ pub struct ClusterReport {
     pub hours: Vec<u64>,
     /// Its most confident windows, best first.
     pub gallery: Vec<GalleryWindow>,
+    /// What its windows are like, and what the model draws.
+    pub fingerprint: Vec<FingerprintPanel>,
+    /// Jaccard index with its likes in other fits: mean over seeds, and over blocks of time.
+    pub repeats: Option<[f64; 2]>,
 }
 
 /// What a cluster was in the separation.

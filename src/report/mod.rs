@@ -9,9 +9,11 @@ use std::path::{Path, PathBuf};
 
 mod align;
 mod axis;
+mod cluster_data;
 mod clusters;
 mod data;
 mod encode;
+mod fingerprint;
 mod format;
 mod gallery;
 mod page;
@@ -20,6 +22,7 @@ mod picture;
 mod provenance;
 mod record;
 mod separations;
+mod stability;
 mod strip;
 mod summary;
 mod svg;
@@ -31,6 +34,9 @@ mod zoom;
 mod tests;
 
 pub use align::{Alignment, MIN_CORRELATION, align, alike};
+pub use cluster_data::{
+    CandidateRepeats, DecodingRow, FingerprintPanel, ScaleRepeats, StabilityReport,
+};
 pub use data::{
     ChannelOverview, ChannelRecord, Clock, ClusterReport, GalleryWindow, Gap, InputFile, LossTerm,
     Overview, Problem, Provenance, ReportData, Role, ScaleReport, ScaleScore, Scores,

@@ -3,7 +3,7 @@
 use super::data::ReportData;
 use super::format::{escape, put};
 use super::palette::{N_COLOURS, dark, hex, light, takes_dark_text};
-use super::{clusters, provenance, record, separations, summary, training};
+use super::{clusters, provenance, record, separations, stability, summary, training};
 
 const STYLE: &str = include_str!("assets/page.css");
 const SCRIPT: &str = include_str!("assets/page.js");
@@ -44,6 +44,9 @@ pub fn render_html(data: &ReportData) -> String {
     link("summary", "Summary");
     link("record", "Record");
     link("clusters", "Clusters");
+    if data.stability.is_some() {
+        link("stability", "Do they repeat?");
+    }
     if data.training.is_some() {
         link("training", "Training");
     }
@@ -53,6 +56,7 @@ pub fn render_html(data: &ReportData) -> String {
     summary::section(&mut out, data);
     record::section(&mut out, data, unit);
     clusters::section(&mut out, data, unit);
+    stability::section(&mut out, data);
     training::section(&mut out, data);
     separations::section(&mut out, data, unit);
     provenance::section(&mut out, &data.provenance);

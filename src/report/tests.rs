@@ -44,8 +44,25 @@ fn sample() -> ReportData {
                     };
                     if cluster == 2 { 0 } else { 3 }
                 ],
+                fingerprint: vec![FingerprintPanel {
+                    title: "Power, dB".into(),
+                    along: "octave j".into(),
+                    first: 0,
+                    data: vec![1.0, 2.0, f64::NAN],
+                    data_spread: vec![0.1, 0.2, 0.3],
+                    model: vec![1.1, 2.1, 3.0],
+                    model_spread: vec![0.1, 0.1, 0.1],
+                }],
+                repeats: Some([0.99, 0.42]),
             })
             .collect(),
+        decoding: vec![DecodingRow {
+            kind: "ln ps".into(),
+            decoder: 0.5,
+            cluster: 0.9,
+            constant: 1.5,
+            held_out: true,
+        }],
     };
     ReportData {
         title: "Two scales".into(),
@@ -97,6 +114,20 @@ fn sample() -> ReportData {
                 }],
             }],
             remark: String::new(),
+        }),
+        stability: Some(StabilityReport {
+            n_clusters: 3,
+            scales: vec![1024, 4096],
+            repeats: vec![ScaleRepeats {
+                seeds: [0.97, 0.91],
+                blocks: [0.83, 0.71],
+                n_fits: [4, 4],
+            }],
+            candidates: vec![CandidateRepeats {
+                n_clusters: 3,
+                blocks: vec![[0.83, 0.71], [0.33, 0.12]],
+            }],
+            recommended: vec![Some(3), None],
         }),
         separations: vec![Separation {
             station: "XB.ELYSE".into(),

@@ -32,6 +32,8 @@ pub struct TrainConfig {
     /// Fits with other seeds, and as many on other blocks of time, that say how far clusters repeat, the model's own
     /// counted; 1 for none.
     pub seeds: usize,
+    /// Weight of the log powers among the inputs; 0 for none.
+    pub amplitude: f64,
     /// Latent dimensions a scale.
     pub latent: usize,
     /// Width of the hidden layers.
@@ -59,6 +61,7 @@ impl TrainConfig {
                 clusters: 9,
                 auto_clusters: false,
                 seeds: 1,
+                amplitude: 0.0,
                 latent: 8,
                 hidden: 64,
                 layers: 2,
@@ -73,6 +76,7 @@ impl TrainConfig {
                 clusters: 9,
                 auto_clusters: false,
                 seeds: 1,
+                amplitude: 0.0,
                 latent: 32,
                 hidden: 1024,
                 layers: 4,

@@ -1,0 +1,184 @@
+//! The history of a training as JSON lines beside the model, and its epochs as steps of a progress bar.
+//!
+//! A line an epoch, appended when the epoch's checkpoint is safe. A training that goes on from a checkpoint writes the
+//! file anew with the epochs that the checkpoint holds, so that none is there twice, none half and none missing.
+
+use std::fs::OpenOptions;
+use std::io::Write as _;
+use std::ops::ControlFlow;
+use std::path::{Path, PathBuf};
+
+use seismix_vae as vae;
+use serde_json::json;
+
+use super::error::{PipelineError, Result};
+use super::observer::Observer;
+
+/// Watches a training: tells the observer, writes the lines; a cancelled run stops after the epoch.
+pub(super) struct TrainLog<'a> {
+    observer: &'a dyn Observer,
+    path: PathBuf,
+    scales: &'a [&'a str],
+    failed: Option<PipelineError>,
+}
+
+impl<'a> TrainLog<'a> {
+    /// Lines go to `path`; `scales` are the names of the scales, ascending.
+    pub(super) fn new(observer: &'a dyn Observer, path: PathBuf, scales: &'a [&'a str]) -> Self {
+        Self {
+            observer,
+            path,
+            scales,
+            failed: None,
+        }
+    }
+
+    /// What went wrong with the file, if anything did.
+    pub(super) fn finish(self) -> Result<()> {
+        self.failed.map_or(Ok(()), Err)
+    }
+
+    /// Writes the lines of `epochs` in place of what is there.
+    fn write(&self, epochs: &[vae::EpochRecord]) -> Result<()> {
+        let lines: String = epochs
+            .iter()
+            .map(|record| line(record, self.scales))
+            .collect();
+        super::write_atomic(&self.path, lines.as_bytes())
+    }
+
+    fn append(&self, record: &vae::EpochRecord) -> Result<()> {
+        let open = OpenOptions::new()
+            .append(true)
+            .create(true)
+            .open(&self.path);
+        // One write, so that a reader sees whole lines.
+        open.and_then(|mut file| file.write_all(line(record, self.scales).as_bytes()))
+            .map_err(PipelineError::io("writing", &self.path))
+    }
+
+    fn keep(&mut self, done: Result<()>) {
+        if let (Err(error), None) = (done, &self.failed) {
+            self.failed = Some(error);
+        }
+    }
+}
+
+/// Everything about an epoch on one line; every list has one entry a scale.
+fn line(record: &vae::EpochRecord, scales: &[&str]) -> String {
+    let mut value = json!(record);
+    if let Some(fields) = value.as_object_mut() {
+        fields.insert("scales".into(), json!(scales));
+    }
+    format!("{value}\n")
+}
+
+/// Where the lines of a model go.
+pub fn history_path(model: &Path) -> PathBuf {
+    let mut name = model.as_os_str().to_owned();
+    name.push(".history.jsonl");
+    PathBuf::from(name)
+}
+
+impl vae::TrainObserver for TrainLog<'_> {
+    fn resumed(&mut self, history: &vae::History) {
+        let done = self.write(&history.epochs);
+        self.keep(done);
+    }
+
+    fn begin(&mut self, done: usize, epochs: usize) {
+        if done == 0 {
+            let done = self.write(&[]);
+            self.keep(done);
+        }
+        self.observer.begin("train", epochs as u64, "epochs");
+        self.observer.advance(done as u64);
+    }
+
+    fn epoch(&mut self, record: &vae::EpochRecord) -> ControlFlow<()> {
+        let done = self.append(record);
+        self.keep(done);
+        self.observer.advance(1);
+        // A disk that is full now would fail at the model as well: better at once.
+        if self.observer.cancelled() || self.failed.is_some() {
+            ControlFlow::Break(())
+        } else {
+            ControlFlow::Continue(())
+        }
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use seismix_vae::TrainObserver as _;
+
+    use super::super::Silent;
+    use super::*;
+
+    fn record(epoch: usize) -> vae::EpochRecord {
+        vae::EpochRecord {
+            epoch,
+            temperature: 0.5,
+            learning_rate: 1e-3,
+            train: vae::Terms::default(),
+            validation: None,
+            cluster_sizes: vec![vec![3, 0]],
+            entropy: vec![0.1],
+            warnings: vec![],
+        }
+    }
+
+    #[test]
+    fn a_resumed_training_repeats_no_line_and_loses_none() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("m.history.jsonl");
+        let scales = ["1024"];
+        let epochs = || -> Vec<u64> {
+            let text = std::fs::read_to_string(&path).unwrap();
+            let value = |line| serde_json::from_str::<serde_json::Value>(line).unwrap();
+            text.lines()
+                .map(value)
+                .map(|v| v["epoch"].as_u64().unwrap())
+                .collect()
+        };
+        let mut log = TrainLog::new(&Silent, path.clone(), &scales);
+        log.begin(0, 4);
+        for epoch in 0..3 {
+            assert!(log.epoch(&record(epoch)).is_continue());
+        }
+        assert_eq!(epochs(), [0, 1, 2]);
+        // Killed while the checkpoint of epoch 1 was the last, in the middle of a line.
+        std::fs::write(&path, "{\"epoch\":0}\n{\"epo").unwrap();
+        let mut log = TrainLog::new(&Silent, path.clone(), &scales);
+        log.resumed(&vae::History {
+            epochs: vec![record(0), record(1)],
+            ..vae::History::default()
+        });
+        log.begin(2, 4);
+        for epoch in 2..4 {
+            let _ = log.epoch(&record(epoch));
+        }
+        log.finish().unwrap();
+        assert_eq!(epochs(), [0, 1, 2, 3]);
+        let mut log = TrainLog::new(&Silent, path.clone(), &scales);
+        log.begin(0, 4);
+        assert!(epochs().is_empty(), "a fresh training begins a fresh file");
+        let text = line(&record(1), &scales);
+        assert!(
+            text.contains("\"scales\":[\"1024\"]") && text.contains("\"cluster_sizes\":[[3,0]]")
+        );
+    }
+
+    #[test]
+    fn a_file_that_cannot_be_written_stops_the_training() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("file");
+        std::fs::write(&file, "").unwrap();
+        let path = file.join("m.history.jsonl");
+        let mut log = TrainLog::new(&Silent, path, &[]);
+        log.begin(0, 1);
+        assert!(log.epoch(&record(0)).is_break());
+        assert!(log.finish().is_err());
+    }
+}
