@@ -153,8 +153,16 @@ fn one_window_is_no_family() {
     let outcome = separate(root, "auto", &["--octaves", "4", "--max-iter", "3"]);
     assert_eq!(outcome.code, Some(0), "{}", outcome.stderr);
     let auto = file(root, "auto");
-    assert!(auto.method.starts_with("scattering"), "{:?}", auto.reasons);
+    // Nothing to learn a shape from, nor a source's spectrum: the scattering objective is left.
+    assert_ne!(auto.method, "family");
+    assert!(
+        auto.reasons[0].contains("no window stands out"),
+        "{:?}",
+        auto.reasons
+    );
     assert_eq!(auto.targets.len(), 1);
+    let method = &auto.targets[0].method;
+    assert!(format!("{method:?}").contains("scattering"), "{method:?}");
 }
 
 #[test]
