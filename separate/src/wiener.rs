@@ -89,10 +89,11 @@ impl LocalWiener {
         filter(&self.transform, mixture, &self.background, self.clean)
     }
 
-    /// Energy that the filter takes out of `mixture`, and out of each snippet with its spectrum made of the others.
-    pub fn removed(&self, mixture: &[f64]) -> (f64, &[f64]) {
+    /// Which part of the snippets, 0 to 1, has less taken out of it by the filter than `mixture`.
+    pub fn rank(&self, mixture: &[f64]) -> f64 {
         let removed = energy_between(mixture, &self.estimate(mixture));
-        (removed, &self.removed_from_snippets)
+        let below = self.removed_from_snippets.iter().filter(|r| **r < removed);
+        below.count() as f64 / self.removed_from_snippets.len().max(1) as f64
     }
 }
 
