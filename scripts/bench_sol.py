@@ -79,7 +79,8 @@ def main():
     print(len(told["targets"]), "stretches;", outcomes)
     before, after = [], []
     for axis, trace in zip(range(3), traces):
-        found = read(str(next((work / "out" / "background").glob(f"**/*{trace.stats.channel}*"))))[0].data[:n]
+        files = (work / "out" / "background").rglob(f"*.{trace.stats.channel}.D.*")
+        found = read(str(next(path for path in files if path.is_file())))[0].data[:n]
         for window in chosen:
             part = slice(window * SCALE, (window + 1) * SCALE)
             truth = clean[axis][part].astype(float)

@@ -299,8 +299,8 @@ impl Synth {
             made.len(),
             if short > 0 {
                 format!(
-                    "; {short} did not get to {} in {} iterations",
-                    self.tolerance, self.max_iter
+                    "; {short} came no nearer than that to the {} asked for",
+                    self.tolerance
                 )
             } else {
                 String::new()
