@@ -9,25 +9,7 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use common::records::{SMALL, three, write};
-use common::{finish, seismix};
-
-/// Every file of a run with its content; locks are not outputs.
-fn contents(folder: &Path) -> BTreeMap<String, Vec<u8>> {
-    let mut found = BTreeMap::new();
-    let mut folders = vec![folder.to_owned()];
-    while let Some(next) = folders.pop() {
-        for entry in std::fs::read_dir(next).unwrap() {
-            let path = entry.unwrap().path();
-            if path.is_dir() {
-                folders.push(path);
-            } else if path.file_name().unwrap() != ".lock" {
-                let name = path.strip_prefix(folder).unwrap().display().to_string();
-                found.insert(name, std::fs::read(&path).unwrap());
-            }
-        }
-    }
-    found
-}
+use common::{contents, finish, seismix};
 
 fn arguments<'a>(run: &'a str, more: &[&'a str]) -> Vec<&'a str> {
     [&["run", "in", "-o", run, "--quiet"], &SMALL[..], more].concat()

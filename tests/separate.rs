@@ -3,14 +3,13 @@
 
 mod common;
 
-use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use common::records::{N, three, write};
-use common::{Outcome, finish, seismix};
+use common::{Outcome, contents, finish, seismix};
 use seismix::data::time::{format_utc, parse_utc};
 use seismix::pipeline::separate::SeparationFile;
 
@@ -47,24 +46,6 @@ fn separate(folder: &Path, out: &str, more: &[&str]) -> Outcome {
 
 fn file(folder: &Path, out: &str) -> SeparationFile {
     SeparationFile::load(&folder.join(out).join("separation.json")).unwrap()
-}
-
-/// Every file that was made, with its content.
-fn contents(folder: &Path) -> BTreeMap<String, Vec<u8>> {
-    let mut found = BTreeMap::new();
-    let mut folders = vec![folder.to_owned()];
-    while let Some(next) = folders.pop() {
-        for entry in std::fs::read_dir(next).unwrap() {
-            let path = entry.unwrap().path();
-            if path.is_dir() {
-                folders.push(path);
-            } else if path.file_name().unwrap() != ".lock" {
-                let name = path.strip_prefix(folder).unwrap().display().to_string();
-                found.insert(name, std::fs::read(&path).unwrap());
-            }
-        }
-    }
-    found
 }
 
 #[test]

@@ -88,20 +88,7 @@ fn mean_of_others<T>(k: usize, all: &[T], value: impl Fn(&T) -> f64) -> f64 {
 mod tests {
     use crate::objective::ScatteringObjective;
     use crate::terms::ObjectiveOptions;
-
-    fn noise(seed: u64, n: usize) -> Vec<f64> {
-        let mut state = seed.wrapping_mul(0x9E37_79B9_7F4A_7C15);
-        let mut last = 0.0;
-        (0..n)
-            .map(|_| {
-                state = state
-                    .wrapping_mul(6_364_136_223_846_793_005)
-                    .wrapping_add(1_442_695_040_888_963_407);
-                last = 0.6 * last + (state >> 11) as f64 / (1_u64 << 53) as f64 - 0.5;
-                last
-            })
-            .collect()
-    }
+    use crate::test_noise::red as noise;
 
     /// Leaving out snippet k must be what a loss without it says of n_k: L1 exactly, the others but for the mixture
     /// that their deviations are taken around.

@@ -30,6 +30,8 @@ mod spread;
 mod stitch;
 mod synthesis;
 mod terms;
+#[cfg(test)]
+mod test_noise;
 mod wiener;
 mod workspace;
 

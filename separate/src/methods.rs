@@ -212,20 +212,7 @@ fn unit(signal: &[f64]) -> f64 {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
-
-    fn noise(seed: u64, n: usize) -> Vec<f64> {
-        let mut state = seed.wrapping_mul(0x9E37_79B9_7F4A_7C15);
-        let mut last = 0.0;
-        (0..n)
-            .map(|_| {
-                state = state
-                    .wrapping_mul(6_364_136_223_846_793_005)
-                    .wrapping_add(1_442_695_040_888_963_407);
-                last = 0.6 * last + (state >> 11) as f64 / (1_u64 << 53) as f64 - 0.5;
-                last
-            })
-            .collect()
-    }
+    use crate::test_noise::red as noise;
 
     /// In any unit, single precision separates as double precision does, far below what either leaves.
     #[test]

@@ -152,16 +152,19 @@ impl ShortTime {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::test_noise::white as noise;
 
-    fn noise(n: usize, seed: u64) -> Vec<f64> {
-        let mut state = seed;
-        let mut next = || {
-            state = state
-                .wrapping_mul(6_364_136_223_846_793_005)
-                .wrapping_add(1_442_695_040_888_963_407);
-            (state >> 11) as f64 / (1_u64 << 53) as f64 - 0.5
-        };
-        (0..n).map(|_| (0..4).map(|_| next()).sum()).collect()
+    #[test]
+    fn cells_give_the_signal_back() {
+        for (n, frame) in [(200, 32), (64, 16), (1000, 64)] {
+            let transform = ShortTime::new(n, frame);
+            let x = noise(n, 3);
+            let back = transform.synthesize(transform.analyze(&x));
+            assert!(
+                x.iter().zip(&back).all(|(a, b)| (a - b).abs() < 1e-12),
+                "{n} {frame}"
+            );
+        }
     }
 
     #[test]

@@ -3,7 +3,8 @@
 
 pub mod records;
 
-use std::path::PathBuf;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 
 use assert_cmd::Command;
 
@@ -50,4 +51,26 @@ pub fn real_records() -> Option<PathBuf> {
     }
     println!("skipped: ../shared/data is absent");
     None
+}
+
+/// Every file below a folder with its content; locks are not outputs.
+pub fn contents(folder: &Path) -> BTreeMap<String, Vec<u8>> {
+    let mut found = BTreeMap::new();
+    let mut folders = vec![folder.to_owned()];
+    while let Some(next) = folders.pop() {
+        for entry in std::fs::read_dir(next).expect("it is there") {
+            let path = entry.expect("it is there").path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.file_name().expect("it is there") != ".lock" {
+                let name = path
+                    .strip_prefix(folder)
+                    .expect("it is there")
+                    .display()
+                    .to_string();
+                found.insert(name, std::fs::read(&path).expect("it is there"));
+            }
+        }
+    }
+    found
 }

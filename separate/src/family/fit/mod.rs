@@ -1,6 +1,9 @@
 //! Sources of a stretch: found one after the other, refined, fitted together, and dropped where the data do not ask
 //! for them.
 
+mod further;
+mod search;
+
 use std::ops::Range;
 
 use num_complex::Complex64;
@@ -9,9 +12,8 @@ use super::field::{Field, Placed, pair, product};
 use super::linear::{Cholesky, simplex};
 use super::shape::Wave;
 use super::source::{Part, Source};
+use search::{EVALUATIONS, RISES, refine};
 
-/// Rises that are searched, as parts of a shape.
-const RISES: [f64; 4] = [0.0, 0.022, 0.04, 0.065];
 /// Fall of chi-square that a parameter must bring.
 const PARAMETER: f64 = 9.0;
 /// Fall of chi-square for which a ramp is kept in place of a step.
@@ -28,17 +30,6 @@ const STEADY: f64 = 1.25;
 const SECOND_EXPLAINED: f64 = 0.5;
 /// What a source must bring that begins elsewhere in its target than sources are wont to.
 const UNUSUAL_FALL: f64 = 300.0;
-/// Evaluations of a refinement.
-const EVALUATIONS: usize = 80;
-/// Further waves a channel at most.
-const FURTHER: usize = 2;
-/// Fall of chi-square that a further wave must bring: three parameters, found by a search.
-const FURTHER_FALL: f64 = 40.0;
-/// Sources weaker than this get no further waves.
-const FURTHER_Z: f64 = 12.0;
-/// Where further waves are looked for around the onset, in parts of a shape, and how finely.
-const FURTHER_REACH: (f64, f64) = (-0.025, 0.09);
-const FURTHER_STEPS: usize = 40;
 
 /// What a source has to bring.
 #[derive(Debug, Clone, Copy)]
@@ -222,57 +213,6 @@ impl Work<'_> {
         self.refused.iter().any(|at| (at - onset).abs() < apart)
     }
 
-    /// The onset in a range that brings most.
-    fn search(&self, onsets: Range<isize>, demands: Demands) -> Option<Pick> {
-        let field = self.field;
-        let valid = field.valid_lags() as isize;
-        let mut best: Option<Pick> = None;
-        let mut from = onsets.start;
-        while from < onsets.end {
-            let lags = valid.min(onsets.end - from) as usize;
-            let segment = field.segment(&self.residual, from);
-            for kind in 0..field.n_kinds() {
-                let against = field.against(kind, &segment);
-                for half in [0.0, 0.5] {
-                    let jump = Wave::Jump.kernel(field.fourier, half);
-                    let jumps: Vec<Vec<f64>> = against
-                        .iter()
-                        .map(|a| correlation(field, a, &jump))
-                        .collect();
-                    for rise in RISES.map(|r| r * field.layout.length as f64) {
-                        let step = Wave::Step { rise }.kernel(field.fourier, half);
-                        let mut score = vec![0.0; lags];
-                        for c in 0..against.len() {
-                            let steps = correlation(field, &against[c], &step);
-                            let g11 = field.gram(kind, c, &step, &step);
-                            let g12 = field.gram(kind, c, &step, &jump);
-                            let g22 = field.gram(kind, c, &jump, &jump);
-                            for (lag, sum) in score.iter_mut().enumerate() {
-                                let (one, two) = pair(g11, g12, g22, steps[lag], jumps[c][lag]);
-                                *sum += one.max(two - PARAMETER);
-                            }
-                        }
-                        for (lag, score) in score.into_iter().enumerate() {
-                            let onset = (from + lag as isize) as f64 + half;
-                            let better = best.is_none_or(|b| score > b.score)
-                                && (score >= UNUSUAL_FALL || self.is_usual(onset, demands));
-                            if better && !self.is_taken(onset, None) && !self.is_refused(onset) {
-                                best = Some(Pick {
-                                    kind,
-                                    onset,
-                                    rise,
-                                    score,
-                                });
-                            }
-                        }
-                    }
-                }
-            }
-            from += lags as isize;
-        }
-        best
-    }
-
     /// All amplitudes together; the residual follows.
     fn solve(&mut self) -> Vec<Solved> {
         let mut all = Vec::new();
@@ -329,33 +269,6 @@ impl Work<'_> {
             }
         }
         residual
-    }
-
-    /// Onsets and ramps of all sources once more, each with the others taken off.
-    fn refine_all(&mut self) {
-        if self.picks.len() < 2 {
-            return;
-        }
-        let solved = self.solve();
-        let apart = 2.0 * self.field.layout.length as f64;
-        for source in 0..self.picks.len() {
-            let pick = self.picks[source];
-            let near = |(i, p): (usize, &Pick)| i != source && (p.onset - pick.onset).abs() < apart;
-            if !self.picks.iter().enumerate().any(near) {
-                continue;
-            }
-            let alone = self.with_source(&solved, source);
-            let refined = refine(self.field, &alone, pick);
-            if !self.is_taken(refined.onset, Some(source)) {
-                self.picks[source] = refined;
-                for unknown in self.unknowns.iter_mut().flatten() {
-                    if unknown.source == source && matches!(unknown.wave, Wave::Step { .. }) {
-                        unknown.wave = Wave::Step { rise: refined.rise };
-                    }
-                }
-            }
-        }
-        self.solve();
     }
 
     /// Fall and z of each source.
@@ -449,109 +362,6 @@ impl Work<'_> {
         self.solve()
     }
 
-    /// Further waves with times and ramps of their own, channel by channel; whether there was any.
-    fn further(&mut self) -> bool {
-        let mut any = false;
-        for _ in 0..FURTHER {
-            let solved = self.eliminate();
-            let strengths = self.strengths(&solved);
-            let mut found = Vec::new();
-            for (source, strength) in strengths.iter().enumerate() {
-                if strength.1 < FURTHER_Z {
-                    continue;
-                }
-                let pick = self.picks[source];
-                let alone = self.with_source(&solved, source);
-                let segment = self.field.segment(&alone, pick.onset.floor() as isize);
-                let against = self.field.against(pick.kind, &segment);
-                for (c, against) in against.iter().enumerate() {
-                    let own: Vec<Unknown> = self.unknowns[c]
-                        .iter()
-                        .filter(|u| u.source == source)
-                        .copied()
-                        .collect();
-                    if own.is_empty() {
-                        continue;
-                    }
-                    if let Some((delay, rise)) = further_wave(self.field, pick, c, &own, against) {
-                        found.push((
-                            c,
-                            Unknown {
-                                source,
-                                wave: Wave::Step { rise },
-                                delay,
-                            },
-                        ));
-                    }
-                }
-            }
-            if found.is_empty() {
-                break;
-            }
-            any = true;
-            for (c, unknown) in found {
-                self.unknowns[c].push(unknown);
-            }
-        }
-        any
-    }
-
-    /// Amplitudes of strong sources once more, with what the shape does not describe as further noise: the background's
-    /// weights alone would fit the frequencies where it is low, whatever that does to the rest.
-    fn balance(&self, solved: &mut [Solved]) {
-        let field = self.field;
-        for source in 0..self.picks.len() {
-            let pick = self.picks[source];
-            let alone = self.with_source(solved, source);
-            let segment = field.segment(&alone, pick.onset.floor() as isize);
-            let against = field.against(pick.kind, &segment);
-            for (c, solved) in solved.iter_mut().enumerate() {
-                let group: Vec<usize> = (0..solved.n())
-                    .filter(|i| solved.unknowns[*i].source == source)
-                    .collect();
-                let step = |i: &&usize| matches!(solved.unknowns[**i].wave, Wave::Step { .. });
-                let size: f64 = group
-                    .iter()
-                    .filter(step)
-                    .map(|i| solved.amplitudes[*i].abs())
-                    .sum();
-                let Some(weights) = field.weights(pick.kind, c, size) else {
-                    continue;
-                };
-                let fraction = pick.onset - pick.onset.floor();
-                let kernels: Vec<Vec<Complex64>> = group
-                    .iter()
-                    .map(|i| {
-                        let u = &solved.unknowns[*i];
-                        u.wave.kernel(field.fourier, fraction + u.delay)
-                    })
-                    .collect();
-                let n = group.len();
-                let gram: Vec<f64> = (0..n * n)
-                    .map(|at| {
-                        field.weighted_gram(
-                            pick.kind,
-                            c,
-                            &kernels[at / n],
-                            &kernels[at % n],
-                            &weights,
-                        )
-                    })
-                    .collect();
-                let weighted: Vec<Complex64> = against[c]
-                    .iter()
-                    .zip(&weights)
-                    .map(|(a, w)| a * w)
-                    .collect();
-                let right: Vec<f64> = kernels.iter().map(|k| product(k, &weighted)).collect();
-                let amplitudes = Cholesky::new(&gram, n).solve(&right);
-                for (i, a) in group.into_iter().zip(amplitudes) {
-                    solved.amplitudes[i] = a;
-                }
-            }
-        }
-    }
-
     /// Last choices, and the sources as they are given out.
     fn finish(mut self, demands: Demands) -> Fitted {
         let mut solved = self.eliminate();
@@ -612,141 +422,4 @@ impl Work<'_> {
         sources.sort_by(|a, b| a.onset.total_cmp(&b.onset));
         Fitted { sources, residual }
     }
-}
-
-/// Correlation of a kernel with the data at all lags of the grid.
-fn correlation(field: &Field, against: &[Complex64], kernel: &[Complex64]) -> Vec<f64> {
-    let spectrum: Vec<Complex64> = against
-        .iter()
-        .zip(kernel)
-        .enumerate()
-        .map(|(k, (a, kernel))| a * kernel.conj() / field.fourier.weight(k))
-        .collect();
-    field.fourier.inverse(spectrum)
-}
-
-/// The best onset and ramp near a pick, in a residual that holds no other source.
-fn refine(field: &Field, residual: &[Vec<f64>], pick: Pick) -> Pick {
-    let whole = pick.onset.floor();
-    let segment = field.segment(residual, whole as isize);
-    let against = field.against(pick.kind, &segment);
-    let longest = field.layout.longest_rise as f64;
-    let reach = field.layout.lead as f64 / 2.0;
-    let score = |delay: f64, rise: f64| -> f64 {
-        if (delay - (pick.onset - whole)).abs() > reach || rise > longest {
-            return 0.0;
-        }
-        let falls = field.falls(pick.kind, &against, delay, rise);
-        falls
-            .iter()
-            .map(|(one, two)| one.max(two - PARAMETER))
-            .sum()
-    };
-    let start = pick.onset - whole;
-    let side = (0.01 * field.layout.length as f64).max(1.0);
-    let mut ramp = |[delay, rise]: [f64; 2]| -score(delay, rise.abs());
-    let (at, least) = simplex(
-        &mut ramp,
-        [start, pick.rise],
-        [0.4, side],
-        0.01,
-        EVALUATIONS,
-    );
-    let from = at[0]
-        + if at[1].abs() < side {
-            0.0
-        } else {
-            at[1].abs() / 2.0
-        };
-    let mut step = |[delay, _]: [f64; 2]| -score(delay, 0.0);
-    let (alone, without) = simplex(&mut step, [from, 0.0], [0.5, 0.0], 0.01, EVALUATIONS / 2);
-    let (delay, rise, best) = if -least > -without + RAMP {
-        (at[0], at[1].abs(), -least)
-    } else {
-        (alone[0], 0.0, -without)
-    };
-    if best <= pick.score.min(score(start, pick.rise)) {
-        return pick;
-    }
-    Pick {
-        onset: whole + delay,
-        rise,
-        score: best,
-        ..pick
-    }
-}
-
-/// Delay and rise of the further wave on a channel that brings most beside a source's own, if it brings enough.
-fn further_wave(
-    field: &Field,
-    pick: Pick,
-    channel: usize,
-    own: &[Unknown],
-    against: &[Complex64],
-) -> Option<(f64, f64)> {
-    let fraction = pick.onset - pick.onset.floor();
-    let kernels: Vec<Vec<Complex64>> = own
-        .iter()
-        .map(|u| u.wave.kernel(field.fourier, fraction + u.delay))
-        .collect();
-    let n = kernels.len();
-    let mut gram = vec![0.0; n * n];
-    for i in 0..n {
-        for j in 0..=i {
-            gram[i * n + j] = field.gram(pick.kind, channel, &kernels[i], &kernels[j]);
-            gram[j * n + i] = gram[i * n + j];
-        }
-    }
-    let right: Vec<f64> = kernels.iter().map(|k| product(k, against)).collect();
-    let cholesky = Cholesky::new(&gram, n);
-    let base = cholesky.solve(&right);
-    let longest = field.layout.longest_rise as f64;
-    // Fall beside the others: the part of the wave that they do not span.
-    let fall = |delay: f64, rise: f64| -> f64 {
-        if rise > longest {
-            return 0.0;
-        }
-        let kernel = Wave::Step { rise }.kernel(field.fourier, fraction + delay);
-        let cross: Vec<f64> = kernels
-            .iter()
-            .map(|k| field.gram(pick.kind, channel, k, &kernel))
-            .collect();
-        let spanned = cholesky.solve(&cross);
-        let norm = field.gram(pick.kind, channel, &kernel, &kernel);
-        let own: f64 = cross.iter().zip(&spanned).map(|(a, b)| a * b).sum();
-        let dot: f64 = cross.iter().zip(&base).map(|(a, b)| a * b).sum();
-        let rest = norm - own;
-        if rest < 1e-5 * norm {
-            return 0.0;
-        }
-        (product(&kernel, against) - dot).powi(2) / rest
-    };
-    let length = field.layout.length as f64;
-    let (from, to) = (FURTHER_REACH.0 * length, FURTHER_REACH.1 * length);
-    let mut best = (0.0, 0.0, 0.0);
-    for rise in RISES.map(|r| r * length) {
-        for i in 0..=FURTHER_STEPS {
-            let delay = from + (to - from) * i as f64 / FURTHER_STEPS as f64;
-            let found = fall(delay, rise);
-            if found > best.0 {
-                best = (found, delay, rise);
-            }
-        }
-    }
-    let mut negative = |[delay, rise]: [f64; 2]| {
-        if delay < 1.5 * from || delay > 1.5 * to {
-            0.0
-        } else {
-            -fall(delay, rise.abs())
-        }
-    };
-    let side = 0.01 * length;
-    let (at, least) = simplex(
-        &mut negative,
-        [best.1, best.2],
-        [1.0, side],
-        0.02,
-        EVALUATIONS,
-    );
-    (-least > FURTHER_FALL).then_some((at[0], at[1].abs()))
 }
