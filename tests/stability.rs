@@ -68,6 +68,22 @@ fn the_number_of_clusters_is_found_and_kept_in_the_model() {
 }
 
 #[test]
+fn a_network_from_random_weights_has_no_first_clusters_to_compare() {
+    for more in [["--clusters", "auto"], ["--seeds", "2"]] {
+        for command in [&["train", "features"][..], &["run", "archive"]] {
+            let outcome = finish(
+                seismix()
+                    .args(command)
+                    .args(["-o", "model", "--start", "random"])
+                    .args(more),
+            );
+            assert_eq!(outcome.code, Some(2), "{}", outcome.stderr);
+            assert!(outcome.stderr.contains("--start hmm"), "{}", outcome.stderr);
+        }
+    }
+}
+
+#[test]
 fn the_published_recipe_has_no_first_clusters_to_compare() {
     for more in [["--clusters", "auto"], ["--seeds", "2"]] {
         let outcome = finish(

@@ -228,25 +228,7 @@ impl Training {
         })?;
         let preset = TrainConfig::preset(self.preset);
         let auto_clusters = self.clusters == Some(Clusters::Auto);
-        if self.preset == Preset::Paper && (auto_clusters || self.seeds > 1) {
-            return Err(Failure::usage(
-                "--clusters auto and --seeds look at the first clusters, which --preset paper has none of",
-            )
-            .with_help("use --preset compact, or give --clusters a number and leave --seeds out"));
-        }
-        let recipe = self.recipe.config();
-        if self.preset == Preset::Paper && recipe.changes_inputs() {
-            return Err(Failure::usage(
-                "--start, --no-temporal-whitening, --no-deflation and --finest-levels are steps of --preset compact",
-            )
-            .with_help("use --preset compact, or leave them out"));
-        }
-        if self.preset == Preset::Paper && self.amplitude > 0.0 {
-            return Err(Failure::usage(
-                "--amplitude is an option of --preset compact: the paper's features are free of amplitude",
-            ));
-        }
-        Ok(TrainConfig {
+        let config = TrainConfig {
             preset: self.preset,
             clusters: match self.clusters {
                 Some(Clusters::Number(clusters)) => clusters,
@@ -262,8 +244,10 @@ impl Training {
             batch: self.batch.unwrap_or(preset.batch),
             learning_rate: self.learning_rate.unwrap_or(preset.learning_rate),
             device: self.device,
-            recipe,
-        })
+            recipe: self.recipe.config(),
+        };
+        config.check()?;
+        Ok(config)
     }
 }
 

@@ -99,6 +99,7 @@ pub fn train(
     fresh: bool,
     observer: &dyn Observer,
 ) -> Result<vae::ModelFile> {
+    config.check()?;
     let corpus = Corpus::open(features, observer)?;
     let inputs: Vec<InputFile> = corpus.days().map(content_of).collect();
     let provenance = provenance("train", config, seed, &inputs);

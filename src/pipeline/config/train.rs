@@ -5,7 +5,8 @@ use seismix_vae::ComputeDevice;
 use serde::{Deserialize, Serialize};
 
 use super::display_as_value;
-use super::recipe::Recipe;
+use super::error::{ConfigError, Result};
+use super::recipe::{Recipe, Start};
 
 /// A set of sizes for the model and its training.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, ValueEnum, Serialize, Deserialize)]
@@ -93,5 +94,34 @@ impl TrainConfig {
 impl Default for TrainConfig {
     fn default() -> Self {
         Self::preset(Preset::Compact)
+    }
+}
+
+impl TrainConfig {
+    /// Refuses settings that contradict each other, in the words of the command line.
+    ///
+    /// # Errors
+    /// [`ConfigError`] with what to write instead.
+    pub fn check(&self) -> Result<()> {
+        let repeats = self.auto_clusters || self.seeds > 1;
+        let refuse = |what: &str| Err(ConfigError::new(what));
+        match self.preset {
+            Preset::Paper if repeats => refuse(
+                "--clusters auto and --seeds look at the first clusters, which --preset paper has none of: use --preset \
+                 compact, or give --clusters a number and leave --seeds out",
+            ),
+            Preset::Paper if self.recipe.changes_inputs() => refuse(
+                "--start, --no-temporal-whitening, --no-deflation and --finest-levels are steps of --preset compact: use it, \
+                 or leave them out",
+            ),
+            Preset::Paper if self.amplitude > 0.0 => refuse(
+                "--amplitude is an option of --preset compact: the paper's features are free of amplitude",
+            ),
+            Preset::Compact if repeats && self.recipe.start == Start::Random => refuse(
+                "--clusters auto and --seeds look at the first clusters, which a network from --start random does not have: \
+                 use --start hmm, mixture or k-means, or give --clusters a number and leave --seeds out",
+            ),
+            _ => Ok(()),
+        }
     }
 }
