@@ -347,7 +347,6 @@ fn constant_and_extreme_inputs_give_finite_models() {
 #[test]
 fn patience_ends_a_training_and_resuming_changes_nothing() {
     let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("checkpoint");
     let mut options = preset().options;
     options.epochs = 60;
     options.patience = Some(2);
@@ -355,10 +354,44 @@ fn patience_ends_a_training_and_resuming_changes_nothing() {
     let (whole, history) = run(&options, None, &mut ()).unwrap();
     assert_eq!(history.stop, StopReason::Patience);
     assert!(history.epochs.len() < 60);
-    let stop = history.epochs.len() - 1;
-    run(&options, Some(&path), &mut StopAfter(stop)).unwrap();
-    let (resumed, again) = run(&options, Some(&path), &mut ()).unwrap();
-    assert_eq!((bits(&resumed), again), (bits(&whole), history));
+    // The best epoch's weights are kept, and no later one is as good.
+    let kept = history.kept.unwrap();
+    assert_eq!(kept + 1 + 2, history.epochs.len());
+    assert_eq!(history.kept_record().unwrap().epoch, kept);
+    let loss = |record: &EpochRecord| record.validation.as_ref().unwrap().total;
+    for other in &history.epochs {
+        assert!(loss(other) >= loss(&history.epochs[kept]));
+    }
+    // They are those of a training that was stopped right there.
+    let (at_best, _) = run(&options, None, &mut StopAfter(kept + 1)).unwrap();
+    assert_eq!(bits(&at_best), bits(&whole));
+    // Killed before, at and after the best epoch, with checkpoints at each epoch and rarely.
+    for stop in [kept, kept + 1, kept + 2] {
+        for every in [1, 2] {
+            let path = folder.path().join(format!("{stop}-{every}"));
+            options.checkpoint_every = every;
+            run(&options, Some(&path), &mut StopAfter(stop)).unwrap();
+            let (resumed, again) = run(&options, Some(&path), &mut ()).unwrap();
+            assert_eq!((bits(&resumed), &again), (bits(&whole), &history));
+            // Nothing is left to do, and the best weights are in the checkpoint.
+            let (resumed, again) = run(&options, Some(&path), &mut ()).unwrap();
+            assert_eq!((bits(&resumed), &again), (bits(&whole), &history));
+        }
+    }
+}
+
+#[test]
+fn without_patience_or_validation_the_last_weights_are_kept() {
+    let mut options = preset().options;
+    let (_, history) = run(&options, None, &mut ()).unwrap();
+    assert_eq!(history.kept, None);
+    assert_eq!(history.kept_record(), history.epochs.last());
+    options.patience = Some(1);
+    let (data, _) = toy(1);
+    let all = Split::all(N);
+    let (_, history) = train(&preset().config, &data, &all, &options, None, &mut ()).unwrap();
+    assert_eq!((history.kept, history.stop), (None, StopReason::Finished));
+    assert_eq!(history.epochs.len(), options.epochs);
 }
 
 fn model_file() -> ModelFile {

@@ -1,7 +1,7 @@
 //! The state of a training on disk.
 //!
-//! One safetensors file: `weights/NAME`, `first/NAME` and `second/NAME` (Adam's moments), `history` (MessagePack), and
-//! a manifest with what it belongs to. Everything is under one sha256. Random numbers need no state: they are keyed by
+//! One safetensors file: `weights/NAME`, `first/NAME` and `second/NAME` (Adam's moments), `best/NAME` (the weights to keep,
+//! where they are not the last), `history` (MessagePack), and a manifest with what it belongs to. Everything is under one sha256. Random numbers need no state: they are keyed by
 //! seed, epoch and step.
 
 use std::path::Path;
@@ -20,7 +20,7 @@ use crate::train::options::TrainOptions;
 use crate::train::trainer::Trainer;
 
 const KIND: &str = "seismix checkpoint";
-const VERSION: &str = "2";
+const VERSION: &str = "3";
 
 /// What a training depends on, as hashes.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -64,6 +64,15 @@ impl Fingerprint {
 pub(crate) struct Checkpoint {
     pub trainer: Trainer,
     pub history: History,
+    /// Weights after epoch `history.kept`, if that is set.
+    pub best: Option<Parameters>,
+}
+
+/// Whether the weights to keep are others than the last.
+fn keeps_older(history: &History) -> bool {
+    history
+        .kept
+        .is_some_and(|epoch| epoch + 1 < history.epochs.len())
 }
 
 impl Checkpoint {
@@ -71,14 +80,21 @@ impl Checkpoint {
     pub fn write(
         path: &Path,
         trainer: &Trainer,
+        best: Option<&Parameters>,
         history: &History,
         fingerprint: &Fingerprint,
     ) -> Result<()> {
         let mut container = Container::default();
         let specs = trainer.plan.specs();
-        for (spec, values) in specs.iter().zip(trainer.parameters.to_vecs(&trainer.plan)) {
-            let array = Array::f32(spec.shape.clone(), values);
-            container.insert(format!("weights/{}", spec.name), array);
+        let mut insert = |prefix: &str, parameters: &Parameters| {
+            for (spec, values) in specs.iter().zip(parameters.to_vecs(&trainer.plan)) {
+                let array = Array::f32(spec.shape.clone(), values);
+                container.insert(format!("{prefix}/{}", spec.name), array);
+            }
+        };
+        insert("weights", &trainer.parameters);
+        if let (Some(best), true) = (best, keeps_older(history)) {
+            insert("best", best);
         }
         let Moments { first, second } = &trainer.adam.moments;
         for (name, moments) in [("first", first), ("second", second)] {
@@ -159,23 +175,39 @@ impl Checkpoint {
             first: take("first", true)?,
             second: take("second", true)?,
         };
-        let history = container.take_bytes(path, "history")?;
-        let history: History = rmp_serde::from_slice(&history)
+        let parameters = tensors(plan, place, weights)?;
+        let packed = container.take_bytes(path, "history")?;
+        let history: History = rmp_serde::from_slice(&packed)
             .map_err(|error| Error::file(path, format!("the history is unreadable: {error}")))?;
-        let arrays = weights
-            .into_iter()
-            .map(|values| {
-                let n = values.len();
-                TensorData::new(values, [n])
-            })
-            .collect();
+        let best = match history.kept {
+            Some(_) if keeps_older(&history) => {
+                let arrays = plan.specs().iter().map(|spec| {
+                    container.take_f32(path, &format!("best/{}", spec.name), &spec.shape)
+                });
+                Some(tensors(plan, place, arrays.collect::<Result<_>>()?)?)
+            }
+            Some(_) => Some(parameters.clone()),
+            None => None,
+        };
         Ok(Self {
             trainer: Trainer {
                 plan: plan.clone(),
-                parameters: Parameters::from_arrays(plan, place.clone(), arrays)?,
+                parameters,
                 adam: Adam { steps, moments },
             },
             history,
+            best,
         })
     }
+}
+
+fn tensors(plan: &Plan, place: &Place, arrays: Vec<Vec<f32>>) -> Result<Parameters> {
+    let arrays = arrays
+        .into_iter()
+        .map(|values| {
+            let n = values.len();
+            TensorData::new(values, [n])
+        })
+        .collect();
+    Parameters::from_arrays(plan, place.clone(), arrays)
 }

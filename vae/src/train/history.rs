@@ -113,24 +113,33 @@ pub struct History {
     pub epochs: Vec<EpochRecord>,
     /// Why it ended.
     pub stop: StopReason,
+    /// Epoch whose weights the model has, where they were chosen by validation loss (`patience`); `None`: the last.
+    #[serde(default)]
+    pub kept: Option<usize>,
 }
 
 impl History {
-    /// Epochs since the lowest validation loss, counted from epoch `first`.
+    /// The epoch whose weights the model has.
+    pub fn kept_record(&self) -> Option<&EpochRecord> {
+        match self.kept {
+            Some(epoch) => self.epochs.get(epoch),
+            None => self.epochs.last(),
+        }
+    }
+
+    /// Epoch of the lowest validation loss, the first of equals, not before epoch `first`; `None` without validation.
+    pub(crate) fn best(&self, first: usize) -> Option<usize> {
+        let losses = self.epochs.iter().enumerate().skip(first);
+        losses
+            .filter_map(|(epoch, record)| Some((epoch, record.validation.as_ref()?.total)))
+            .min_by(|a, b| a.1.total_cmp(&b.1))
+            .map(|(epoch, _)| epoch)
+    }
+
+    /// Epochs since [`best`](Self::best).
     pub(crate) fn epochs_without_progress(&self, first: usize) -> usize {
-        let losses: Vec<f32> = self
-            .epochs
-            .iter()
-            .skip(first)
-            .filter_map(|record| record.validation.as_ref())
-            .map(|terms| terms.total)
-            .collect();
-        let best = losses
-            .iter()
-            .enumerate()
-            .min_by(|a, b| a.1.total_cmp(b.1))
-            .map_or(0, |(index, _)| index);
-        losses.len().saturating_sub(best + 1)
+        self.best(first)
+            .map_or(0, |best| self.epochs.len() - (best + 1))
     }
 }
 

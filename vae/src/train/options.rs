@@ -143,8 +143,10 @@ pub struct TrainOptions {
     /// Weight of the cross-entropy to the start labels.
     pub start_weight: f64,
     /// Stop after so many epochs without a lower validation loss (counted from the end of the start epochs, if
-    /// any follow them); never if
-    /// `None`. The weights of the last epoch are kept.
+    /// any follow them), and keep the weights of the epoch where it was lowest, which [`History::kept`] tells. `None`, or
+    /// nothing to validate on: never, and the weights of the last epoch are kept.
+    ///
+    /// [`History::kept`]: crate::History::kept
     pub patience: Option<usize>,
     /// Write the checkpoint every so many epochs, and after the last.
     pub checkpoint_every: usize,

@@ -41,7 +41,8 @@ impl TrainObserver for () {}
 ///
 /// `data`: standardised inputs of all windows; `split` says which of them train and validate. The objective is that
 /// of arXiv 2305.16189: weighted reconstruction, latent and cluster terms, mean over scales and windows, minimised by
-/// Adam; with `options.start_labels` the cross-entropy to those labels joins in the first epochs.
+/// Adam; with `options.start_labels` the cross-entropy to those labels joins in the first epochs. With `options.patience`
+/// the model has the weights of the epoch with the lowest validation loss ([`History::kept`]), else those of the last.
 ///
 /// With `checkpoint`, the state is written there after every `options.checkpoint_every` epochs, and a call that finds
 /// one goes on from it; weights, statistics and history end bit for bit as those of an undisturbed run. The result
@@ -67,14 +68,18 @@ pub fn train(
         Some(path) if path.exists() => Some(Checkpoint::read(path, &plan, &place, &fingerprint)?),
         _ => None,
     };
-    let (trainer, mut history) = match resumed {
-        Some(Checkpoint { trainer, history }) => {
+    let (trainer, mut history, mut best) = match resumed {
+        Some(Checkpoint {
+            trainer,
+            history,
+            best,
+        }) => {
             observer.resumed(&history);
-            (trainer, history)
+            (trainer, history, best)
         }
         None => {
             let parameters = Parameters::initial(&plan, place.clone(), options.seed);
-            (Trainer::new(plan, parameters), History::default())
+            (Trainer::new(plan, parameters), History::default(), None)
         }
     };
     let done = history.epochs.len();
@@ -95,15 +100,21 @@ pub fn train(
         }
         let record = run.epoch(epoch)?;
         history.epochs.push(record.clone());
+        if options.patience.is_some() {
+            history.kept = history.best(run.first_watched());
+            if history.kept == Some(epoch) {
+                best = Some(run.trainer.parameters.clone());
+            }
+        }
         let last = epoch + 1 == options.epochs || run.out_of_patience(&history);
         let due = last || (epoch + 1) % options.checkpoint_every == 0;
         if let (Some(path), true) = (checkpoint, due) {
-            Checkpoint::write(path, &run.trainer, &history, &fingerprint)?;
+            Checkpoint::write(path, &run.trainer, best.as_ref(), &history, &fingerprint)?;
         }
         if observer.epoch(&record).is_break() && !last {
             history.stop = StopReason::Interrupted;
             if let (Some(path), false) = (checkpoint, due) {
-                Checkpoint::write(path, &run.trainer, &history, &fingerprint)?;
+                Checkpoint::write(path, &run.trainer, best.as_ref(), &history, &fingerprint)?;
             }
             break;
         }
@@ -111,7 +122,7 @@ pub fn train(
     let Trainer {
         plan, parameters, ..
     } = run.trainer;
-    let parameters = parameters.into_cpu();
+    let parameters = best.unwrap_or(parameters).into_cpu();
     Ok((Fvae::from_parts(config.clone(), plan, parameters), history))
 }
 
@@ -147,11 +158,16 @@ struct Run<'a> {
 }
 
 impl Run<'_> {
-    fn out_of_patience(&self, history: &History) -> bool {
-        let first = match self.options.start_labels {
+    /// First epoch whose validation loss counts for patience.
+    fn first_watched(&self) -> usize {
+        match self.options.start_labels {
             Some(_) if self.options.start_epochs < self.options.epochs => self.options.start_epochs,
             _ => 0,
-        };
+        }
+    }
+
+    fn out_of_patience(&self, history: &History) -> bool {
+        let first = self.first_watched();
         self.options
             .patience
             .is_some_and(|patience| history.epochs_without_progress(first) >= patience)
