@@ -18,6 +18,7 @@ use super::observer::Observer;
 use super::provenance::{InputFile, fingerprint, provenance};
 use super::stability::{Fits, Stability};
 use super::train_log::{TrainLog, history_path};
+use super::workplace::HeldFile;
 
 /// Length of a block of validation time, in largest windows.
 const VALIDATION_BLOCK: f64 = 2.0;
@@ -87,7 +88,7 @@ impl ModelInputs {
 /// Trains a model on feature files and writes it to `out`. A training that was cut off goes on from the checkpoint
 /// beside it (`out` with `.checkpoint` appended) and ends with the same bytes. Each epoch is told on a line of
 /// [`history_path`]. A finished model of the same features
-/// and settings is taken as it is, unless `fresh`.
+/// and settings is taken as it is, unless `fresh`. One training writes to `out` at a time.
 ///
 /// # Errors
 /// What features, settings or training refuse; [`PipelineError::Interrupted`].
@@ -100,6 +101,7 @@ pub fn train(
     observer: &dyn Observer,
 ) -> Result<vae::ModelFile> {
     config.check()?;
+    let _held = HeldFile::hold(out)?;
     let corpus = Corpus::open(features, observer)?;
     let inputs: Vec<InputFile> = corpus.days().map(content_of).collect();
     let provenance = provenance("train", config, seed, &inputs);

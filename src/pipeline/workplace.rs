@@ -1,6 +1,7 @@
-//! The folder a command writes into: one writer at a time, and no leftovers of killed ones.
+//! What a command writes to, a folder or a file: one writer at a time, and no leftovers of killed ones.
 
 use std::fs::{self, File, TryLockError};
+use std::io::ErrorKind;
 use std::path::Path;
 use std::time::Duration;
 
@@ -26,23 +27,13 @@ impl Workplace {
     pub fn hold(folder: &Path) -> Result<Self> {
         fs::create_dir_all(folder).map_err(PipelineError::io("creating", folder))?;
         let path = folder.join(LOCK);
-        let file = File::options()
-            .create(true)
-            .truncate(false)
-            .write(true)
-            .open(&path)
-            .map_err(PipelineError::io("writing", &path))?;
-        let lock = match file.try_lock() {
-            Ok(()) => Some(file),
-            Err(TryLockError::WouldBlock) => {
-                return Err(PipelineError::unusable(
-                    format!("another seismix is writing into `{}`", folder.display()),
-                    "wait for it, or give another folder",
-                ));
-            }
-            // Some file systems know no locks.
-            Err(TryLockError::Error(_)) => None,
-        };
+        let file = open(&path).map_err(PipelineError::io("writing", &path))?;
+        let lock = lock(file, || {
+            PipelineError::unusable(
+                format!("another seismix is writing into `{}`", folder.display()),
+                "wait for it, or give another folder",
+            )
+        })?;
         let age = if lock.is_some() {
             Duration::ZERO
         } else {
@@ -50,6 +41,62 @@ impl Workplace {
         };
         sweep(folder, age);
         Ok(Self { _lock: lock })
+    }
+}
+
+/// A file to write, held for this process until dropped; the system lets go of it if the process is killed.
+pub struct HeldFile {
+    _lock: Option<File>,
+}
+
+impl HeldFile {
+    /// Holds `output` by a lock on an empty hidden file beside it, which stays; makes the folder.
+    ///
+    /// # Errors
+    /// [`PipelineError::Unusable`] if another process holds it, [`PipelineError::Io`].
+    pub fn hold(output: &Path) -> Result<Self> {
+        let mut name = std::ffi::OsString::from(".");
+        name.push(output.file_name().unwrap_or_default());
+        name.push(LOCK);
+        let path = output.with_file_name(name);
+        let folder = path.parent().unwrap_or(Path::new(""));
+        let opened = fs::create_dir_all(folder).and_then(|()| open(&path));
+        let lock = match opened {
+            Ok(file) => lock(file, || {
+                PipelineError::unusable(
+                    format!("another seismix is writing `{}`", output.display()),
+                    "wait for it, or name another file",
+                )
+            })?,
+            // Nothing can be written there, and what is there may be read.
+            Err(error)
+                if matches!(
+                    error.kind(),
+                    ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem
+                ) =>
+            {
+                None
+            }
+            Err(error) => return Err(PipelineError::io("writing", &path)(error)),
+        };
+        Ok(Self { _lock: lock })
+    }
+}
+
+fn open(path: &Path) -> std::io::Result<File> {
+    File::options()
+        .create(true)
+        .truncate(false)
+        .write(true)
+        .open(path)
+}
+
+/// The locked file, or `None` where the file system knows no locks.
+fn lock(file: File, held: impl FnOnce() -> PipelineError) -> Result<Option<File>> {
+    match file.try_lock() {
+        Ok(()) => Ok(Some(file)),
+        Err(TryLockError::WouldBlock) => Err(held()),
+        Err(TryLockError::Error(_)) => Ok(None),
     }
 }
 
@@ -100,6 +147,28 @@ mod tests {
         assert!(error.to_string().contains("another seismix"), "{error}");
         drop(held);
         Workplace::hold(folder.path()).unwrap();
+    }
+
+    #[test]
+    fn one_writer_of_a_file_at_a_time_and_a_left_lock_holds_nobody() {
+        let folder = tempfile::tempdir().unwrap();
+        let output = folder.path().join("m");
+        // What a killed process leaves.
+        fs::write(folder.path().join(".m.lock"), "").unwrap();
+        let held = HeldFile::hold(&output).unwrap();
+        let Err(error) = HeldFile::hold(&output) else {
+            panic!("it was held twice");
+        };
+        let text = error.to_string();
+        assert!(
+            text.contains("another seismix") && text.contains("m`"),
+            "{text}"
+        );
+        HeldFile::hold(&folder.path().join("other")).unwrap();
+        drop(held);
+        HeldFile::hold(&output).unwrap();
+        HeldFile::hold(&folder.path().join("new/folder/m")).unwrap();
+        assert!(HeldFile::hold(&folder.path().join(".m.lock/m")).is_err());
     }
 
     #[test]

@@ -1,0 +1,63 @@
+//! `seismix train` as a user meets it: one writer, histories that stay, early stopping, inputs that changed.
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+mod common;
+
+use std::fs;
+use std::path::Path;
+
+use common::records::{TRANSFORM, three, write};
+use common::{Outcome, finish, seismix};
+use serde_json::Value;
+use tempfile::TempDir;
+
+/// A folder with a record and its features; their windows are short enough for time to be held out.
+fn features() -> TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    write(&folder.path().join("a.mseed"), &three("TRAIN"));
+    let arguments = ["features", "a.mseed", "-o", "features", "--quiet"];
+    let outcome = command(folder.path(), &[&arguments, &TRANSFORM[..]].concat());
+    assert_eq!(outcome.code, Some(0), "{}", outcome.stderr);
+    folder
+}
+
+fn command(folder: &Path, arguments: &[&str]) -> Outcome {
+    finish(seismix().current_dir(folder).args(arguments))
+}
+
+fn train(folder: &Path, more: &[&str]) -> Outcome {
+    let arguments = ["train", "features", "-o", "m", "--clusters", "3"];
+    command(folder, &[&arguments, more].concat())
+}
+
+fn trained(folder: &Path, more: &[&str]) -> Outcome {
+    let outcome = train(folder, more);
+    assert_eq!(outcome.code, Some(0), "{}", outcome.stderr);
+    outcome
+}
+
+fn history(folder: &Path) -> Vec<Value> {
+    let text = fs::read_to_string(folder.join("m.history.jsonl")).unwrap();
+    let lines = text.lines().map(|line| serde_json::from_str(line).unwrap());
+    lines.collect()
+}
+
+#[test]
+fn one_training_writes_a_model_at_a_time() {
+    let folder = features();
+    let root = folder.path();
+    let lock = fs::File::create(root.join(".m.lock")).unwrap();
+    lock.lock().unwrap();
+    let outcome = train(root, &["--epochs", "2"]);
+    assert_eq!(outcome.code, Some(1), "{}", outcome.stderr);
+    let says = "another seismix is writing `m`";
+    assert!(outcome.stderr.contains(says), "{}", outcome.stderr);
+    // The file itself is left by a killed process; it is the lock that counts.
+    drop(lock);
+    trained(root, &["--epochs", "2"]);
+    let epochs: Vec<_> = history(root)
+        .iter()
+        .map(|line| line["epoch"].clone())
+        .collect();
+    assert_eq!(epochs, [0, 1]);
+}
