@@ -61,3 +61,23 @@ fn one_training_writes_a_model_at_a_time() {
         .collect();
     assert_eq!(epochs, [0, 1]);
 }
+
+#[test]
+fn a_feature_file_that_changed_is_noticed_whatever_it_says_of_itself() {
+    let folder = features();
+    let root = folder.path();
+    trained(root, &["--epochs", "1"]);
+    let again = trained(root, &["--epochs", "1"]);
+    assert!(again.stderr.contains("up to date"), "{}", again.stderr);
+    let day = fs::read_dir(root.join("features")).unwrap();
+    let day = day
+        .map(|entry| entry.unwrap().path())
+        .find(|path| path.extension().is_some_and(|e| e == "h5"));
+    // As much as the last byte counts, and all that the file says of itself is as before.
+    let path = day.unwrap();
+    let mut bytes = fs::read(&path).unwrap();
+    bytes.push(0);
+    fs::write(&path, bytes).unwrap();
+    let changed = trained(root, &["--epochs", "1"]);
+    assert!(!changed.stderr.contains("up to date"), "{}", changed.stderr);
+}

@@ -103,7 +103,9 @@ pub fn train(
     config.check()?;
     let _held = HeldFile::hold(out)?;
     let corpus = Corpus::open(features, observer)?;
-    let inputs: Vec<InputFile> = corpus.days().map(content_of).collect();
+    // By what the files hold, as other stages do: what they say of their own making may be older than a change.
+    let inputs = corpus.days().map(|day| InputFile::of(&day.path));
+    let inputs = inputs.collect::<Result<Vec<InputFile>>>()?;
     let provenance = provenance("train", config, seed, &inputs);
     let checkpoint = with_suffix(out, "checkpoint");
     if !fresh && out.exists() {
@@ -463,15 +465,6 @@ fn training_masks(split: &vae::Split, windows: &[Vec<WindowTime>]) -> Vec<Vec<bo
             mask.to_vec()
         })
         .collect()
-}
-
-/// What a feature file holds, by its own provenance: the files themselves need not be hashed.
-fn content_of(day: &seismix_data::store::DayEntry) -> InputFile {
-    InputFile {
-        name: day.header.meta.file_name(),
-        bytes: day.header.time.len() as u64,
-        sha256: fingerprint(&day.header.meta.provenance),
-    }
 }
 
 fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
