@@ -63,6 +63,45 @@ fn one_training_writes_a_model_at_a_time() {
 }
 
 #[test]
+fn a_training_that_fails_leaves_model_and_history_as_they_were() {
+    let folder = features();
+    let root = folder.path();
+    trained(root, &["--epochs", "3"]);
+    let files = || ["m", "m.history.jsonl"].map(|name| fs::read(root.join(name)).unwrap());
+    let before = files();
+    // The network's inputs are fine; the rate makes it diverge.
+    let outcome = train(
+        root,
+        &["--epochs", "3", "--fresh", "--learning-rate", "1e30"],
+    );
+    assert_eq!(outcome.code, Some(1), "{}", outcome.stderr);
+    assert!(outcome.stderr.contains("diverged"), "{}", outcome.stderr);
+    assert!(files() == before);
+    // One that ends well takes their place, and leaves nothing beside them.
+    trained(root, &["--epochs", "4", "--fresh"]);
+    assert_eq!(history(root).len(), 4);
+    assert!(!root.join("m.history.jsonl.part").exists());
+}
+
+#[test]
+fn a_lost_history_is_written_again_from_the_model() {
+    let folder = features();
+    let root = folder.path();
+    trained(root, &["--epochs", "3"]);
+    let path = root.join("m.history.jsonl");
+    let whole = fs::read(&path).unwrap();
+    for damage in [None, Some("{\"epoch\":0")] {
+        match damage {
+            Some(text) => fs::write(&path, text).unwrap(),
+            None => fs::remove_file(&path).unwrap(),
+        }
+        let outcome = trained(root, &["--epochs", "3"]);
+        assert!(outcome.stderr.contains("up to date"), "{}", outcome.stderr);
+        assert!(fs::read(&path).unwrap() == whole, "{damage:?}");
+    }
+}
+
+#[test]
 fn a_feature_file_that_changed_is_noticed_whatever_it_says_of_itself() {
     let folder = features();
     let root = folder.path();

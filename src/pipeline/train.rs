@@ -17,7 +17,7 @@ use super::error::{PipelineError, Result};
 use super::observer::Observer;
 use super::provenance::{InputFile, fingerprint, provenance};
 use super::stability::{Fits, Stability};
-use super::train_log::{TrainLog, history_path};
+use super::train_log::{TrainLog, write_finished};
 use super::workplace::HeldFile;
 
 /// Length of a block of validation time, in largest windows.
@@ -87,8 +87,9 @@ impl ModelInputs {
 
 /// Trains a model on feature files and writes it to `out`. A training that was cut off goes on from the checkpoint
 /// beside it (`out` with `.checkpoint` appended) and ends with the same bytes. Each epoch is told on a line of
-/// [`history_path`]. A finished model of the same features
-/// and settings is taken as it is, unless `fresh`. One training writes to `out` at a time.
+/// [`history_path`](super::history_path); where there is a model already, the lines go beside them (`.part` appended) until
+/// the new model takes its place. A finished model of the same features and settings is taken as it is, unless `fresh`.
+/// One training writes to `out` at a time.
 ///
 /// # Errors
 /// What features, settings or training refuse; [`PipelineError::Interrupted`].
@@ -120,6 +121,10 @@ pub fn train(
             observer.remark("the model is up to date");
             // Killed between the model and this, a run leaves it behind.
             let _ = std::fs::remove_file(&checkpoint);
+            if let Err(error) = write_finished(out, &model) {
+                // The model is good without.
+                observer.remark(&format!("the model's history is not written: {error}"));
+            }
             return Ok(model);
         }
     }
@@ -173,7 +178,7 @@ pub fn train(
         preset.options.start_epochs = config.epochs;
     }
     preset.options.start_labels = prepared.start_labels;
-    let mut log = TrainLog::new(observer, history_path(out), &names);
+    let mut log = TrainLog::new(observer, out, &names);
     let train = |log: &mut TrainLog| {
         vae::train(
             &preset.config,
@@ -231,6 +236,7 @@ pub fn train(
         provenance,
     };
     file.save(out)?;
+    write_finished(out, &file)?;
     if checkpoint.exists() {
         std::fs::remove_file(&checkpoint).map_err(PipelineError::io("removing", &checkpoint))?;
     }
