@@ -8,6 +8,7 @@ use std::path::Path;
 
 use common::records::{TRANSFORM, three, write};
 use common::{Outcome, finish, seismix};
+use seismix::vae::{ModelFile, StopReason};
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -63,6 +64,40 @@ fn one_training_writes_a_model_at_a_time() {
 }
 
 #[test]
+fn patience_without_validation_is_said_to_do_nothing() {
+    let says = "--patience had no effect";
+    let folder = features();
+    let patient = ["--epochs", "3", "--patience", "1"];
+    let outcome = trained(
+        folder.path(),
+        &[&patient[..], &["--validation", "0"]].concat(),
+    );
+    assert!(outcome.stderr.contains(says), "{}", outcome.stderr);
+    assert_eq!(history(folder.path()).len(), 3);
+    let outcome = trained(folder.path(), &["--epochs", "3"]);
+    assert!(!outcome.stderr.contains(says), "{}", outcome.stderr);
+    // A record of few largest windows has nothing to hold out, whatever is asked for; the report tells it too.
+    let short = ["--scales", "256,2048", "--octaves", "4"];
+    let run = [
+        "run",
+        "a.mseed",
+        "-o",
+        "RUN",
+        "--clusters",
+        "3",
+        "--max-targets",
+        "1",
+        "--max-iter",
+        "2",
+    ];
+    let outcome = command(folder.path(), &[&run, &short[..], &patient].concat());
+    assert_eq!(outcome.code, Some(0), "{}", outcome.stderr);
+    assert!(outcome.stderr.contains(says), "{}", outcome.stderr);
+    let report = fs::read_to_string(folder.path().join("RUN/report.html")).unwrap();
+    assert!(report.contains(says));
+}
+
+#[test]
 fn a_training_that_fails_leaves_model_and_history_as_they_were() {
     let folder = features();
     let root = folder.path();
@@ -99,6 +134,42 @@ fn a_lost_history_is_written_again_from_the_model() {
         assert!(outcome.stderr.contains("up to date"), "{}", outcome.stderr);
         assert!(fs::read(&path).unwrap() == whole, "{damage:?}");
     }
+}
+
+#[test]
+fn early_stopping_is_told_and_keeps_the_best_epoch() {
+    let folder = features();
+    let root = folder.path();
+    let options = [
+        "--epochs",
+        "200",
+        "--patience",
+        "3",
+        "--learning-rate",
+        "0.03",
+        "--schedule",
+        "constant",
+    ];
+    let outcome = trained(root, &options);
+    let model = ModelFile::load(&root.join("m")).unwrap();
+    let kept = model.history.kept.unwrap();
+    let n = model.history.epochs.len();
+    assert_eq!((model.history.stop, n), (StopReason::Patience, kept + 4));
+    for says in [
+        format!("training stopped after epoch {n}: 3 without a lower validation loss"),
+        format!("the weights of epoch {} are kept", kept + 1),
+    ] {
+        assert!(outcome.stderr.contains(&says), "{}", outcome.stderr);
+    }
+    let lines = history(root);
+    assert_eq!(lines.len(), n);
+    assert_eq!(lines[kept]["kept"], true);
+    assert_eq!(lines[n - 1]["stop"], "Patience");
+    let losses: Vec<f64> = lines
+        .iter()
+        .map(|line| line["validation"]["total"].as_f64().unwrap())
+        .collect();
+    assert!(losses.iter().all(|loss| *loss >= losses[kept]));
 }
 
 #[test]

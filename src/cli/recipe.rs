@@ -25,7 +25,8 @@ pub struct RecipeOptions {
     /// Course of the temperature: X, START:END:PART or exp:RATE:FLOOR [default: 1:0.5:0.5; paper: exp:0.013862944:0.5]
     #[arg(long, value_name = "COURSE")]
     temperature: Option<Cooling>,
-    /// Stop after so many epochs without a lower validation loss [default: never]
+    /// Stop after so many epochs without a lower validation loss, and keep the weights of the epoch where it was lowest [default:
+    /// never, and the last weights are kept]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     patience: Option<u32>,
     /// Share of the time that is held out for validation, in blocks with a guard of one largest window

@@ -48,9 +48,9 @@ impl Train {
             self.resuming.fresh,
             &context.observer,
         )?;
-        let last = model.history.epochs.last();
-        let loss = last.map(|epoch| epoch.train.total);
-        let validation = last
+        let kept = model.history.kept_record();
+        let loss = kept.map(|epoch| epoch.train.total);
+        let validation = kept
             .and_then(|epoch| epoch.validation.as_ref())
             .map(|terms| terms.total);
         let show = |value: Option<f32>| {
@@ -65,6 +65,7 @@ impl Train {
         ))?;
         context.printer.record(&json!({
             "stability": stability(&model)?, "model": self.output, "epochs": model.history.epochs.len(), "loss": loss, "validation_loss": validation,
+            "stop": model.history.stop, "kept_epoch": kept.map(|epoch| epoch.epoch),
         }))?;
         Ok(())
     }

@@ -179,11 +179,10 @@ fn evenly(items: &[usize], most: usize) -> Vec<usize> {
 /// Spread of the inputs around what the network decodes: the squared error that training ended with.
 fn input_deviation(history: &vae::History, scale: usize, data: &Array3<f32>) -> f64 {
     let (_, channels, features) = data.dim();
-    let last = history
-        .epochs
-        .last()
+    let kept = history
+        .kept_record()
         .and_then(|e| e.train.scales.get(scale));
-    let error = last.map_or(0.0, |terms| f64::from(terms.reconstruction));
+    let error = kept.map_or(0.0, |terms| f64::from(terms.reconstruction));
     (error.max(0.0) / (channels * features).max(1) as f64).sqrt()
 }
 

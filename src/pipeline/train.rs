@@ -205,9 +205,11 @@ pub fn train(
     if history.stop == vae::StopReason::Interrupted {
         return Err(PipelineError::Interrupted);
     }
-    for warning in history
-        .epochs
-        .last()
+    for remark in end_remarks(&history, recipe.patience) {
+        observer.remark(&remark);
+    }
+    let kept = history.kept_record();
+    for warning in kept
         .map(|epoch| epoch.warnings.as_slice())
         .unwrap_or_default()
     {
@@ -241,6 +243,33 @@ pub fn train(
         std::fs::remove_file(&checkpoint).map_err(PipelineError::io("removing", &checkpoint))?;
     }
     Ok(file)
+}
+
+/// How a training with `patience` ended; epochs are counted from 1.
+pub(super) fn end_remarks(history: &vae::History, patience: Option<usize>) -> Vec<String> {
+    let Some(patience) = patience else {
+        return Vec::new();
+    };
+    let n = history.epochs.len();
+    let mut remarks = Vec::new();
+    if history.stop == vae::StopReason::Patience {
+        remarks.push(format!(
+            "training stopped after epoch {n}: {patience} without a lower validation loss"
+        ));
+    }
+    match history.kept {
+        Some(epoch) if epoch + 1 < n => remarks.push(format!(
+            "the weights of epoch {} are kept, where the validation loss was lowest",
+            epoch + 1
+        )),
+        Some(_) => {}
+        None => remarks.push(
+            "--patience had no effect: no time was held out to validate on (--validation 0, or a record shorter than \
+             eight of the largest windows)"
+                .to_owned(),
+        ),
+    }
+    remarks
 }
 
 /// What a user should know of a cluster.

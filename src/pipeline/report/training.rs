@@ -2,7 +2,7 @@
 
 use seismix_vae as vae;
 
-use crate::pipeline::train::warning_text;
+use crate::pipeline::train::{end_remarks, warning_text};
 use crate::report::{Training, TrainingPanel, TrainingSeries};
 
 pub(super) fn training(model: &vae::ModelFile) -> Training {
@@ -48,14 +48,21 @@ pub(super) fn training(model: &vae::ModelFile) -> Training {
         });
         panel(title, series.collect())
     };
-    let last = epochs.last().map(|e| e.warnings.as_slice());
-    let warnings = last.unwrap_or_default().iter().map(|warning| {
+    let kept = model.history.kept_record();
+    let warnings = kept.map(|e| e.warnings.as_slice()).unwrap_or_default();
+    let warnings = warnings.iter().map(|warning| {
         let text = warning_text(warning, names);
         format!(" At the end, {text}.")
     });
+    let patience = model
+        .provenance
+        .pointer("/configuration/recipe/patience")
+        .and_then(serde_json::Value::as_u64);
+    let ends = end_remarks(&model.history, patience.map(|n| n as usize));
+    let ends = ends.iter().map(|remark| format!(" {}.", sentence(remark)));
     Training {
         epochs: epochs.iter().map(|e| e.epoch as u32 + 1).collect(),
-        kept_epoch: epochs.last().map(|e| e.epoch as u32 + 1),
+        kept_epoch: kept.map(|e| e.epoch as u32 + 1),
         panels: vec![
             panel("Loss", vec![means(&|t| f64::from(t.total))]),
             panel(
@@ -97,10 +104,18 @@ pub(super) fn training(model: &vae::ModelFile) -> Training {
             ),
         ],
         remark: format!(
-            "Preset {}, {} epochs.{}",
+            "Preset {}, {} epochs.{}{}",
             model.preset,
             model.history.epochs.len(),
+            ends.collect::<String>(),
             warnings.collect::<String>()
         ),
     }
+}
+
+/// A remark with a capital letter; options stay as they are.
+fn sentence(text: &str) -> String {
+    let mut letters = text.chars();
+    let first = letters.next().map(|letter| letter.to_uppercase());
+    first.into_iter().flatten().chain(letters).collect()
 }
