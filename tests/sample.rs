@@ -121,6 +121,8 @@ fn a_model_draws_covariances_and_signals_are_made_from_them() {
         ];
         let outcome = command(dir, &arguments);
         assert_eq!(outcome.code, Some(0), "{}", outcome.stderr);
+        let says = "2 signals of 3 channels, ";
+        assert!(outcome.stdout.contains(says), "{}", outcome.stdout);
         std::fs::read(dir.join(out)).unwrap()
     };
     let one = synth("a.npz", "1", "4");

@@ -62,6 +62,11 @@ fn scatter_finds_the_covariance_of_the_record_in_another_signal() {
         ],
     );
     assert_eq!(made.code, Some(0), "{}", made.stderr);
+    assert!(
+        made.stdout.starts_with("new.npz: 2 signals, "),
+        "{}",
+        made.stdout
+    );
     let signals = array(dir, "new.npz", "signals");
     assert_eq!(signals.shape(), [2, N]);
     assert_ne!(

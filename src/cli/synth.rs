@@ -219,7 +219,7 @@ impl Synth {
             max_iterations: self.max_iter,
         };
         let observer = &context.observer;
-        observer.begin("synth", jobs.len() as u64, "signals");
+        observer.begin("synth", jobs.len() as u64, "channels");
         let made = jobs
             .par_iter()
             .map(|job| {
@@ -295,11 +295,12 @@ impl Synth {
         let worst = errors.iter().fold(0.0_f64, |m, e| m.max(*e));
         let short = errors.iter().filter(|e| **e > self.tolerance).count();
         context.printer.text(format!(
-            "{output}: {} signals, coefficients within {worst:.4} of their natural scales{}",
-            made.len(),
+            "{output}: {}, coefficients within {worst:.4} of their natural scales{}",
+            counted(self.count, made.len()),
             if short > 0 {
                 format!(
-                    "; {short} came no nearer than that to the {} asked for",
+                    "; {short} of {} came no nearer than that to the {} asked for",
+                    made.len(),
                     self.tolerance
                 )
             } else {
@@ -307,7 +308,7 @@ impl Synth {
             }
         ))?;
         context.printer.record(&json!({
-            "output": output, "signals": made.len(), "error": errors,
+            "output": output, "signals": self.count, "channels": made.len() / self.count.max(1), "error": errors,
             "correlation": if matches!(beside, Beside::Correlation) { json!(correlations) } else { Value::Null },
         }))?;
         Ok(())
@@ -351,6 +352,19 @@ impl Job<'_> {
             }
         }
         best.ok_or(Error::SilentTarget)
+    }
+}
+
+/// `2 signals`, or `1 signal of 3 channels`.
+fn counted(signals: usize, made: usize) -> String {
+    let plural = |n: usize, what: &str| format!("{n} {what}{}", if n == 1 { "" } else { "s" });
+    match made / signals.max(1) {
+        0 | 1 => plural(signals, "signal"),
+        channels => format!(
+            "{} of {}",
+            plural(signals, "signal"),
+            plural(channels, "channel")
+        ),
     }
 }
 
