@@ -6,7 +6,7 @@ mod common;
 use std::fs;
 use std::path::Path;
 
-use common::records::{TRANSFORM, three, write};
+use common::records::{SMALL, TRANSFORM, three, write};
 use common::{Outcome, finish, seismix};
 use seismix::vae::{ModelFile, StopReason};
 use serde_json::Value;
@@ -190,4 +190,30 @@ fn a_feature_file_that_changed_is_noticed_whatever_it_says_of_itself() {
     fs::write(&path, bytes).unwrap();
     let changed = trained(root, &["--epochs", "1"]);
     assert!(!changed.stderr.contains("up to date"), "{}", changed.stderr);
+}
+
+#[test]
+fn every_stage_that_ends_has_done_all_its_steps() {
+    let folder = features();
+    let run = ["run", "a.mseed", "-o", "RUN", "--seeds", "2", "-v"];
+    let outcome = command(folder.path(), &[&run, &SMALL[..]].concat());
+    assert_eq!(outcome.code, Some(0), "{}", outcome.stderr);
+    // `fit inputs: 1 step in 0.0 s`, and `0 of 1 step` where a stage did not tell.
+    let ends = |line: &&str| line.contains(" in ") && line.ends_with(" s");
+    let stages: Vec<&str> = outcome.stderr.lines().filter(ends).collect();
+    for name in [
+        "features: ",
+        "fit inputs: 1 step",
+        "repeat fits: ",
+        "train: 2 epochs",
+        "learn the shape: 1 station",
+    ] {
+        assert!(
+            stages.iter().any(|line| line.contains(name)),
+            "{name}: {stages:?}"
+        );
+    }
+    for line in stages {
+        assert!(!line.contains(" of "), "{line}");
+    }
 }

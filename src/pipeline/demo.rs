@@ -125,6 +125,7 @@ pub fn demo(out: &Path, config: &RunConfig, observer: &dyn Observer) -> Result<D
     if let Some(drawn) = picture_data(&data, &scores) {
         render_picture(&picture, &drawn)?;
     }
+    observer.advance(1);
     observer.end();
     Ok(Demo {
         summary,
@@ -153,6 +154,7 @@ fn archive(
     }
     observer.begin("make archive", config.days as u64, "days");
     let truth = SyntheticArchive::generate(out, config)?;
+    observer.advance(config.days as u64);
     observer.end();
     super::write_json(&marker, &made_by)?;
     Ok(truth)

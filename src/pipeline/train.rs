@@ -357,6 +357,7 @@ fn prepare_compact(
     observer.begin("fit inputs", 1, "step");
     let (fitted, scales) =
         FittedInputs::fit_energies(corpus.table(), &segments, corpus.layout(), &masks, &options)?;
+    observer.advance(1);
     observer.end();
     let start_labels = scales
         .iter()

@@ -169,6 +169,7 @@ impl<'a> Work<'a> {
                 self.observer.begin("learn the shape", 1, "station");
                 let learned = family_job.learn(&mut self.cache)?;
                 self.parts.write_other(&name, &learned)?;
+                self.observer.advance(1);
                 self.observer.end();
                 learned
             }
