@@ -75,10 +75,6 @@ fn wrong_usage_names_the_nearest_and_ends_with_2() {
         &["scatter", "x.npy", "-o", "y.npz", "--precision", "f65"],
         &["'f65'", "f32, f64"],
     );
-    assert_usage(
-        &["train", "f", "-o", "m", "--clusters", "0"],
-        &["at least 1"],
-    );
     assert_usage(&["features", "x", "-o", "y", "--shard", "3/2"], &["`3/2`"]);
     assert_usage(
         &["features", "x", "-o", "y", "--memory", "lots"],
@@ -219,6 +215,55 @@ fn what_is_lacking_is_refused_by_name() {
         &["train", "f", "-o", "m", "--temperature", "1:2"],
         &["--temperature", "START:END:PART"],
     );
+}
+
+#[test]
+fn numbers_out_of_range_are_refused_before_any_work() {
+    for (option, values, says) in [
+        (
+            "--clusters",
+            &["0", "1", "4097", "x"][..],
+            "from 2 to 4096, or auto",
+        ),
+        (
+            "--seeds",
+            &["0", "1001", "18446744073709551615"],
+            "from 1 to 1000",
+        ),
+        ("--batch", &["0", "1"], "at least 2"),
+        (
+            "--epochs",
+            &["0", "18446744073709551615"],
+            "from 1 to 1000000",
+        ),
+        ("--hidden", &["0", "131073"], "from 1 to 131072"),
+        ("--latent", &["0", "131073"], "from 1 to 131072"),
+        ("--layers", &["0", "65"], "from 1 to 64"),
+        (
+            "--validation",
+            &["-0.1", "0.6", "1", "nan"],
+            "from 0 to 0.5",
+        ),
+        (
+            "--amplitude",
+            &["-1", "1e9", "1e300", "inf", "nan"],
+            "from 0 to 100",
+        ),
+        ("--finest-levels", &["-1", "1e30"], "weight from 0 to 100"),
+        (
+            "--temperature",
+            &["0", "1e-30", "1000", "1:0:0.5"],
+            "from 0.01 to 100",
+        ),
+        ("--temperature", &["1:0.5:2"], "from 0 to 1"),
+    ] {
+        for value in values {
+            let set = format!("{option}={value}");
+            for command in ["train", "run"] {
+                assert_usage(&[command, "f", "-o", "m", &set], &[option, says]);
+            }
+        }
+    }
 }
 
 #[test]

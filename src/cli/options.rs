@@ -10,6 +10,9 @@ use seismix::pipeline::config::{
     Target, TrainConfig, TransformConfig, Wavelet,
 };
 
+use seismix::vae::inputs::InputsOptions;
+use seismix::vae::{FvaeConfig, TrainOptions};
+
 use super::failure::{Failure, Result};
 use super::recipe::RecipeOptions;
 
@@ -171,9 +174,9 @@ impl std::str::FromStr for Clusters {
     fn from_str(text: &str) -> std::result::Result<Self, ConfigError> {
         match text {
             "auto" => Ok(Self::Auto),
-            number => positive(number)
+            number => whole::<2, { FvaeConfig::MAX_CLUSTERS }>(number)
                 .map(Self::Number)
-                .map_err(|_| ConfigError::new("write a whole number of at least 1, or auto")),
+                .map_err(|error| ConfigError::new(format!("{error}, or auto"))),
         }
     }
 }
@@ -188,26 +191,27 @@ pub struct Training {
     /// Clusters a scale, or auto: the number that repeats best over blocks of time [default: 9]
     #[arg(long, value_name = "K|auto")]
     clusters: Option<Clusters>,
-    /// Fit the first clusters with N seeds and on N drawings of blocks of time, and say how far each cluster repeats
-    #[arg(long, value_name = "N", default_value = "1", value_parser = positive)]
+    /// Fit the first clusters with N seeds and on N subsamples of blocks of time, and say how far each cluster repeats
+    #[arg(long, value_name = "N", default_value = "1", value_parser = whole::<1, { TrainConfig::MAX_SEEDS }>)]
     seeds: usize,
-    /// Let loudness join the features of every scale: the log powers, with WEIGHT times the spread of all other inputs; 0 for not
-    #[arg(long, value_name = "WEIGHT", default_value = "0", value_parser = not_negative)]
+    /// Let loudness join the features of every scale: the log powers, with WEIGHT (0 to 100) times the spread of all other inputs; 0 for
+    /// not
+    #[arg(long, value_name = "WEIGHT", default_value = "0", value_parser = weight)]
     amplitude: f64,
     /// Latent dimensions a scale [default: 8; paper: 32]
-    #[arg(long, value_name = "N", value_parser = positive)]
+    #[arg(long, value_name = "N", value_parser = whole::<1, { FvaeConfig::MAX_WIDTH }>)]
     latent: Option<usize>,
     /// Width of the hidden layers [default: 64; paper: 1024]
-    #[arg(long, value_name = "N", value_parser = positive)]
+    #[arg(long, value_name = "N", value_parser = whole::<1, { FvaeConfig::MAX_WIDTH }>)]
     hidden: Option<usize>,
     /// Hidden layers [default: 2; paper: 4]
-    #[arg(long, value_name = "N", value_parser = positive)]
+    #[arg(long, value_name = "N", value_parser = whole::<1, { FvaeConfig::MAX_LAYERS }>)]
     layers: Option<usize>,
     /// Passes over the training windows [default: 24; paper: 1000]
-    #[arg(long, value_name = "N", value_parser = positive)]
+    #[arg(long, value_name = "N", value_parser = whole::<1, { TrainOptions::MAX_EPOCHS }>)]
     epochs: Option<usize>,
     /// Windows a step [default: 128; paper: 16384]
-    #[arg(long, value_name = "N", value_parser = positive)]
+    #[arg(long, value_name = "N", value_parser = at_least_two)]
     batch: Option<usize>,
     /// Adam's step size at the start [default: 0.005; paper: 0.001]
     #[arg(long, value_name = "X", value_parser = positive_real)]
@@ -374,6 +378,18 @@ pub fn positive(text: &str) -> std::result::Result<usize, ConfigError> {
     }
 }
 
+/// A whole number from `LEAST` to `MOST`.
+fn whole<const LEAST: usize, const MOST: usize>(
+    text: &str,
+) -> std::result::Result<usize, ConfigError> {
+    match text.parse() {
+        Ok(n) if (LEAST..=MOST).contains(&n) => Ok(n),
+        _ => Err(ConfigError::new(format!(
+            "write a whole number from {LEAST} to {MOST}"
+        ))),
+    }
+}
+
 /// A whole number of at least 2: a standard deviation needs two.
 pub fn at_least_two(text: &str) -> std::result::Result<usize, ConfigError> {
     match text.parse() {
@@ -389,10 +405,11 @@ fn positive_real(text: &str) -> std::result::Result<f64, ConfigError> {
     }
 }
 
-fn not_negative(text: &str) -> std::result::Result<f64, ConfigError> {
+fn weight(text: &str) -> std::result::Result<f64, ConfigError> {
+    let most = InputsOptions::MAX_WEIGHT;
     match text.parse::<f64>() {
-        Ok(x) if x >= 0.0 && x.is_finite() => Ok(x),
-        _ => Err(ConfigError::new("write a number of 0 or more")),
+        Ok(x) if (0.0..=most).contains(&x) => Ok(x),
+        _ => Err(ConfigError::new(format!("write a number from 0 to {most}"))),
     }
 }
 

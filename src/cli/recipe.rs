@@ -16,20 +16,20 @@ pub struct RecipeOptions {
     /// Leave the means of coarser clusters in the finer features
     #[arg(long)]
     no_deflation: bool,
-    /// Loudness among the inputs of the finest scale: tail (as far as its upper tail asks), off, or a weight
+    /// Loudness among the inputs of the finest scale: tail (as far as its upper tail asks), off, or a weight from 0 to 100
     #[arg(long, value_name = "tail|off|WEIGHT", default_value = "tail")]
     finest_levels: Levels,
     /// Course of the learning rate: constant, cosine or cosine:END [default: cosine:0.02; paper: constant]
     #[arg(long, value_name = "COURSE")]
     schedule: Option<Schedule>,
-    /// Course of the temperature: X, START:END:PART or exp:RATE:FLOOR [default: 1:0.5:0.5; paper: exp:0.013862944:0.5]
+    /// Course of the temperature: X, START:END:PART or exp:RATE:FLOOR, all from 0.01 to 100 [default: 1:0.5:0.5; paper: exp:0.013862944:0.5]
     #[arg(long, value_name = "COURSE")]
     temperature: Option<Cooling>,
     /// Stop after so many epochs without a lower validation loss, and keep the weights of the epoch where it was lowest [default:
     /// never, and the last weights are kept]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     patience: Option<u32>,
-    /// Share of the time that is held out for validation, in blocks with a guard of one largest window
+    /// Share of the time that is held out for validation, in blocks with a guard of one largest window: 0 to 0.5
     #[arg(long, value_name = "SHARE", default_value = "0.1", value_parser = share)]
     validation: f64,
 }
@@ -52,7 +52,7 @@ impl RecipeOptions {
 
 fn share(text: &str) -> Result<f64, ConfigError> {
     match text.parse::<f64>() {
-        Ok(x) if (0.0..0.9).contains(&x) => Ok(x),
-        _ => Err(ConfigError::new("write a number from 0 to below 0.9")),
+        Ok(x) if (0.0..=0.5).contains(&x) => Ok(x),
+        _ => Err(ConfigError::new("write a number from 0 to 0.5")),
     }
 }

@@ -4,7 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use clap::ValueEnum;
-use seismix_vae::inputs::{FinestLevels, StartMethod};
+use seismix_vae::inputs::{FinestLevels, InputsOptions, StartMethod};
 use seismix_vae::train::{LearningRateSchedule, Temperature};
 use serde::{Deserialize, Serialize};
 
@@ -104,9 +104,13 @@ impl FromStr for Cooling {
             }),
             _ => None,
         };
-        temperature.map(Self).ok_or_else(|| {
+        let temperature = temperature.ok_or_else(|| {
             ConfigError::new("write a number, START:END:PART (such as 1:0.5:0.5) or exp:RATE:FLOOR")
-        })
+        })?;
+        temperature
+            .check()
+            .map_err(|error| ConfigError::new(error.to_string()))?;
+        Ok(Self(temperature))
     }
 }
 
@@ -136,11 +140,14 @@ impl FromStr for Levels {
             "tail" => FinestLevels::Tail,
             "off" => FinestLevels::Off,
             _ => match text.parse::<f64>() {
-                Ok(weight) if weight >= 0.0 && weight.is_finite() => FinestLevels::Weight(weight),
+                Ok(weight) if (0.0..=InputsOptions::MAX_WEIGHT).contains(&weight) => {
+                    FinestLevels::Weight(weight)
+                }
                 _ => {
-                    return Err(ConfigError::new(
-                        "write tail, off, or a weight of 0 or more",
-                    ));
+                    return Err(ConfigError::new(format!(
+                        "write tail, off, or a weight from 0 to {}",
+                        InputsOptions::MAX_WEIGHT
+                    )));
                 }
             },
         }))
@@ -196,7 +203,7 @@ pub struct Recipe {
     pub temperature: Option<Cooling>,
     /// Epochs without a lower validation loss after which the training stops; never if `None`.
     pub patience: Option<usize>,
-    /// Share of the time that is held out, 0 to below 1.
+    /// Share of the time that is held out, 0 to 0.5.
     pub validation: f64,
 }
 
@@ -251,10 +258,23 @@ mod tests {
         for text in ["", "sine", "cosine:2", "cosine:x", "nan"] {
             assert!(text.parse::<Schedule>().is_err(), "{text}");
         }
-        for text in ["", "1:2", "exp:1", "-1", "inf", "a:b:c"] {
+        for text in [
+            "",
+            "1:2",
+            "exp:1",
+            "-1",
+            "inf",
+            "a:b:c",
+            "0",
+            "1e-30",
+            "101",
+            "1:0:0.5",
+            "1:0.5:2",
+            "exp:0.01:0",
+        ] {
             assert!(text.parse::<Cooling>().is_err(), "{text}");
         }
-        for text in ["", "on", "-1", "nan"] {
+        for text in ["", "on", "-1", "nan", "1e30"] {
             assert!(text.parse::<Levels>().is_err(), "{text}");
         }
     }

@@ -98,11 +98,21 @@ impl Default for TrainConfig {
 }
 
 impl TrainConfig {
+    /// Most fits with other seeds.
+    pub const MAX_SEEDS: usize = 1000;
+
     /// Refuses settings that contradict each other, in the words of the command line.
     ///
     /// # Errors
     /// [`ConfigError`] with what to write instead.
     pub fn check(&self) -> Result<()> {
+        if !(1..=Self::MAX_SEEDS).contains(&self.seeds) {
+            return Err(ConfigError::new(format!(
+                "--seeds {}: write a whole number from 1 to {}",
+                self.seeds,
+                Self::MAX_SEEDS
+            )));
+        }
         let repeats = self.auto_clusters || self.seeds > 1;
         let refuse = |what: &str| Err(ConfigError::new(what));
         match self.preset {

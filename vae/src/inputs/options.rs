@@ -112,6 +112,9 @@ impl Default for InputsOptions {
 }
 
 impl InputsOptions {
+    /// Largest weight of levels and of amplitude: with it, nothing else counts.
+    pub const MAX_WEIGHT: f64 = 100.0;
+
     /// Number of clusters of a scale.
     pub fn clusters(&self, scale: usize) -> usize {
         match self.n_clusters.as_slice() {
@@ -170,19 +173,18 @@ impl InputsOptions {
                 format!("{value} given, it must be in (0, 1]"),
             );
         }
+        let in_range = |weight: f64| (0.0..=Self::MAX_WEIGHT).contains(&weight);
+        let told = |weight: f64| {
+            let most = Self::MAX_WEIGHT;
+            format!("a weight of {weight} given, it must be from 0 to {most}")
+        };
         if let FinestLevels::Weight(value) = self.finest_levels
-            && !(value >= 0.0 && value.is_finite())
+            && !in_range(value)
         {
-            return fail(
-                "finest_levels",
-                format!("a weight of {value} given, 0 or more is needed"),
-            );
+            return fail("finest_levels", told(value));
         }
-        if !(self.amplitude >= 0.0 && self.amplitude.is_finite()) {
-            return fail(
-                "amplitude",
-                format!("a weight of {} given, 0 or more is needed", self.amplitude),
-            );
+        if !in_range(self.amplitude) {
+            return fail("amplitude", told(self.amplitude));
         }
         if self.temporal_whitening && !self.whitening {
             return fail("whitening", "off, but temporal whitening needs it".into());

@@ -34,7 +34,11 @@ pub struct FvaeConfig {
 
 impl FvaeConfig {
     /// Largest width of any layer; keeps a damaged file from asking for more memory than exists.
-    const MAX_WIDTH: usize = 1 << 17;
+    pub const MAX_WIDTH: usize = 1 << 17;
+    /// Most clusters a scale; two are the least.
+    pub const MAX_CLUSTERS: usize = 4096;
+    /// Most layers.
+    pub const MAX_LAYERS: usize = 64;
 
     /// Number of scales.
     pub fn n_scales(&self) -> usize {
@@ -99,7 +103,7 @@ impl FvaeConfig {
         let total: usize = self.features_per_scale.iter().sum();
         setting(in_range(total), "sum of features_per_scale", total, allowed)?;
         setting(
-            (2..=4096).contains(&self.n_clusters),
+            (2..=Self::MAX_CLUSTERS).contains(&self.n_clusters),
             "n_clusters",
             self.n_clusters,
             "from 2 to 4096",
@@ -113,7 +117,7 @@ impl FvaeConfig {
         setting(in_range(self.latent), "latent", self.latent, allowed)?;
         setting(in_range(self.hidden), "hidden", self.hidden, allowed)?;
         setting(
-            (1..=64).contains(&self.layers),
+            (1..=Self::MAX_LAYERS).contains(&self.layers),
             "layers",
             self.layers,
             "from 1 to 64",

@@ -63,6 +63,11 @@ impl Default for Temperature {
 }
 
 impl Temperature {
+    /// Lowest temperature: below, samples are one-hot to single precision and their gradients useless.
+    pub const LEAST: f64 = 0.01;
+    /// Highest temperature: above, samples are all alike.
+    pub const MOST: f64 = 100.0;
+
     /// Temperature in epoch `epoch` (counted from 0) of `epochs`.
     pub fn at(&self, epoch: usize, epochs: usize) -> f64 {
         match *self {
@@ -78,13 +83,17 @@ impl Temperature {
         }
     }
 
-    fn check(&self) -> Result<()> {
-        let positive = |name, value: f64| {
+    /// Checks that no temperature is outside [`LEAST`](Self::LEAST) to [`MOST`](Self::MOST).
+    ///
+    /// # Errors
+    /// [`Error::Setting`](crate::Error::Setting).
+    pub fn check(&self) -> Result<()> {
+        let in_range = |name, value: f64| {
             setting(
-                value > 0.0 && value.is_finite(),
+                (Self::LEAST..=Self::MOST).contains(&value),
                 name,
                 value,
-                "above 0 and finite",
+                "from 0.01 to 100",
             )
         };
         match *self {
@@ -95,15 +104,15 @@ impl Temperature {
                     rate,
                     "0 or more",
                 )?;
-                positive("temperature floor", floor)
+                in_range("temperature floor", floor)
             }
             Self::Linear {
                 start,
                 end,
                 fraction,
             } => {
-                positive("temperature start", start)?;
-                positive("temperature end", end)?;
+                in_range("temperature start", start)?;
+                in_range("temperature end", end)?;
                 setting(
                     (0.0..=1.0).contains(&fraction),
                     "temperature fraction",
@@ -176,12 +185,20 @@ impl Default for TrainOptions {
 }
 
 impl TrainOptions {
+    /// Most epochs.
+    pub const MAX_EPOCHS: usize = 1_000_000;
+
     /// Checks every setting but the start labels, which need the data.
     ///
     /// # Errors
     /// [`Error::Setting`](crate::Error::Setting) with the allowed range.
     pub fn check(&self) -> Result<()> {
-        setting(self.epochs >= 1, "epochs", self.epochs, "1 or more")?;
+        setting(
+            (1..=Self::MAX_EPOCHS).contains(&self.epochs),
+            "epochs",
+            self.epochs,
+            "from 1 to 1000000",
+        )?;
         setting(self.batch >= 2, "batch", self.batch, "2 or more")?;
         setting(
             self.checkpoint_every >= 1,
@@ -268,8 +285,22 @@ mod tests {
     #[test]
     fn settings_are_checked() {
         assert!(TrainOptions::default().check().is_ok());
-        let broken: [fn(&mut TrainOptions); 8] = [
+        let constant = |value| Temperature::Linear {
+            start: value,
+            end: value,
+            fraction: 0.0,
+        };
+        for value in [0.01, 0.5, 100.0] {
+            assert!(constant(value).check().is_ok());
+        }
+        for value in [0.0, 1e-30, 101.0, f64::NAN, f64::INFINITY] {
+            assert!(constant(value).check().is_err());
+            let (rate, floor) = (0.01, value);
+            assert!(Temperature::Exponential { rate, floor }.check().is_err());
+        }
+        let broken: [fn(&mut TrainOptions); 9] = [
             |o| o.epochs = 0,
+            |o| o.epochs = usize::MAX,
             |o| o.batch = 1,
             |o| o.learning_rate = f64::NAN,
             |o| o.schedule = LearningRateSchedule::Cosine { end: 1.5 },
