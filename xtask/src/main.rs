@@ -7,7 +7,11 @@
 use std::env;
 use std::fs;
 use std::path::Path;
-use std::process::{Command, ExitCode};
+use std::process::{Child, Command, ExitCode, ExitStatus};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
 
 /// A step: its name, what it is for, and what does it.
 type Step = (&'static str, &'static str, fn() -> Result<(), String>);
@@ -36,6 +40,11 @@ const STEPS: [Step; 7] = [
 
 /// The crates that have examples, by their folders; all are fast and use synthetic data only.
 const CRATES: [&str; 4] = ["data", "scattering", "vae", "separate"];
+
+/// Longest that the wgpu step may take, compiling included; software devices have been seen to hang.
+const WGPU_LIMIT: Duration = Duration::from_secs(3600);
+/// How often a step with a limit is looked at.
+const POLL: Duration = Duration::from_millis(200);
 
 fn main() -> ExitCode {
     let asked = env::args().nth(1).unwrap_or_default();
@@ -116,7 +125,63 @@ fn wgpu() -> Result<(), String> {
     ];
     all.extend(plain.iter().flat_map(|setting| ["--config", setting]));
     all.extend(["golden", "--", "--nocapture", "--test-threads", "1"]);
-    cargo(&all, &[])
+    let mut command = Command::new(cargo_path());
+    command.args(&all);
+    let status = within(command, WGPU_LIMIT)?;
+    if status.success() {
+        Ok(())
+    } else {
+        Err(format!("`cargo {}` failed", all.join(" ")))
+    }
+}
+
+/// Runs a command to its end, or kills it, and all that it started, when `limit` is over.
+fn within(mut command: Command, limit: Duration) -> Result<ExitStatus, String> {
+    // A group of its own, since cargo's tests are not killed with cargo; then Ctrl-C does not reach it, and is passed on.
+    let asked = Arc::new(AtomicBool::new(false));
+    let ask = Arc::clone(&asked);
+    // A second handler is refused: then the first one ends the program.
+    let _ = ctrlc::set_handler(move || ask.store(true, Ordering::Relaxed));
+    #[cfg(unix)]
+    std::os::unix::process::CommandExt::process_group(&mut command, 0);
+    let name = command.get_program().to_string_lossy().into_owned();
+    let mut child = command
+        .spawn()
+        .map_err(|error| format!("`{name}` does not start: {error}"))?;
+    let began = Instant::now();
+    loop {
+        match child.try_wait() {
+            Ok(Some(status)) => return Ok(status),
+            Ok(None) if asked.load(Ordering::Relaxed) => {
+                kill(&mut child);
+                return Err("interrupted".into());
+            }
+            Ok(None) if began.elapsed() < limit => thread::sleep(POLL),
+            Ok(None) => {
+                kill(&mut child);
+                return Err(format!(
+                    "not done after {} s and killed: a device or its driver hangs, or the machine is too slow for WGPU_LIMIT in \
+                     xtask/src/main.rs",
+                    limit.as_secs_f64()
+                ));
+            }
+            Err(error) => {
+                kill(&mut child);
+                return Err(format!("`{name}`: {error}"));
+            }
+        }
+    }
+}
+
+/// Ends a child and its group; that it may have ended by itself is no error.
+fn kill(child: &mut Child) {
+    #[cfg(unix)]
+    {
+        let group = format!("-{}", child.id());
+        let _ = Command::new("kill").args(["-KILL", "--", &group]).status();
+    }
+    let _ = child.kill();
+    let _ = child.wait();
 }
 
 fn clippy() -> Result<(), String> {
@@ -166,5 +231,39 @@ fn cargo(args: &[&str], variables: &[(&str, &str)]) -> Result<(), String> {
         Ok(())
     } else {
         Err(format!("`cargo {}` failed", args.join(" ")))
+    }
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use super::*;
+
+    fn shell(script: &str) -> Command {
+        let mut command = Command::new("sh");
+        command.args(["-c", script]);
+        command
+    }
+
+    #[test]
+    fn a_step_that_hangs_is_killed_with_its_children() -> Result<(), Box<dyn std::error::Error>> {
+        let begun = env::temp_dir().join(format!("xtask-{}", std::process::id()));
+        // The shell waits for a child that would write a file a second later.
+        let script = format!("(sleep 1; touch {}) & wait", begun.display());
+        let began = Instant::now();
+        let ended = within(shell(&script), Duration::from_millis(300));
+        assert!(ended.is_err_and(|text| text.contains("not done after 0.3 s and killed")));
+        assert!(began.elapsed() < Duration::from_secs(1));
+        thread::sleep(Duration::from_millis(1500));
+        assert!(!begun.exists(), "the child went on");
+        Ok(())
+    }
+
+    #[test]
+    fn a_step_within_its_limit_ends_as_it_does() -> Result<(), String> {
+        let limit = Duration::from_secs(60);
+        assert!(within(shell("true"), limit)?.success());
+        assert!(!within(shell("false"), limit)?.success());
+        assert!(within(Command::new("/nowhere/program"), limit).is_err());
+        Ok(())
     }
 }
