@@ -225,7 +225,7 @@ pub fn stabilities(set: &Set, clusters: usize, n: usize) -> Outcome<String> {
     let (_, scales) = FittedInputs::fit_features(&set.table, &features, &masks, &options)?;
     let how = StabilityOptions {
         n_seeds: n,
-        n_bootstraps: n,
+        n_subsamples: n,
         block_windows: 2 * set.layout.overlap(set.layout.scales.len() - 1),
         seed: 0,
     };

@@ -109,7 +109,7 @@ impl Fits<'_> {
         &self,
         options: &InputsOptions,
         n_seeds: usize,
-        n_bootstraps: usize,
+        n_subsamples: usize,
     ) -> Result<Vec<ScaleStability>> {
         let (table, features) = (self.table, &self.features);
         let (_, reference) = FittedInputs::fit_features(table, features, self.training, options)?;
@@ -117,7 +117,7 @@ impl Fits<'_> {
         let layout = features.layout();
         let how = StabilityOptions {
             n_seeds,
-            n_bootstraps,
+            n_subsamples,
             block_windows: 2 * layout.overlap(layout.scales.len() - 1),
             seed: options.seed,
         };

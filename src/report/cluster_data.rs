@@ -64,7 +64,7 @@ pub struct StabilityReport {
 }
 
 /// Agreement (adjusted Rand index) of one scale's clusters with those of other fits.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct ScaleRepeats {
     /// Mean and least over seeds.
@@ -73,6 +73,22 @@ pub struct ScaleRepeats {
     pub blocks: [f64; 2],
     /// Fits of each.
     pub n_fits: [u32; 2],
+    /// Each cluster by itself.
+    pub clusters: Vec<ClusterRepeats>,
+}
+
+/// Agreement (Jaccard index with its likes in other fits) of one cluster.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct ClusterRepeats {
+    /// The cluster.
+    pub cluster: u32,
+    /// Its windows among the first clusters.
+    pub n_windows: u64,
+    /// Mean and least over seeds.
+    pub seeds: [f64; 2],
+    /// Mean and least over drawings of blocks of time.
+    pub blocks: [f64; 2],
 }
 
 /// One number of clusters that was tried.

@@ -35,7 +35,7 @@ mod tests;
 
 pub use align::{Alignment, MIN_CORRELATION, align, alike};
 pub use cluster_data::{
-    CandidateRepeats, DecodingRow, FingerprintPanel, ScaleRepeats, StabilityReport,
+    CandidateRepeats, ClusterRepeats, DecodingRow, FingerprintPanel, ScaleRepeats, StabilityReport,
 };
 pub use data::{
     ChannelOverview, ChannelRecord, Clock, ClusterReport, GalleryWindow, Gap, InputFile, LossTerm,

@@ -1,8 +1,11 @@
 //! How far clusters repeat: the evidence for their number.
 
-use super::cluster_data::StabilityReport;
+use super::cluster_data::{ClusterRepeats, StabilityReport};
 use super::data::ReportData;
 use super::format::{fixed, put};
+
+/// A cluster whose mean Jaccard index is lower dissolves in other fits.
+const DISSOLVED: f64 = 0.5;
 
 /// Writes the section, if there is one.
 pub(crate) fn section(out: &mut String, data: &ReportData) {
@@ -12,7 +15,7 @@ pub(crate) fn section(out: &mut String, data: &ReportData) {
     out.push_str(
         "<section id=\"stability\"><h2>Do the clusters repeat?</h2><p class=\"lead\">Agreement (adjusted Rand index: 1 for \
          the same partition, 0 for chance) of the first clusters with those of fits that differ in their seed, and in the \
-         blocks of time that they see. What repeats need not be a source: a cut through a continuum repeats as well. What does \
+         blocks of time that they see: a subsample of some 63 % of the blocks, those that as many draws with replacement hit. What repeats need not be a source: a cut through a continuum repeats as well. What does \
          not repeat should not be interpreted.</p>",
     );
     if !stability.repeats.is_empty() {
@@ -44,6 +47,59 @@ fn repeats(out: &mut String, stability: &StabilityReport) {
         );
     }
     out.push_str("</tbody></table></div>");
+    clusters(out, stability);
+}
+
+/// A row a cluster, a column a scale.
+fn clusters(out: &mut String, stability: &StabilityReport) {
+    let most = stability.repeats.iter().map(|one| one.clusters.len()).max();
+    if most.is_none_or(|n| n == 0) {
+        return;
+    }
+    out.push_str(
+        "<p>Cluster by cluster: Jaccard index with the cluster most like it in the other fits (1: the same windows), over seeds, \
+         then over blocks of time. Bold: below .5, the cluster dissolves. The least of all fits shows under the pointer.</p>\
+         <div class=\"wide\"><table><thead><tr><th>Cluster</th>",
+    );
+    for (scale, _) in stability.scales.iter().zip(&stability.repeats) {
+        put!(out, "<th class=\"n\">{scale}</th>");
+    }
+    out.push_str("</tr></thead><tbody>");
+    for row in 0..most.unwrap_or(0) {
+        put!(out, "<tr><th>{row}</th>");
+        for (_, scale) in stability.scales.iter().zip(&stability.repeats) {
+            let one = scale
+                .clusters
+                .iter()
+                .find(|one| one.cluster as usize == row);
+            match one {
+                Some(one) if one.n_windows > 0 => cell(out, one),
+                _ => out.push_str("<td class=\"n\">–</td>"),
+            }
+        }
+        out.push_str("</tr>");
+    }
+    out.push_str("</tbody></table></div>");
+}
+
+fn cell(out: &mut String, one: &ClusterRepeats) {
+    let shown = |value: f64| {
+        let text = fixed(value, 2);
+        if value < DISSOLVED {
+            format!("<b>{text}</b>")
+        } else {
+            text
+        }
+    };
+    put!(
+        out,
+        "<td class=\"n\" title=\"least {}, {}; {} windows\">{}, {}</td>",
+        fixed(one.seeds[1], 2),
+        fixed(one.blocks[1], 2),
+        one.n_windows,
+        shown(one.seeds[0]),
+        shown(one.blocks[0])
+    );
 }
 
 /// A row a number of clusters, a column a scale; the number that a scale speaks for is bold, the one taken is marked.

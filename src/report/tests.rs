@@ -122,6 +122,18 @@ fn sample() -> ReportData {
                 seeds: [0.97, 0.91],
                 blocks: [0.83, 0.71],
                 n_fits: [4, 4],
+                clusters: vec![
+                    ClusterRepeats {
+                        cluster: 0,
+                        n_windows: 12,
+                        seeds: [0.98, 0.95],
+                        blocks: [0.44, 0.21],
+                    },
+                    ClusterRepeats {
+                        cluster: 1,
+                        ..ClusterRepeats::default()
+                    },
+                ],
             }],
             candidates: vec![CandidateRepeats {
                 n_clusters: 3,
@@ -277,6 +289,20 @@ fn assert_well_formed(html: &str) {
         open.push(name);
     }
     assert!(open.is_empty(), "left open: {open:?}");
+}
+
+#[test]
+fn clusters_that_dissolve_stand_out_one_by_one() {
+    let page = render_html(&sample());
+    let section = page.split("id=\"stability\"").nth(1).unwrap();
+    let section = section.split("</section>").next().unwrap();
+    let cell = "title=\"least 0.95, 0.21; 12 windows\">0.98, <b>0.44</b></td>";
+    assert!(section.contains(cell), "{section}");
+    // An empty one has no index.
+    assert!(
+        section.contains("<tr><th>1</th><td class=\"n\">–</td></tr>"),
+        "{section}"
+    );
 }
 
 #[test]

@@ -22,9 +22,9 @@ use crate::inputs::{
 pub struct StabilityOptions {
     /// Fits with other seeds.
     pub n_seeds: usize,
-    /// Fits on blocks of time drawn with replacement; one that is drawn twice counts once, so about two thirds of the
-    /// training windows stay.
-    pub n_bootstraps: usize,
+    /// Fits on subsamples of blocks of time: as many are drawn with replacement as there are, and one that is drawn twice counts
+    /// once, so some 63 % of the training windows stay.
+    pub n_subsamples: usize,
     /// Length of a block in strides; some of the largest window, so that blocks say different things.
     pub block_windows: usize,
     /// Seed of the draws.
@@ -81,7 +81,7 @@ pub struct ScaleStability {
 
 /// Fits over and over and compares with `reference`, the first clusters in use; one entry a scale, ascending.
 ///
-/// `before_fit` is called before each of the `n_seeds + n_bootstraps` fits; if it says `false` the work ends with `None`.
+/// `before_fit` is called before each of the `n_seeds + n_subsamples` fits; if it says `false` the work ends with `None`.
 ///
 /// # Errors
 /// As [`FittedInputs::fit`].
@@ -95,7 +95,7 @@ pub fn stability(
     before_fit: &mut dyn FnMut() -> bool,
 ) -> Result<Option<Vec<ScaleStability>>, InputsError> {
     let mut fits = [Vec::new(), Vec::new()];
-    for number in 0..how.n_seeds + how.n_bootstraps {
+    for number in 0..how.n_seeds + how.n_subsamples {
         if !before_fit() {
             return Ok(None);
         }
@@ -243,7 +243,8 @@ fn jaccard(reference: &[usize], other: &[usize], n_clusters: usize) -> Vec<f64> 
         .collect()
 }
 
-/// Training windows of blocks drawn with replacement, as many draws as there are blocks.
+/// Training windows of a subsample of blocks: those hit by as many draws with replacement as there are blocks, each once, some
+/// 63 %. Not a bootstrap, which would count a block as often as it was drawn.
 fn draw_blocks(training: &[Vec<bool>], block: usize, seed: u64, stream: u64) -> Vec<Vec<bool>> {
     let block = block.max(1);
     let mut rng = ChaCha8Rng::seed_from_u64(seed);

@@ -5,7 +5,7 @@ use seismix_vae::stability::Agreement;
 
 use crate::pipeline::error::Result;
 use crate::pipeline::train::{ModelInputs, model_inputs};
-use crate::report::{CandidateRepeats, ScaleRepeats, ScaleReport, StabilityReport};
+use crate::report::{CandidateRepeats, ClusterRepeats, ScaleRepeats, ScaleReport, StabilityReport};
 
 /// The report's part, and each cluster's index in its scale.
 ///
@@ -45,6 +45,16 @@ pub(super) fn stability(
                 seeds: pair(&scale.seeds),
                 blocks: pair(&scale.blocks),
                 n_fits: [scale.seeds.n as u32, scale.blocks.n as u32],
+                clusters: scale
+                    .clusters
+                    .iter()
+                    .map(|one| ClusterRepeats {
+                        cluster: one.cluster as u32,
+                        n_windows: one.n_windows as u64,
+                        seeds: pair(&one.seeds),
+                        blocks: pair(&one.blocks),
+                    })
+                    .collect(),
             })
             .collect(),
         candidates: found
