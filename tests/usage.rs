@@ -222,8 +222,8 @@ fn numbers_out_of_range_are_refused_before_any_work() {
     for (option, values, says) in [
         (
             "--clusters",
-            &["0", "1", "4097", "x"][..],
-            "from 2 to 4096, or auto",
+            &["0", "1", "1001", "x"][..],
+            "from 2 to 1000, or auto",
         ),
         (
             "--seeds",

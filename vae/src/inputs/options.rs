@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::model::FvaeConfig;
+
 use super::{InputsError, WindowLayout};
 
 /// How first clusters are found.
@@ -139,10 +141,11 @@ impl InputsOptions {
                 ),
             );
         }
-        if let Some(k) = self.n_clusters.iter().find(|&&k| k == 0 || k > 1000) {
+        let most = FvaeConfig::MAX_CLUSTERS;
+        if let Some(k) = self.n_clusters.iter().find(|&&k| k == 0 || k > most) {
             return fail(
                 "n_clusters",
-                format!("{k} clusters; 1 to 1000 are possible"),
+                format!("{k} clusters; 1 to {most} are possible"),
             );
         }
         for (name, value) in [

@@ -36,7 +36,7 @@ impl FvaeConfig {
     /// Largest width of any layer; keeps a damaged file from asking for more memory than exists.
     pub const MAX_WIDTH: usize = 1 << 17;
     /// Most clusters a scale; two are the least.
-    pub const MAX_CLUSTERS: usize = 4096;
+    pub const MAX_CLUSTERS: usize = 1000;
     /// Most layers.
     pub const MAX_LAYERS: usize = 64;
 
@@ -106,7 +106,7 @@ impl FvaeConfig {
             (2..=Self::MAX_CLUSTERS).contains(&self.n_clusters),
             "n_clusters",
             self.n_clusters,
-            "from 2 to 4096",
+            "from 2 to 1000",
         )?;
         setting(
             (1..=64).contains(&self.n_channels),
