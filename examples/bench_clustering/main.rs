@@ -6,7 +6,7 @@
 //! seeds and the worst seed of the adjusted Rand index (purity above 3 clusters), over windows at least three quarters in
 //! one state; for `demo` also the F1 of windows with a pulse, by the clusters that the rule calls transient and by the
 //! best union of clusters. With `--stability N`, for each scale, the largest first: the mean agreement over N seeds and over
-//! N drawings of blocks of time. Coefficients are kept in `--cache` by set and seed.
+//! N subsamples of blocks of time. Coefficients are kept in `--cache` by set and seed.
 #![expect(clippy::print_stdout, reason = "a tool for a terminal")]
 
 mod ceiling;
@@ -43,7 +43,7 @@ struct Arguments {
     /// Where coefficients are kept
     #[arg(long, default_value = "target/bench-clustering")]
     cache: PathBuf,
-    /// How far clusters repeat over so many seeds and as many drawings of blocks of time, instead of rows
+    /// How far clusters repeat over so many seeds and as many subsamples of blocks of time, instead of rows
     #[arg(long, value_name = "N")]
     stability: Option<usize>,
     /// Also print each seed, and the validation loss of networks

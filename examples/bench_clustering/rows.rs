@@ -35,8 +35,14 @@ pub enum Row {
     NoDeflation,
     /// By k-means alone.
     NoHmm,
+    /// By a mixture of Gaussians.
+    MixtureStart,
     /// Without levels at the finest scale.
     NoLevels,
+    /// With the powers and ratios themselves in place of their logarithms.
+    NoLogarithms,
+    /// First clusters of the published features by the same steps.
+    PublishedFeatures,
     /// Without the three.
     NoneOfThree,
     /// The network on the same inputs from a random start.
@@ -55,13 +61,16 @@ pub enum Row {
 
 impl Row {
     /// All of them.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 16] = [
         Self::Start,
         Self::Ours,
         Self::NoTemporalWhitening,
         Self::NoDeflation,
         Self::NoHmm,
+        Self::MixtureStart,
         Self::NoLevels,
+        Self::NoLogarithms,
+        Self::PublishedFeatures,
         Self::NoneOfThree,
         Self::RandomStart,
         Self::Spectrogram,
@@ -79,7 +88,10 @@ impl Row {
             Self::NoTemporalWhitening => "no-temporal-whitening",
             Self::NoDeflation => "no-deflation",
             Self::NoHmm => "no-hmm",
+            Self::MixtureStart => "mixture-start",
             Self::NoLevels => "no-levels",
+            Self::NoLogarithms => "no-logarithms",
+            Self::PublishedFeatures => "published-features",
             Self::NoneOfThree => "none-of-three",
             Self::RandomStart => "random-start",
             Self::Spectrogram => "spectrogram",
@@ -103,7 +115,10 @@ impl Row {
 
     /// Whether it needs more than energies.
     pub fn wants_all_coefficients(self) -> bool {
-        matches!(self, Self::KMeansRaw | Self::MixtureRaw | Self::Paper)
+        matches!(
+            self,
+            Self::KMeansRaw | Self::MixtureRaw | Self::Paper | Self::PublishedFeatures
+        )
     }
 
     /// Clusters of each scale's windows, ascending; with `tell` the network's loss is printed.
@@ -137,6 +152,29 @@ impl Row {
                 start: StartMethod::KMeans,
                 ..options
             }),
+            Self::MixtureStart => start(InputsOptions {
+                start: StartMethod::Mixture,
+                ..options
+            }),
+            Self::NoLogarithms => {
+                let mut features = WindowFeatures::new(&set.table, &set.segments, &set.layout)?;
+                for scale in 0..set.layout.scales.len() {
+                    let plain = features.features(scale).mapv(f32::exp);
+                    features.replace(scale, plain)?;
+                }
+                start_of(set, &split, &features, &options)
+            }
+            Self::PublishedFeatures => {
+                let full = full.ok_or("all coefficients are needed")?;
+                let mut features = WindowFeatures::new(&set.table, &set.segments, &set.layout)?;
+                let data = published_features(full, set, &split)?;
+                for (scale, published) in data.scales.into_iter().enumerate() {
+                    let (windows, channels, width) = published.dim();
+                    let flat = published.into_shape_with_order((windows, channels * width))?;
+                    features.replace(scale, flat)?;
+                }
+                start_of(set, &split, &features, &options)
+            }
             Self::NoLevels => start(InputsOptions {
                 finest_levels: FinestLevels::Off,
                 ..options
@@ -261,6 +299,18 @@ fn fit(set: &Set, split: &Split, options: &InputsOptions) -> Outcome<Vec<ScaleWi
     let (_, scales) =
         FittedInputs::fit_energies(&set.table, &set.segments, &set.layout, &masks, options)?;
     Ok(scales)
+}
+
+/// First clusters of features of one's own.
+fn start_of(
+    set: &Set,
+    split: &Split,
+    features: &WindowFeatures,
+    options: &InputsOptions,
+) -> Outcome<Vec<Vec<usize>>> {
+    let masks = masks(set, split);
+    let (_, scales) = FittedInputs::fit_features(&set.table, features, &masks, options)?;
+    Ok(scales.into_iter().map(|scale| scale.labels).collect())
 }
 
 /// Windows of each segment.

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::ops::Range;
 
-use ndarray::Array2;
+use ndarray::{Array2, ArrayView2};
 
 use super::amplitude::log_powers;
 use super::features::scale_features;
@@ -120,6 +120,27 @@ impl WindowFeatures {
     /// Windows of each segment.
     pub fn runs(&self) -> &[Range<usize>] {
         &self.runs
+    }
+
+    /// Features of a scale, `(window, feature)`, segments one after the other.
+    pub fn features(&self, scale: usize) -> ArrayView2<'_, f32> {
+        self.scales[scale].features.view()
+    }
+
+    /// Puts other features of the same windows in place of a scale's, to compare features by the same steps; what is fitted on
+    /// them is for these windows only.
+    ///
+    /// # Errors
+    /// [`InputsError::Shape`] if the number of windows differs.
+    pub fn replace(&mut self, scale: usize, features: Array2<f32>) -> Result<(), InputsError> {
+        let own = &mut self.scales[scale].features;
+        let (expected, found) = (own.nrows(), features.nrows());
+        if found != expected {
+            let what = format!("{found} windows of features, expected {expected}");
+            return Err(InputsError::Shape { segment: 0, what });
+        }
+        *own = features;
+        Ok(())
     }
 }
 
