@@ -8,10 +8,22 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use common::records::{N, three, write};
+use common::records::{N, integers, three, write};
 use common::{Outcome, contents, finish, seismix};
 use seismix::data::time::{format_utc, parse_utc};
+use seismix::data::{Samples, Segment};
 use seismix::pipeline::separate::SeparationFile;
+
+/// Of the records, and of their 400th and 600th sample.
+const START: &str = "2020-01-02T00:00:00Z";
+const IN_THE_FIRST: &str = "2020-01-02T00:00:20Z";
+const AFTER_THE_FIRST: &str = "2020-01-02T00:00:30Z";
+
+fn values(segment: &Segment) -> Vec<f64> {
+    (0..segment.npts())
+        .map(|i| segment.samples.get(i))
+        .collect()
+}
 
 /// The pulses of the records: every 700 samples from the 300th on, 100 samples each.
 fn list(folder: &Path, every: usize) {
@@ -124,6 +136,68 @@ fn same_bytes_on_any_number_of_threads_and_after_a_kill() {
     child.wait().unwrap();
     assert_eq!(separate(root, "cut", &["--threads", "1"]).code, Some(0));
     assert!(wanted == contents(&root.join("cut")));
+}
+
+/// What hits the first target keeps no other one from its family.
+#[test]
+fn a_first_target_that_cannot_be_used_is_no_reason_against_the_family() {
+    let from = |segment: &Segment, start: &str, sample: usize| {
+        let id = segment.id.to_string();
+        integers(&id, 20.0, start, &values(segment)[sample..])
+    };
+    let whole = three("FAM");
+    let mut gap = Vec::new();
+    let mut nan = Vec::new();
+    for segment in &whole {
+        let id = segment.id.to_string();
+        let all = values(segment);
+        gap.push(integers(&id, 20.0, START, &all[..310]));
+        gap.push(from(segment, IN_THE_FIRST, 400));
+        let mut broken = all.clone();
+        broken[310] = f64::NAN;
+        let id = segment.id.clone();
+        let start = parse_utc(START).unwrap();
+        nan.push(Segment::new(id, 20.0, start, Samples::F64(broken)));
+    }
+    let begins_late = vec![
+        whole[0].clone(),
+        whole[1].clone(),
+        from(&whole[2], AFTER_THE_FIRST, 600),
+    ];
+    for (name, segments, says) in [
+        ("gap", gap, "has a gap"),
+        ("nan", nan, "no finite numbers"),
+        (
+            "late",
+            begins_late,
+            "the shape was learned from XX.FAM.00.BHU, XX.FAM.00.BHV, XX.FAM.00.BHW",
+        ),
+    ] {
+        let folder = folder();
+        let root = folder.path();
+        write(&root.join("a.mseed"), &segments);
+        let outcome = separate(root, "out", &[]);
+        assert_eq!(outcome.code, Some(0), "{name}: {}", outcome.stderr);
+        let file = file(root, "out");
+        assert_eq!(file.method, "family", "{name}: {:?}", file.reasons);
+        let left: Vec<&String> = file
+            .targets
+            .iter()
+            .filter_map(|t| t.left.as_ref())
+            .collect();
+        assert_eq!(
+            (file.targets.len(), left.len()),
+            (17, 1),
+            "{name}: {left:?}"
+        );
+        assert!(left[0].contains(says), "{name}: {left:?}");
+        let found = file
+            .targets
+            .iter()
+            .filter(|t| !t.sources.is_empty())
+            .count();
+        assert!(found >= 15, "{name}: {found}");
+    }
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! Sources that repeat a shape: stretches of the record around the targets, the family learned from them, and what
 //! becomes of each target.
 
+use std::collections::BTreeMap;
 use std::ops::Range;
 
 use ndarray::Array2;
@@ -22,6 +23,8 @@ use crate::pipeline::targets::Stretch;
 
 /// Stretches that a family is learned from at most, spread evenly over the record.
 const LEARNED_FROM: usize = 96;
+/// Why a target has no samples to work on.
+const NO_STRETCH: &str = "the record around it has a gap, or samples that are no finite numbers";
 
 /// A family with the evidence for it, as a run keeps it to go on from.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -29,6 +32,8 @@ pub(super) struct Learned {
     /// `None` if no target stands out of its background.
     pub(super) family: Option<Family>,
     pub(super) evidence: Evidence,
+    /// Channels that it was learned on; none if the record around every target has a gap.
+    pub(super) channels: Vec<String>,
 }
 
 /// A target as a family takes it.
@@ -133,29 +138,30 @@ impl<'a> FamilyJob<'a> {
     /// The family of the station's targets, from the stretches around them.
     pub(super) fn learn(&self, cache: &mut RecordCache) -> Result<Learned> {
         let every = self.groups.len().div_ceil(LEARNED_FROM).max(1);
-        let mut stretches: Vec<Windows> = Vec::new();
-        let mut channels: Option<Vec<String>> = None;
+        let mut by_channels: BTreeMap<Vec<String>, Vec<Windows>> = BTreeMap::new();
         for group in self.groups.iter().step_by(every) {
             for loaded in self.load(group, cache)? {
-                if channels.get_or_insert_with(|| loaded.channels.clone()) == &loaded.channels {
-                    stretches.push(loaded.windows);
+                if !loaded.channels.is_empty() {
+                    let same = by_channels.entry(loaded.channels).or_default();
+                    same.push(loaded.windows);
                 }
             }
         }
+        // A channel may be off for a while; of two sets as frequent, the larger one.
+        let most = by_channels
+            .into_iter()
+            .max_by_key(|(channels, stretches)| (stretches.len(), channels.len()));
+        let (channels, stretches) = most.unwrap_or_default();
         let learned = Family::learn(&stretches, self.window_samples);
         let none = Evidence {
             n_windows: 0,
             explained: 0.0,
         };
-        Ok(match learned {
-            Some((family, evidence)) => Learned {
-                family: Some(family),
-                evidence,
-            },
-            None => Learned {
-                family: None,
-                evidence: none,
-            },
+        let (family, evidence) = learned.map_or((None, none), |(f, e)| (Some(f), e));
+        Ok(Learned {
+            family,
+            evidence,
+            channels,
         })
     }
 
@@ -241,7 +247,7 @@ impl<'a> FamilyJob<'a> {
     ) -> Vec<Solved> {
         let fits: Vec<Vec<Solved>> = loaded
             .into_par_iter()
-            .map(|loaded| self.solve_run(&loaded, learned.family.as_ref()))
+            .map(|loaded| self.solve_run(&loaded, learned))
             .collect();
         let mut solved: Vec<Solved> = fits.into_iter().flatten().collect();
         for ((result, _), target) in solved.iter_mut().zip(&self.targets[group.own.clone()]) {
@@ -257,8 +263,9 @@ impl<'a> FamilyJob<'a> {
         solved
     }
 
-    fn solve_run(&self, loaded: &Loaded, family: Option<&Family>) -> Vec<Solved> {
-        let suited = family.filter(|f| f.n_channels() == loaded.windows.channels.len());
+    fn solve_run(&self, loaded: &Loaded, learned: &Learned) -> Vec<Solved> {
+        let family = learned.family.as_ref();
+        let suited = family.filter(|_| loaded.channels == learned.channels);
         let n = loaded.windows.channels.first().map_or(0, Vec::len);
         let fit = suited.and_then(|family| Some((family, family.fit(&loaded.windows)?)));
         let (fit, source) = fit
@@ -274,15 +281,19 @@ impl<'a> FamilyJob<'a> {
                 (Some(target), Some(fit), Some(source)) => self.solved(loaded, target.clone(), fit, source),
                 _ => {
                     let why = if target.is_none() {
-                        "the record has no gap-free stretch around it"
+                        NO_STRETCH.to_owned()
                     } else if family.is_none() {
-                        "no target stands out of its background, so there is no shape to take out"
+                        "no target stands out of its background, so there is no shape to take out".into()
                     } else if suited.is_none() {
-                        "its channels are not those that the shape was learned from"
+                        format!(
+                            "the record around it has the channels {}, and the shape was learned from {}",
+                            loaded.channels.join(", "),
+                            learned.channels.join(", ")
+                        )
                     } else {
-                        "its background cannot be modelled: too few samples without a source, or no signal"
+                        "its background cannot be modelled: too few samples without a source, or no signal".into()
                     };
-                    (self.result(Some(why.into())), Array2::zeros((0, 0)))
+                    (self.result(Some(why)), Array2::zeros((0, 0)))
                 }
             })
             .collect()

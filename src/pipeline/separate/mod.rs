@@ -176,7 +176,10 @@ impl<'a> Work<'a> {
         };
         let evidence = learned.evidence;
         let share = 100.0 * evidence.explained;
-        let (take, why) = if learned.family.is_none() || evidence.n_windows == 0 {
+        let (take, why) = if learned.channels.is_empty() {
+            let why = "the record around each of its targets has a gap, or samples that are no finite numbers";
+            (false, why.to_owned())
+        } else if learned.family.is_none() || evidence.n_windows == 0 {
             (false, "no window stands out of its background".to_owned())
         } else {
             let n = evidence.n_windows;
