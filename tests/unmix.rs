@@ -277,6 +277,91 @@ fn windows_that_cannot_be_separated_say_so() {
     assert_failed(&unmix(dir, &quiet, &none, &options), 1, &["empty"]);
 }
 
+/// SNR of the stored toys, and the same background, whatever line lies under mixture and snippets.
+#[test]
+fn an_offset_and_a_trend_change_nothing() {
+    for (toy, least_db) in [
+        ("toy_exp_glitch.npz", 10.8),
+        ("toy_square_glitch.npz", 10.3),
+    ] {
+        let folder = tempfile::tempdir().unwrap();
+        let dir = folder.path();
+        let [x, nks, truth] = ["x", "nks", "n_true"].map(|name| golden(toy, name));
+        let n = x.len();
+        let rms = (truth.mapv(|v| v * v).sum() / n as f64).sqrt();
+        let line = Array1::from_shape_fn(n, |t| rms * (10.0 - 0.02 * t as f64)).into_dyn();
+        let energy = |a: &ArrayD<f64>| a.mapv(|v| v * v).sum();
+        for options in [
+            &["--objective", "seismix"][..],
+            &["--objective", "seismix", "--precision", "f32"],
+            &["--method", "wiener"],
+        ] {
+            let options = [&["--octaves", "6", "--max-iter", "100"], options].concat();
+            let snr = |under: &ArrayD<f64>| {
+                let outcome = unmix(dir, &(&x + under), &(&nks + under), &options);
+                assert_eq!(outcome.code, Some(0), "{}", outcome.stderr);
+                assert!(
+                    !outcome.stdout.contains("not separable"),
+                    "{}",
+                    outcome.stdout
+                );
+                let [n, g] = ["background", "source"].map(|name| array(dir, name));
+                assert!(worst(&(&n + &g), &(&x + under)) < 1e-14);
+                10.0 * (energy(&truth) / energy(&(n - under - &truth))).log10()
+            };
+            let [plain, moved] = [ArrayD::zeros(x.raw_dim()), line.clone()].map(|l| snr(&l));
+            println!("{toy} {options:?}: {plain:.2} dB, {moved:.2} dB on a line");
+            assert!((plain - moved).abs() < 0.01, "{plain} {moved}");
+            if options.contains(&"seismix") {
+                assert!(moved >= least_db, "{moved}");
+            }
+        }
+    }
+}
+
+/// The same of the local model, on a mixture longer than its snippets, for all that it gives out.
+#[test]
+fn a_line_changes_nothing_in_the_local_model() {
+    let folder = tempfile::tempdir().unwrap();
+    let dir = folder.path();
+    let (x, nks, _) = band_in_noise(dir, 1200, 512);
+    let sources: ArrayD<f64> = ndarray_npy::read_npy(dir.join("s.npy")).unwrap();
+    let options = [
+        "--octaves",
+        "5",
+        "--method",
+        "local",
+        "--source-snippets",
+        "s.npy",
+        "--draws",
+        "1",
+        "--realisation",
+    ];
+    let line = |n: usize| Array1::from_shape_fn(n, |t| 30.0 + 0.05 * t as f64).into_dyn();
+    let names = ["background", "waveform", "draws", "realisation"];
+    let solve = |times: f64| {
+        write_npy(dir.join("s.npy"), &(&sources + &(line(512) * times))).unwrap();
+        let outcome = unmix(
+            dir,
+            &(&x + &(line(1200) * times)),
+            &(&nks + &(line(512) * times)),
+            &options,
+        );
+        assert_eq!(outcome.code, Some(0), "{}", outcome.stderr);
+        (
+            names.map(|name| array(dir, name) - line(1200) * times),
+            ["sd", "source", "loss"].map(|name| array(dir, name)),
+        )
+    };
+    let (plain, moved) = (solve(0.0), solve(1.0));
+    for ((a, b), name) in plain.0.iter().zip(&moved.0).zip(names) {
+        assert!(worst(b, a) < 1e-6, "{name}");
+    }
+    for (a, b) in plain.1.iter().zip(&moved.1) {
+        assert!(worst(b, a) < 1e-6);
+    }
+}
+
 /// A source in a band, in noise; both with snippets.
 fn band_in_noise(
     folder: &Path,

@@ -13,6 +13,7 @@
 //! - [`Synthesis`]: new signals with a given scattering covariance, by the same optimiser.
 //! - [`choose_snippets`], [`cross_fade`], [`pieces`]: what ties windows to a record.
 
+mod baseline;
 mod error;
 mod expectation;
 pub mod family;
@@ -35,6 +36,7 @@ mod test_noise;
 mod wiener;
 mod workspace;
 
+pub use baseline::Baseline;
 pub use error::Error;
 pub use judge::{Expectation, Judge, JudgeIn};
 pub use lbfgs::Lbfgs;

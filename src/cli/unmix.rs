@@ -7,8 +7,8 @@ use ndarray::{Array1, Array2, ArrayD, Axis, IxDyn};
 use seismix::pipeline::config::{Objective, Precision};
 use seismix::pipeline::toy::snr_db;
 use seismix::separate::{
-    self, Channel, ChannelSeparation, Method, ObjectiveOptions, Optimization, Outcome, Problem,
-    ScatteringMethod, ScatteringObjective, StopReason, Terms, WienerMethod,
+    self, Baseline, Channel, ChannelSeparation, Method, ObjectiveOptions, Optimization, Outcome,
+    Problem, ScatteringMethod, ScatteringObjective, StopReason, Terms, WienerMethod,
 };
 use serde_json::json;
 
@@ -31,6 +31,8 @@ use super::{Context, interrupt};
 /// posterior; `realisation`, one plausible background; `method_scores` (C, K, 3: mean and spread of the SNR on mixtures of
 /// snippets, weight) and their `method_names`. There the mixture may be longer than the snippets.
 /// With --evaluate nothing is optimised: OUT holds `loss` (1,3) and `gradient` at the given background.
+/// The line through the ends of the mixture, and of each snippet, is taken off before, and that of the mixture goes to the
+/// background. Not so with --objective paper and --evaluate, which are as published and expect arrays without offset.
 #[derive(Debug, Args)]
 pub struct Unmix {
     /// Mixture x, (T,) or (C,T)
@@ -138,6 +140,7 @@ impl Unmix {
                 "method": self.method,
                 "local": self.local.configuration(),
                 "precision": self.precision,
+                "baseline_off": !self.as_published(),
             },
         });
         if let (Some(all), Some(own)) = (provenance.as_object_mut(), given.provenance.as_object()) {
@@ -256,7 +259,33 @@ impl Unmix {
         }
     }
 
+    /// Whether the loss is the published one, which takes the arrays as they are.
+    fn as_published(&self) -> bool {
+        let scattering = self.method != MethodName::Wiener && !self.local_wanted();
+        self.evaluate.is_some() || (scattering && self.objective == Objective::Paper)
+    }
+
     fn solve(
+        &self,
+        channels: Vec<Channel>,
+        octaves: usize,
+    ) -> std::result::Result<separate::Separation, separate::Error> {
+        if self.as_published() {
+            return self.solve_as_given(channels, octaves);
+        }
+        let (level, baselines): (Vec<Channel>, Vec<Baseline>) =
+            channels.iter().map(Channel::without_baseline).unzip();
+        let mut separation = self.solve_as_given(level, octaves)?;
+        separation.channels = separation
+            .channels
+            .into_iter()
+            .zip(baselines.iter().zip(&channels))
+            .map(|(separated, (baseline, given))| separated.with_baseline(baseline, &given.mixture))
+            .collect();
+        Ok(separation)
+    }
+
+    fn solve_as_given(
         &self,
         channels: Vec<Channel>,
         octaves: usize,
