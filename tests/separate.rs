@@ -238,6 +238,31 @@ fn methods_can_be_forced() {
     }
 }
 
+/// A later run would read the output as records.
+#[test]
+fn records_are_not_written_into_the_input() {
+    let folder = folder();
+    let root = folder.path();
+    std::fs::create_dir_all(root.join("in")).unwrap();
+    std::fs::copy(root.join("a.mseed"), root.join("in/a.mseed")).unwrap();
+    std::fs::create_dir_all(root.join("out/background")).unwrap();
+    std::fs::copy(root.join("a.mseed"), root.join("out/background/a.mseed")).unwrap();
+    for (input, output) in [("in", "in"), ("in", "in/out"), ("out/background", "out")] {
+        let list = ["--windows", "windows.csv"];
+        for (command, list) in [("separate", &list[..]), ("run", &[])] {
+            if command == "run" && input != "in" {
+                continue;
+            }
+            let arguments = [command, input, "-o", output];
+            let refused = finish(seismix().current_dir(root).args(arguments).args(list));
+            assert_eq!(refused.code, Some(2), "{}", refused.stderr);
+            let says = "would be read as records";
+            assert!(refused.stderr.contains(says), "{}", refused.stderr);
+        }
+    }
+    assert_eq!(contents(&root.join("in")).len(), 1);
+}
+
 #[test]
 fn wrong_calls_are_usage_errors() {
     let folder = folder();

@@ -277,6 +277,34 @@ fn windows_that_cannot_be_separated_say_so() {
     assert_failed(&unmix(dir, &quiet, &none, &options), 1, &["empty"]);
 }
 
+#[test]
+fn no_input_is_written_over() {
+    let folder = tempfile::tempdir().unwrap();
+    let (x, nks, _) = band_in_noise(folder.path(), 512, 512);
+    for output in ["x.npy", "nk.npy", "s.npy", "./x.npy", "at.npy"] {
+        write_npy(folder.path().join("at.npy"), &x).unwrap();
+        let mut options = vec!["-o", output];
+        match output {
+            "at.npy" => options.extend(["--evaluate", "at.npy"]),
+            _ => options.extend(["--method", "local", "--source-snippets", "s.npy"]),
+        }
+        write_npy(folder.path().join("x.npy"), &x).unwrap();
+        write_npy(folder.path().join("nk.npy"), &nks).unwrap();
+        let mut command = seismix();
+        command.current_dir(folder.path()).args([
+            "unmix",
+            "--mixture",
+            "x.npy",
+            "--background",
+            "nk.npy",
+        ]);
+        let before = std::fs::read(folder.path().join(output)).unwrap();
+        assert_failed(&finish(command.args(options)), 2, &["is an input"]);
+        let after = std::fs::read(folder.path().join(output)).unwrap();
+        assert_eq!(before, after);
+    }
+}
+
 /// SNR of the stored toys, and the same background, whatever line lies under mixture and snippets.
 #[test]
 fn an_offset_and_a_trend_change_nothing() {

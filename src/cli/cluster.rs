@@ -8,8 +8,8 @@ use seismix::pipeline::cluster::cluster;
 use seismix::vae::ModelFile;
 use serde_json::json;
 
-use super::Context;
 use super::failure::Result;
+use super::{Context, apart};
 
 /// Write the cluster of every window at every scale
 ///
@@ -30,6 +30,8 @@ pub struct Cluster {
 impl Cluster {
     /// Runs the command.
     pub fn run(&self, context: &mut Context) -> Result<()> {
+        let inputs = self.features.iter().chain([&self.model]);
+        apart::file(&self.output, inputs.map(PathBuf::as_path))?;
         let model = ModelFile::load(&self.model).map_err(PipelineError::from)?;
         let table = cluster(&self.features, &model, &self.output, &context.observer)?;
         context.printer.text(format_args!(

@@ -10,6 +10,7 @@ use serde_json::json;
 
 use super::Context;
 use super::failure::Result;
+use super::{Context, apart};
 
 /// Write one self-contained page about a run
 #[derive(Debug, Args)]
@@ -26,6 +27,16 @@ impl Report {
     /// Runs the command.
     pub fn run(&self, context: &mut Context) -> Result<()> {
         let files = RunFiles::of(&self.run);
+        let separation = files.separation_json();
+        let inputs = [
+            &files.model,
+            &files.clusters,
+            &files.transients,
+            &files.report_data,
+            &files.settings,
+            &separation,
+        ];
+        apart::file(&self.output, inputs.map(PathBuf::as_path))?;
         let settings = read_settings(&files)?;
         // The run's own report holds what only the run knew, such as scores; without it all is gathered anew.
         let data = match ReportData::load(&files.report_data) {

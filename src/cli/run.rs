@@ -9,11 +9,11 @@ use seismix::pipeline::separate::WindowOutcome;
 use serde_json::json;
 use std::path::Path;
 
-use super::Context;
 use super::failure::Result;
 use super::options::{
     Planning, Resuming, Seed, Selection, Separation, Training, Transform, run_control,
 };
+use super::{Context, apart};
 
 /// Do everything: features, train, cluster, separate and report
 ///
@@ -46,6 +46,8 @@ pub struct Run {
 impl Run {
     /// Runs the command.
     pub fn run(&self, context: &mut Context) -> Result<()> {
+        let written = ["features", "separated"];
+        apart::folder(&self.output, &self.paths, &written)?;
         let transform = self.transform.config()?;
         let config = RunConfig {
             selection: self.selection.config()?,

@@ -16,7 +16,7 @@ use serde_json::json;
 use super::arrays::{self, Name};
 use super::failure::{Failure, Result};
 use super::options::positive;
-use super::{Context, interrupt};
+use super::{Context, apart, interrupt};
 
 /// Compute the scattering covariance of arrays
 ///
@@ -218,6 +218,9 @@ fn name_of(value: &impl ValueEnum) -> String {
 impl Scatter {
     /// Runs the command.
     pub fn run(&self, context: &mut Context) -> Result<()> {
+        let inputs = [Some(&self.input), self.options.given_power.as_ref()];
+        let inputs = inputs.into_iter().flatten();
+        apart::file(&self.output, inputs.map(PathBuf::as_path))?;
         let input = arrays::read_npy(&self.input)?;
         let signals = self.as_batch(input.values)?;
         if let Some(rate) = self.options.sampling_rate

@@ -5,9 +5,9 @@ use std::path::PathBuf;
 use clap::Args;
 use seismix::pipeline::separate::{Listed, separate};
 
-use super::Context;
 use super::failure::Result;
 use super::options::{Resuming, Selection, Separation, positive};
+use super::{Context, apart};
 
 /// Take the windows of chosen clusters apart into background and source
 ///
@@ -48,6 +48,8 @@ pub struct Separate {
 impl Separate {
     /// Runs the command.
     pub fn run(&self, context: &mut Context) -> Result<()> {
+        let written = ["background", "source", "deviation", "parts"];
+        apart::folder(&self.output, &self.paths, &written)?;
         let selection = self.selection.config()?;
         let separation = self.separation.config(self.octaves)?;
         let listed = match (&self.clusters, &self.windows) {

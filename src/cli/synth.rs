@@ -14,8 +14,8 @@ use serde_json::{Value, json};
 
 use super::arrays;
 use super::failure::{Failure, Result};
-use super::options::{Seed, positive};
-use super::{Context, interrupt};
+use super::options::{MAX_ITERATIONS, Seed, positive, whole};
+use super::{Context, apart, interrupt};
 
 /// A signal that goes with the original more than this is drawn again.
 const MOST_CORRELATION: f64 = 0.2;
@@ -88,6 +88,9 @@ impl Synth {
                 self.tolerance
             )));
         }
+        let single = [&self.like, &self.model, &self.clusters];
+        let inputs = single.into_iter().flatten().chain(&self.features);
+        apart::file(&self.output, inputs.map(PathBuf::as_path))?;
         match (&self.like, &self.cluster) {
             (Some(path), _) => self.like(context, path),
             (None, Some(cluster)) => match (&self.model, &self.clusters) {

@@ -1,6 +1,6 @@
 //! The options that make a toy experiment for `unmix`.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use clap::{Args, ValueEnum};
@@ -83,6 +83,14 @@ impl ToyOptions {
     /// Octaves J, unless told.
     pub fn octaves(&self) -> usize {
         if self.toy.is_some() { OCTAVES } else { 8 }
+    }
+
+    /// The file that it reads.
+    pub fn input(&self) -> Option<&Path> {
+        match &self.toy {
+            Some(ToySource::File(path)) => Some(path),
+            _ => None,
+        }
     }
 
     /// The toy, if one is asked for.

@@ -7,9 +7,9 @@ use seismix::pipeline::stability::Stability;
 use seismix::pipeline::train::{ModelInputs, model_inputs, train};
 use serde_json::json;
 
-use super::Context;
 use super::failure::Result;
 use super::options::{Resuming, Seed, Training};
+use super::{Context, apart};
 
 /// Train the model that groups windows into clusters at all scales at once
 #[derive(Debug, Args)]
@@ -39,6 +39,7 @@ fn stability(model: &seismix::vae::ModelFile) -> Result<Option<Stability>> {
 impl Train {
     /// Runs the command.
     pub fn run(&self, context: &mut Context) -> Result<()> {
+        apart::file(&self.output, self.features.iter().map(PathBuf::as_path))?;
         let training = self.training.config()?;
         let model = train(
             &self.features,

@@ -17,7 +17,7 @@ use super::failure::{Failure, Result};
 use super::options::{at_least_two, positive};
 use super::toy::{ToyOptions, Truth};
 use super::unmix_local::{self, LocalOptions};
-use super::{Context, interrupt};
+use super::{Context, apart, interrupt};
 
 /// Separate arrays: a mixture and snippets of its background in, background and source out
 ///
@@ -117,6 +117,12 @@ struct Given {
 impl Unmix {
     /// Runs the command.
     pub fn run(&self, context: &mut Context) -> Result<()> {
+        let inputs = [&self.mixture, &self.background, &self.evaluate];
+        let inputs = inputs.into_iter().filter_map(Option::as_deref);
+        apart::file(
+            &self.output,
+            inputs.chain(self.local.input()).chain(self.toy.input()),
+        )?;
         let mut given = match self.toy.make(self.snippets)? {
             Some(toy) => Given {
                 channels: vec![toy.channel],

@@ -1,6 +1,6 @@
 //! `unmix --method local`: its options, and what it adds to the output.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 use ndarray::{Array1, Array2, Array3, ArrayD, IxDyn};
@@ -49,6 +49,11 @@ impl LocalOptions {
     /// Whether there are source snippets.
     pub fn has_source(&self) -> bool {
         self.source_snippets.is_some()
+    }
+
+    /// The file that it reads.
+    pub fn input(&self) -> Option<&Path> {
+        self.source_snippets.as_deref()
     }
 
     /// The option that other methods have no use for.
