@@ -504,4 +504,28 @@ fn the_stages_one_by_one_make_what_a_run_makes() {
     same("c.csv", "clusters.csv");
     same("r.html", "report.html");
     assert!(Path::new(&root.join("S/background/2020/XX/STEP/BHU.D")).exists());
+
+    // Separated otherwise, the run's own report is out of date.
+    let again = [
+        "separate",
+        "in",
+        "-c",
+        "RUN/clusters.csv",
+        "-o",
+        "RUN/separated",
+    ];
+    let wiener = [&options[..], &SMALL[8..], &["--method", "wiener"]].concat();
+    assert_ends(
+        "separate",
+        &case.command(&[&again[..], &wiener].concat()),
+        0,
+        &[],
+    );
+    let anew = case.command(&["report", "RUN", "-o", "anew.html"]);
+    assert_ends("report", &anew, 0, &["all is gathered anew"]);
+    let anew = std::fs::read_to_string(root.join("anew.html")).unwrap();
+    assert!(
+        anew.contains("local Wiener filter"),
+        "it tells of the new one"
+    );
 }

@@ -8,7 +8,6 @@ use seismix::pipeline::run::{RunFiles, read_settings, report_of};
 use seismix::report::{ReportData, write_report};
 use serde_json::json;
 
-use super::Context;
 use super::failure::Result;
 use super::{Context, apart};
 
@@ -40,8 +39,15 @@ impl Report {
         let settings = read_settings(&files)?;
         // The run's own report holds what only the run knew, such as scores; without it all is gathered anew.
         let data = match ReportData::load(&files.report_data) {
-            Ok(data) => data,
-            Err(_) => report_of(&files, &settings, &[], &context.observer)?,
+            Ok(data) if data.gathered_from == files.reported()? => data,
+            loaded => {
+                if loaded.is_ok() {
+                    tracing::warn!(
+                        "report.json tells of other files than are in the run now: all is gathered anew, without what only the run itself knew, such as scores",
+                    );
+                }
+                report_of(&files, &settings, &[], &context.observer)?
+            }
         };
         write_report(&self.output, &data).map_err(PipelineError::from)?;
         context.printer.text(self.output.display())?;

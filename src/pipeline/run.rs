@@ -10,11 +10,12 @@ use super::config::{
 };
 use super::error::{PipelineError, Result};
 use super::observer::Observer;
+use super::provenance::InputFile;
 use super::separate::{Listed, SeparationFile, separate};
 use super::targets::{save_scores, score_transients, transient_clusters};
 use super::workplace::Workplace;
 use super::{cluster, features, report, train};
-use crate::report::{ReportData, write_report};
+use crate::report::{InputFile as ReportedFile, ReportData, write_report};
 use seismix_data::store::ClusterTable;
 use seismix_vae::start::ClusterScore;
 
@@ -68,6 +69,43 @@ impl RunFiles {
             report: folder.join("report.html"),
             settings: folder.join("run.json"),
         }
+    }
+
+    /// What a report is gathered from, with hashes; feature files by their sizes.
+    ///
+    /// # Errors
+    /// [`PipelineError::Io`].
+    pub fn reported(&self) -> Result<Vec<ReportedFile>> {
+        let hashed = [
+            &self.model,
+            &self.clusters,
+            &self.transients,
+            &self.separation_json(),
+        ];
+        let mut all = Vec::new();
+        for path in hashed.into_iter().filter(|path| path.exists()) {
+            let file = InputFile::of(path)?;
+            all.push(ReportedFile {
+                path: file.name,
+                bytes: file.bytes,
+                sha256: file.sha256,
+            });
+        }
+        let mut features = Vec::new();
+        for entry in std::fs::read_dir(&self.features).into_iter().flatten() {
+            let entry = entry.map_err(PipelineError::io("reading", &self.features))?;
+            let name = entry.file_name().to_string_lossy().into_owned();
+            if name.ends_with(".h5") {
+                features.push(ReportedFile {
+                    path: name,
+                    bytes: entry.metadata().map_or(0, |m| m.len()),
+                    sha256: String::new(),
+                });
+            }
+        }
+        features.sort_by(|a, b| a.path.cmp(&b.path));
+        all.extend(features);
+        Ok(all)
     }
 
     /// What was separated and how it ended.
@@ -259,7 +297,7 @@ pub fn report_of(
 ) -> Result<ReportData> {
     let text = serde_json::to_string_pretty(&settings.config)
         .map_err(|e| PipelineError::unusable(e.to_string(), "report this"))?;
-    report::report_data(
+    let data = report::report_data(
         &settings.paths,
         &settings.config.selection,
         files,
@@ -267,7 +305,11 @@ pub fn report_of(
         settings.config.control.seed,
         problems,
         observer,
-    )
+    )?;
+    Ok(ReportData {
+        gathered_from: files.reported()?,
+        ..data
+    })
 }
 
 /// Without a target: the cluster of the finest scale that looks most like a transient; without a background: the

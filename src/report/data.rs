@@ -39,6 +39,8 @@ pub struct ReportData {
     pub separations: Vec<Separation>,
     /// How to make it again.
     pub provenance: Provenance,
+    /// The files of the run that it was gathered from.
+    pub gathered_from: Vec<InputFile>,
 }
 
 /// The clock of a time-of-day histogram.
