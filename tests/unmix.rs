@@ -305,6 +305,52 @@ fn no_input_is_written_over() {
     }
 }
 
+/// Either the numbers of an ordinary unit, scaled, or a clear error; never a NaN.
+#[test]
+fn no_size_of_samples_gives_out_what_is_no_number() {
+    let folder = tempfile::tempdir().unwrap();
+    let dir = folder.path();
+    let (x, nks, _) = band_in_noise(dir, 512, 512);
+    let sources: ArrayD<f64> = ndarray_npy::read_npy(dir.join("s.npy")).unwrap();
+    let local = ["--method", "local", "--source-snippets", "s.npy"];
+    for options in [
+        &["--objective", "paper"][..],
+        &["--objective", "seismix"],
+        &["--objective", "seismix", "--precision", "f32"],
+        &["--method", "wiener"],
+        &local,
+    ] {
+        let options = [&["--octaves", "5", "--max-iter", "3"], options].concat();
+        let solve = |mixture: f64, snippets: f64| {
+            write_npy(dir.join("s.npy"), &(&sources * snippets)).unwrap();
+            unmix(dir, &(&x * mixture), &(&nks * snippets), &options)
+        };
+        assert_eq!(solve(1.0, 1.0).code, Some(0));
+        let ordinary = array(dir, "background");
+        // Powers of two, near 1e80, 1e100, 1e300 and 1e-100.
+        for exponent in [266, 332, 996, -332] {
+            let size = 2_f64.powi(exponent);
+            let outcome = solve(size, size);
+            assert_eq!(outcome.code, Some(0), "{}", outcome.stderr);
+            let found = array(dir, "background") / size;
+            assert!(worst(&found, &ordinary) < 1e-9, "{options:?} {exponent}");
+            for name in ["source", "loss", "loss_expected"] {
+                assert!(array(dir, name).iter().all(|v| v.is_finite()));
+            }
+        }
+        std::fs::remove_file(dir.join("out.npz")).unwrap();
+        for (mixture, snippets) in [(1e100, 1.0), (1.0, 1e-100)] {
+            let says = ["no statistics in common"];
+            assert_failed(&solve(mixture, snippets), 1, &says);
+        }
+        assert!(!dir.join("out.npz").exists());
+    }
+    write_npy(dir.join("at.npy"), &x).unwrap();
+    let evaluate = ["--octaves", "5", "--evaluate", "at.npy"];
+    let outcome = unmix(dir, &(&x * 1e200), &(&nks * 1e200), &evaluate);
+    assert_failed(&outcome, 1, &["no finite number"]);
+}
+
 /// SNR of the stored toys, and the same background, whatever line lies under mixture and snippets.
 #[test]
 fn an_offset_and_a_trend_change_nothing() {

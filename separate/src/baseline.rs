@@ -2,6 +2,7 @@
 //! a separation, and given back to the background after it.
 
 use crate::method::{Channel, ChannelSeparation, Outcome};
+use crate::unit::largest;
 
 /// What is left of a signal is rounding up to so many units in its last place.
 const ROUNDING: f64 = 64.0 * f64::EPSILON;
@@ -46,13 +47,7 @@ impl Baseline {
 
     /// The samples without it; zeros where what is left is rounding.
     pub fn subtract(&self, samples: &[f64]) -> Vec<f64> {
-        let left = samples.iter().enumerate().map(|(i, v)| v - self.at(i));
-        let left: Vec<f64> = left.collect();
-        let largest = |values: &[f64]| values.iter().fold(0.0_f64, |m, v| m.max(v.abs()));
-        if largest(&left) <= ROUNDING * largest(samples) {
-            return vec![0.0; samples.len()];
-        }
-        left
+        without(samples, |i| self.at(i))
     }
 
     /// Gives it back to the samples.
@@ -61,6 +56,16 @@ impl Baseline {
             *v += self.at(i);
         }
     }
+}
+
+/// Samples without a line, or a level; zeros where what is left is rounding.
+pub(crate) fn without(samples: &[f64], line: impl Fn(usize) -> f64) -> Vec<f64> {
+    let left = samples.iter().enumerate().map(|(i, v)| v - line(i));
+    let left: Vec<f64> = left.collect();
+    if largest(&left) <= ROUNDING * largest(samples) {
+        return vec![0.0; samples.len()];
+    }
+    left
 }
 
 impl Channel {

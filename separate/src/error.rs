@@ -44,6 +44,24 @@ pub enum Error {
     /// All snippets are zero, or constant: nothing can be weighed by them.
     #[error("the background snippets hold no signal; choose background windows with some")]
     NoBackground,
+    /// Samples too large, too small, or too unlike in size.
+    #[error(
+        "{what} came out as no finite number: the samples are too large, too small, or too unlike in size; bring them nearer to 1 (other units)"
+    )]
+    OutOfRange {
+        /// What is not finite.
+        what: &'static str,
+    },
+    /// Mixture and snippets are of sizes that cannot be compared.
+    #[error(
+        "the samples of one signal reach {smallest:e} and those of another {largest:e}: they have no statistics in common; give all in one unit"
+    )]
+    Incomparable {
+        /// The largest sample of the smallest signal.
+        smallest: f64,
+        /// The largest sample of all.
+        largest: f64,
+    },
     /// The local model without snippets of the source.
     #[error("no source snippets given; the local model needs windows of the source's cluster")]
     NoSourceSnippets,

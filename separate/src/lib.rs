@@ -33,6 +33,7 @@ mod synthesis;
 mod terms;
 #[cfg(test)]
 mod test_noise;
+mod unit;
 mod wiener;
 mod workspace;
 

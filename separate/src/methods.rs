@@ -13,6 +13,7 @@ use crate::method::{
 };
 use crate::optimize::State;
 use crate::terms::{ObjectiveOptions, Terms};
+use crate::unit::Unit;
 
 /// Optimises each channel's background until its scattering covariance, and the independence of what is removed, match
 /// the snippets (arXiv 2301.11981, 2305.16189).
@@ -88,19 +89,12 @@ impl ScatteringMethod {
 
     fn channel(&self, channel: &Channel) -> Result<ChannelSeparation, Error> {
         match self.precision {
-            Precision::Double => self.solve::<f64>(channel),
+            Precision::Double => {
+                Unit::of_channel(channel)?.solve(channel, |channel| self.solve::<f64>(channel))
+            }
             Precision::Single => {
-                // Near 1, so that squares of squares fit; by a power of two, so that what is left alone comes back as it was.
-                let unit = unit(&channel.mixture);
-                let scale = |signal: &[f64]| signal.iter().map(|v| v / unit).collect();
-                let mut scaled = channel.clone();
-                scaled.mixture = scale(&channel.mixture);
-                for snippets in [&mut scaled.snippets, &mut scaled.source_snippets] {
-                    *snippets = snippets.iter().map(|s| scale(s)).collect();
-                }
-                let mut result = self.solve::<f32>(&scaled)?;
-                result.background.iter_mut().for_each(|v| *v *= unit);
-                Ok(result)
+                Unit::of_channel(channel)?;
+                Unit::of(&channel.mixture).solve(channel, |channel| self.solve::<f32>(channel))
             }
         }
     }
@@ -177,10 +171,12 @@ impl Method for WienerMethod {
 
     fn separate(&self, problem: &Problem) -> Result<Separation, Error> {
         each_channel(problem, |channel| {
-            let judge = Judge::new(channel, self.objective)?;
-            Ok(judge
-                .without_method()
-                .unwrap_or_else(|| judge.verdict(judge.wiener().estimate(&channel.mixture), None)))
+            Unit::of_channel(channel)?.solve(channel, |channel| {
+                let judge = Judge::new(channel, self.objective)?;
+                Ok(judge.without_method().unwrap_or_else(|| {
+                    judge.verdict(judge.wiener().estimate(&channel.mixture), None)
+                }))
+            })
         })
     }
 }
@@ -195,17 +191,6 @@ fn each_channel(
     Ok(Separation {
         channels: solved.into_iter().collect::<Result<_, _>>()?,
     })
-}
-
-/// The power of two below a signal's root mean square; 1 for silence, and for what is not finite.
-fn unit(signal: &[f64]) -> f64 {
-    let square = signal.iter().map(|v| v * v).sum::<f64>() / signal.len().max(1) as f64;
-    let exponent = (0.5 * square.log2()).floor();
-    if exponent.is_finite() {
-        exponent.clamp(-900.0, 900.0).exp2()
-    } else {
-        1.0
-    }
 }
 
 #[cfg(test)]
@@ -262,13 +247,5 @@ mod tests {
         let method = ScatteringMethod::to_expectation(4, 10).with_precision(Precision::Single);
         let solved = method.separate(&problem).unwrap();
         assert_eq!(solved.channels[0].background, mixture);
-    }
-
-    #[test]
-    fn units_are_powers_of_two() {
-        assert_eq!(unit(&[3.0, -3.0]), 2.0);
-        assert_eq!(unit(&[0.3; 4]), 0.25);
-        assert_eq!(unit(&[0.0]), 1.0);
-        assert_eq!(unit(&[]), 1.0);
     }
 }

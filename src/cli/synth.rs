@@ -374,8 +374,11 @@ fn counted(signals: usize, made: usize) -> String {
 /// Pearson's correlation of two signals.
 fn correlation(a: &[f64], b: &[f64]) -> f64 {
     let centred = |x: &[f64]| -> Vec<f64> {
-        let mean = x.iter().sum::<f64>() / x.len() as f64;
-        x.iter().map(|v| v - mean).collect()
+        let mean = x.iter().map(|v| v / x.len() as f64).sum::<f64>();
+        let left: Vec<f64> = x.iter().map(|v| v - mean).collect();
+        // Near 1, so that no square is too large or too small.
+        let largest = left.iter().fold(f64::MIN_POSITIVE, |m, v| v.abs().max(m));
+        left.into_iter().map(|v| v / largest).collect()
     };
     let (a, b) = (centred(a), centred(b));
     let product = |a: &[f64], b: &[f64]| a.iter().zip(b).map(|(a, b)| a * b).sum::<f64>();

@@ -361,6 +361,7 @@ impl Unmix {
             ArrayD::from_shape_vec(IxDyn(&shape), values.to_vec())
                 .map_err(|error| Failure::new(error.to_string()))
         };
+        finite(&name, "the source", &source)?;
         let (background, source) = (shaped(&background)?, shaped(&source)?);
         let loss = mean_history(&separations);
         let mean = |pick: &dyn Fn(&ChannelSeparation) -> Terms| {
@@ -463,6 +464,8 @@ impl Unmix {
             gradient.extend(slope.iter().map(|g| g / channels.len() as f64));
         }
         let loss = rows(&[mean_terms(terms.iter().copied())]);
+        finite(&given.name, "the loss", loss.iter())?;
+        finite(&given.name, "the gradient", &gradient)?;
         let gradient = ArrayD::from_shape_vec(IxDyn(at.shape()), gradient)
             .map_err(|error| Failure::new(error.to_string()))?;
         let note = Array1::from(provenance.to_string().into_bytes());
@@ -489,6 +492,19 @@ fn mismatch(path: &Path, found: &[usize], wanted: &str) -> Failure {
         path.display()
     ))
     .with_help("give a mixture (T,) with snippets (R,T), or (C,T) with (R,C,T)")
+}
+
+/// Refuses what is no number before it is written.
+fn finite<'a>(
+    name: &str,
+    what: &'static str,
+    values: impl IntoIterator<Item = &'a f64>,
+) -> Result<()> {
+    if values.into_iter().all(|v| v.is_finite()) {
+        return Ok(());
+    }
+    let error = separate::Error::OutOfRange { what };
+    Err(Failure::new(format!("{name}: {error}")))
 }
 
 /// The settings do not fit the arrays, or the arrays cannot be used.

@@ -18,6 +18,7 @@ use crate::method::{
 };
 use crate::short_time::ShortTime;
 use crate::terms::{ObjectiveOptions, Terms};
+use crate::unit::Unit;
 
 /// Fewest snippets of either cluster: with fewer, nothing is left to hold out.
 const LEAST_SNIPPETS: usize = 4;
@@ -96,6 +97,11 @@ impl LocalMethod {
     /// # Errors
     /// What of the channel cannot be used.
     pub fn separate_channel(&self, channel: &Channel) -> Result<ChannelSeparation, Error> {
+        check_snippets(&channel.mixture, &channel.snippets)?;
+        Unit::of_channel(channel)?.solve(channel, |channel| self.solve_channel(channel))
+    }
+
+    fn solve_channel(&self, channel: &Channel) -> Result<ChannelSeparation, Error> {
         let mixture = &channel.mixture;
         let window = check_snippets(mixture, &channel.snippets)?;
         let pieces = Pieces::new(mixture.len(), window);

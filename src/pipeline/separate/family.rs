@@ -346,6 +346,17 @@ impl<'a> FamilyJob<'a> {
             .map(|s| found(s, &loaded.channels, time(s.onset), sample_ns as f64 * 1e-9))
             .collect();
         let channels = loaded.channels.len();
+        let fit_of = |c: usize| {
+            [
+                &source[c][target.clone()],
+                &fit.deviation[c][target.clone()],
+            ]
+        };
+        if !(0..channels).all(|c| fit_of(c).into_iter().flatten().all(|v| v.is_finite())) {
+            let why =
+                "its fit came out as no finite number: its samples are too large or too small";
+            return (self.result(Some(why.into())), Array2::zeros((0, 0)));
+        }
         let mut rows = Array2::zeros((2 * channels, target.len()));
         for (c, id) in loaded.channels.iter().enumerate() {
             let record = &loaded.windows.channels[c][target.clone()];
