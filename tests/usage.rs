@@ -97,7 +97,43 @@ fn wrong_usage_names_the_nearest_and_ends_with_2() {
         &["SCALE:CLUSTER"],
     );
     assert_usage(&["separate", "x", "-c", "c.csv", "-o", "y"], &["--target"]);
-    assert_usage(&["info", "x", "--threads", "0"], &["at least 1"]);
+    assert_usage(&["info", "x", "--threads", "0"], &["from 1 to 1024"]);
+}
+
+/// Nothing is allocated or begun for numbers that no machine can serve.
+#[test]
+fn numbers_beyond_reason_are_refused_at_once() {
+    let toy = ["unmix", "--toy", "exp-glitch", "-o", "y.npz"];
+    let synth = ["synth", "--like", "x.npy", "-o", "y.npz"];
+    let separate = ["separate", "x", "--windows", "w.csv", "-o", "y"];
+    for (command, options, says) in [
+        (
+            &toy[..],
+            &["--samples", "100000000000"][..],
+            "from 64 to 1048576",
+        ),
+        (&toy, &["--samples", "1"], "from 64 to 1048576"),
+        (&toy, &["--snippets", "1000000000"], "from 2 to 10000"),
+        (
+            &toy,
+            &["--snippets", "10000", "--samples", "1000000"],
+            "in all",
+        ),
+        (&toy, &["--max-iter", "10000000000"], "from 1 to 1000000"),
+        (&toy, &["--mixtures", "1000000000"], "from 1 to 10000"),
+        (&toy, &["--threads", "100000"], "from 1 to 1024"),
+        (&synth, &["-n", "1000000000"], "from 1 to 10000"),
+        (&synth, &["--max-iter", "10000000000"], "from 1 to 1000000"),
+        (&separate, &["--snippets", "1000000000"], "from 4 to 10000"),
+        (&separate, &["--snippets", "2"], "from 4 to 10000"),
+        (
+            &separate,
+            &["--max-targets", "10000000000"],
+            "from 1 to 1000000",
+        ),
+    ] {
+        assert_usage(&[command, options].concat(), &[says]);
+    }
 }
 
 #[test]

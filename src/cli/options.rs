@@ -16,12 +16,21 @@ use seismix::vae::{FvaeConfig, TrainOptions};
 use super::failure::{Failure, Result};
 use super::recipe::RecipeOptions;
 
+/// Most threads.
+const MAX_THREADS: usize = 1024;
+/// Most snippets of background.
+pub const MAX_SNIPPETS: usize = 10_000;
+/// Most iterations of an optimisation.
+pub const MAX_ITERATIONS: usize = 1_000_000;
+/// Fewest snippets that a stretch of a record is separated with.
+const LEAST_SNIPPETS: usize = SeparateConfig::LEAST_SNIPPETS;
+
 /// Options that every command has.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Everywhere")]
 pub struct Common {
     /// Threads to use [default: one a core]; results do not depend on it
-    #[arg(long, global = true, value_name = "N", value_parser = positive)]
+    #[arg(long, global = true, value_name = "N", value_parser = whole::<1, MAX_THREADS>)]
     pub threads: Option<usize>,
     /// Print results as JSON lines
     #[arg(long, global = true)]
@@ -266,13 +275,13 @@ pub struct Separation {
     #[arg(long, value_name = "SCALE:CLUSTER[,CLUSTER..]")]
     background: Option<Target>,
     /// At most so many stretches, the most confident first
-    #[arg(long, value_name = "N", default_value = "50", value_parser = positive)]
+    #[arg(long, value_name = "N", default_value = "50", value_parser = whole::<1, 1_000_000>)]
     max_targets: usize,
     /// Background snippets for each stretch
-    #[arg(long, value_name = "R", default_value = "20", value_parser = at_least_two)]
+    #[arg(long, value_name = "R", default_value = "20", value_parser = whole::<LEAST_SNIPPETS, MAX_SNIPPETS>)]
     snippets: usize,
     /// At most so many iterations for each
-    #[arg(long, value_name = "N", default_value = "100", value_parser = positive)]
+    #[arg(long, value_name = "N", default_value = "100", value_parser = whole::<1, MAX_ITERATIONS>)]
     max_iter: usize,
     /// paper: the published loss, run on to the end; seismix: a floor under each deviation, stopped at its expected value
     /// [default: seismix]; given, it implies --method scattering
@@ -379,7 +388,7 @@ pub fn positive(text: &str) -> std::result::Result<usize, ConfigError> {
 }
 
 /// A whole number from `LEAST` to `MOST`.
-fn whole<const LEAST: usize, const MOST: usize>(
+pub fn whole<const LEAST: usize, const MOST: usize>(
     text: &str,
 ) -> std::result::Result<usize, ConfigError> {
     match text.parse() {

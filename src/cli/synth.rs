@@ -21,6 +21,10 @@ use super::{Context, apart, interrupt};
 const MOST_CORRELATION: f64 = 0.2;
 /// Draws before the least correlated one is kept.
 const DRAWS: u64 = 8;
+/// Most signals, samples of each, and samples of all, which are held in memory.
+const MAX_SIGNALS: usize = 10_000;
+const MAX_SAMPLES: usize = 1 << 24;
+const MAX_IN_ALL: usize = 1 << 28;
 
 /// Make new signals that have the scattering covariance of a record, of a cluster's windows, or of a model's samples
 ///
@@ -45,10 +49,10 @@ pub struct Synth {
     #[arg(long, short, value_name = "CLUSTERS.csv", requires_all = ["cluster", "features"])]
     clusters: Option<PathBuf>,
     /// Samples of each signal; one window's coefficients are matched more closely by more [default: twice the window's]
-    #[arg(long, value_name = "T", value_parser = positive, requires = "cluster")]
+    #[arg(long, value_name = "T", value_parser = whole::<1, MAX_SAMPLES>, requires = "cluster")]
     samples: Option<usize>,
     /// Signals to make
-    #[arg(long, short = 'n', value_name = "N", default_value = "1", value_parser = positive)]
+    #[arg(long, short = 'n', value_name = "N", default_value = "1", value_parser = whole::<1, MAX_SIGNALS>)]
     count: usize,
     /// File for the result
     #[arg(long, short, value_name = "OUT.npz")]
@@ -60,7 +64,7 @@ pub struct Synth {
     #[arg(long, value_name = "X", default_value = "0.01")]
     tolerance: f64,
     /// At most so many iterations a signal
-    #[arg(long, value_name = "N", default_value = "2000", value_parser = positive)]
+    #[arg(long, value_name = "N", default_value = "2000", value_parser = whole::<1, MAX_ITERATIONS>)]
     max_iter: usize,
     #[command(flatten)]
     seed: Seed,
@@ -112,6 +116,8 @@ impl Synth {
                 path.display()
             )));
         }
+        let n_samples = shape[shape.len() - 1];
+        self.check_size(input.values.len() / n_samples.max(1), n_samples)?;
         let octaves = self.octaves.unwrap_or(8);
         let values: Vec<f64> = input.values.iter().copied().collect();
         let originals: Vec<&[f64]> = values.chunks_exact(shape[shape.len() - 1]).collect();
@@ -145,6 +151,7 @@ impl Synth {
     }
 
     fn of_model(&self, context: &mut Context, cluster: &Target, path: &Path) -> Result<()> {
+        self.check_size(1, self.samples.unwrap_or(1))?;
         let model = ModelFile::load(path).map_err(PipelineError::from)?;
         let drawn = model_windows(&model, cluster, self.samples, self.count, self.seed.seed)?;
         let shape = [drawn.channels.len(), drawn.n_samples];
@@ -176,6 +183,7 @@ impl Synth {
     }
 
     fn of_cluster(&self, context: &mut Context, cluster: &Target, clusters: &Path) -> Result<()> {
+        self.check_size(1, self.samples.unwrap_or(1))?;
         let seed = self.seed.seed;
         let windows = cluster_windows(
             &self.features,
@@ -214,6 +222,21 @@ impl Synth {
     fn seed_of(&self, signal: usize, channel: usize) -> u64 {
         let number = (signal * 64 + channel) as u64;
         self.seed.seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) ^ (number << 8)
+    }
+
+    /// Refuses more samples than are held in memory.
+    fn check_size(&self, n_channels: usize, n_samples: usize) -> Result<()> {
+        let all = [self.count, n_channels, n_samples]
+            .into_iter()
+            .try_fold(1_usize, usize::checked_mul);
+        if all.is_some_and(|all| all <= MAX_IN_ALL) {
+            return Ok(());
+        }
+        Err(Failure::usage(format!(
+            "{} signals of {n_channels} channel(s) of {n_samples} samples are more than {MAX_IN_ALL} samples in all",
+            self.count
+        ))
+        .with_help("make fewer at a time, each time with another --seed"))
     }
 
     fn make(&self, context: &Context, jobs: Vec<Job>) -> std::result::Result<Vec<Made>, Unmade> {

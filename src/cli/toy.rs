@@ -10,10 +10,14 @@ use serde_json::json;
 
 use super::arrays;
 use super::failure::{Failure, Result};
-use super::options::positive;
+use super::options::whole;
 
 /// Snippets of a toy, unless told.
 const SNIPPETS: usize = 10;
+/// Samples of a toy, and of all its snippets, whose transforms take about a kilobyte a sample.
+const LEAST_SAMPLES: usize = 64;
+const MAX_SAMPLES: usize = 1 << 20;
+const MAX_IN_ALL: usize = 1 << 23;
 /// Octaves of the published toys of 1024 samples.
 const OCTAVES: usize = 6;
 
@@ -55,7 +59,7 @@ pub struct ToyOptions {
     #[arg(long, value_name = "N", default_value = "0", requires = "toy")]
     seed: u64,
     /// Samples T of the toy; at least 64
-    #[arg(long, value_name = "T", default_value = "1024", requires = "toy", value_parser = positive)]
+    #[arg(long, value_name = "T", default_value = "1024", requires = "toy", value_parser = whole::<LEAST_SAMPLES, MAX_SAMPLES>)]
     samples: usize,
 }
 
@@ -98,13 +102,14 @@ impl ToyOptions {
         let Some(source) = &self.toy else {
             return Ok(None);
         };
-        if self.samples < 64 {
-            return Err(Failure::usage(format!(
-                "--samples {}: a toy needs at least 64",
-                self.samples
-            )));
-        }
         let n_snippets = snippets.unwrap_or(SNIPPETS);
+        if n_snippets.saturating_mul(self.samples) > MAX_IN_ALL {
+            return Err(Failure::usage(format!(
+                "{n_snippets} snippets of {} samples are more than {MAX_IN_ALL} samples in all",
+                self.samples
+            ))
+            .with_help("write fewer --snippets or fewer --samples"));
+        }
         let (toy, name, provenance) = match source {
             ToySource::Kind(kind) => (
                 Toy::generate(*kind, self.samples, n_snippets, self.seed),

@@ -14,7 +14,7 @@ use serde_json::json;
 
 use super::arrays::{self, Name};
 use super::failure::{Failure, Result};
-use super::options::{at_least_two, positive};
+use super::options::{MAX_ITERATIONS, MAX_SNIPPETS, positive, whole};
 use super::toy::{ToyOptions, Truth};
 use super::unmix_local::{self, LocalOptions};
 use super::{Context, apart, interrupt};
@@ -58,10 +58,10 @@ pub struct Unmix {
     #[arg(long, value_name = "J", value_parser = positive)]
     octaves: Option<usize>,
     /// Use the first R snippets only [default: all; toys: 10]
-    #[arg(long, value_name = "R", value_parser = at_least_two)]
+    #[arg(long, value_name = "R", value_parser = whole::<2, MAX_SNIPPETS>)]
     snippets: Option<usize>,
     /// At most so many iterations
-    #[arg(long, value_name = "N", default_value = "500", value_parser = positive)]
+    #[arg(long, value_name = "N", default_value = "500", value_parser = whole::<1, MAX_ITERATIONS>)]
     max_iter: usize,
     /// paper: the three losses of arXiv 2305.16189, from the mixture, and its stopping rule; seismix: the same with a
     /// floor under the spread of each coefficient, from a local Wiener estimate, stopped at its expected value

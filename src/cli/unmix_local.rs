@@ -10,7 +10,7 @@ use serde_json::json;
 
 use super::arrays::{self, Archive};
 use super::failure::{Failure, Result};
-use super::options::positive;
+use super::options::whole;
 
 /// Options of the local model.
 #[derive(Debug, Args)]
@@ -30,7 +30,7 @@ pub struct LocalOptions {
     #[arg(long, value_name = "N", default_value = "0", value_parser = clap::value_parser!(u16).range(0..=1000))]
     draws: u16,
     /// Mixtures of held-out snippets to weigh and calibrate on
-    #[arg(long, value_name = "N", default_value = "40", value_parser = positive)]
+    #[arg(long, value_name = "N", default_value = "40", value_parser = whole::<1, 10_000>)]
     mixtures: usize,
     /// Seed of mixtures and draws
     #[arg(long, value_name = "N", default_value = "0")]

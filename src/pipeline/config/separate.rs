@@ -103,6 +103,11 @@ pub struct SeparateConfig {
     pub objective: Objective,
 }
 
+impl SeparateConfig {
+    /// Fewest snippets of background that a stretch is separated with.
+    pub const LEAST_SNIPPETS: usize = 4;
+}
+
 impl Default for SeparateConfig {
     fn default() -> Self {
         Self {

@@ -10,6 +10,7 @@ use seismix_separate::{Method, choose_snippets, pieces};
 use super::TargetResult;
 use super::job::Job;
 use super::target::{TargetChannel, separate_target};
+use crate::pipeline::config::SeparateConfig;
 use crate::pipeline::error::Result;
 use crate::pipeline::local_day::LocalDay;
 use crate::pipeline::records::RecordCache;
@@ -21,7 +22,7 @@ const CONFIDENCE: [f64; 4] = [0.9, 0.7, 0.5, 0.0];
 /// A day's distance counts like so many seconds of local time.
 const DAY_PENALTY_S: f64 = 1800.0;
 /// Fewest snippets that a separation is tried with.
-const LEAST_SNIPPETS: usize = 4;
+const LEAST_SNIPPETS: usize = SeparateConfig::LEAST_SNIPPETS;
 /// Largest range of a snippet, in medians.
 const OUTLIER: f64 = 2.5;
 
