@@ -100,6 +100,58 @@ fn wrong_usage_names_the_nearest_and_ends_with_2() {
     assert_usage(&["info", "x", "--threads", "0"], &["from 1 to 1024"]);
 }
 
+/// A single optimisation of minutes ends soon after Ctrl-C, and leaves no file.
+#[cfg(unix)]
+#[test]
+fn an_interrupt_ends_unmix_and_synth_in_the_midst() {
+    use std::process::{Command, Stdio};
+    use std::time::{Duration, Instant};
+    let folder = tempfile::tempdir().unwrap();
+    let record = ndarray::Array1::from_shape_fn(16384, |t| ((t * t * 7) % 1009) as f64);
+    ndarray_npy::write_npy(folder.path().join("x.npy"), &record).unwrap();
+    let unmix = [
+        "unmix",
+        "--toy",
+        "exp-glitch",
+        "--samples",
+        "8192",
+        "--max-iter",
+        "100000",
+    ];
+    let synth = [
+        "synth",
+        "--like",
+        "x.npy",
+        "--tolerance",
+        "1e-12",
+        "--max-iter",
+        "100000",
+    ];
+    for arguments in [unmix, synth] {
+        let mut child = Command::new(assert_cmd::cargo::cargo_bin("seismix"))
+            .current_dir(folder.path())
+            .args(arguments)
+            .args(["-o", "out.npz", "--threads", "1"])
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        std::thread::sleep(Duration::from_millis(1500));
+        assert!(child.try_wait().unwrap().is_none(), "it is at work");
+        let pid = child.id().to_string();
+        let sent = Command::new("kill").args(["-INT", &pid]).status();
+        assert!(sent.unwrap().success());
+        let asked = Instant::now();
+        assert_eq!(child.wait().unwrap().code(), Some(130), "{arguments:?}");
+        assert!(
+            asked.elapsed() < Duration::from_secs(10),
+            "{:?}",
+            asked.elapsed()
+        );
+        assert!(!folder.path().join("out.npz").exists());
+    }
+}
+
 /// Nothing is allocated or begun for numbers that no machine can serve.
 #[test]
 fn numbers_beyond_reason_are_refused_at_once() {

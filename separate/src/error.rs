@@ -96,6 +96,9 @@ pub enum Error {
     /// The transform refused its parameters.
     #[error(transparent)]
     Scattering(#[from] seismix_scattering::Error),
+    /// The caller asked to stop.
+    #[error("stopped before it was done, as asked; nothing is given out")]
+    Interrupted,
     /// The optimiser broke off with an error of its own.
     #[error("the optimiser failed: {0}")]
     Optimizer(String),

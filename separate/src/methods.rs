@@ -87,19 +87,39 @@ impl ScatteringMethod {
         Self { precision, ..self }
     }
 
-    fn channel(&self, channel: &Channel) -> Result<ChannelSeparation, Error> {
+    /// As [`Method::separate`], and looks after each iteration whether it is `asked` to stop.
+    ///
+    /// # Errors
+    /// As there; [`Error::Interrupted`] if so.
+    pub fn separate_until(
+        &self,
+        problem: &Problem,
+        asked: &(dyn Fn() -> bool + Sync),
+    ) -> Result<Separation, Error> {
+        each_channel(problem, |channel| self.channel(channel, asked))
+    }
+
+    fn channel(
+        &self,
+        channel: &Channel,
+        asked: &dyn Fn() -> bool,
+    ) -> Result<ChannelSeparation, Error> {
         match self.precision {
-            Precision::Double => {
-                Unit::of_channel(channel)?.solve(channel, |channel| self.solve::<f64>(channel))
-            }
+            Precision::Double => Unit::of_channel(channel)?
+                .solve(channel, |channel| self.solve::<f64>(channel, asked)),
             Precision::Single => {
                 Unit::of_channel(channel)?;
-                Unit::of(&channel.mixture).solve(channel, |channel| self.solve::<f32>(channel))
+                Unit::of(&channel.mixture)
+                    .solve(channel, |channel| self.solve::<f32>(channel, asked))
             }
         }
     }
 
-    fn solve<F: Real>(&self, channel: &Channel) -> Result<ChannelSeparation, Error> {
+    fn solve<F: Real>(
+        &self,
+        channel: &Channel,
+        asked: &dyn Fn() -> bool,
+    ) -> Result<ChannelSeparation, Error> {
         let judge = JudgeIn::<F>::new(channel, self.objective)?;
         let untouched = match self.stop {
             Stop::Published => judge.without_signal(),
@@ -122,13 +142,16 @@ impl ScatteringMethod {
                 Stop::Published => state.terms.loss().sqrt() <= 0.1,
                 Stop::Expectation => judge.at_expectation(state.point, state.terms),
             };
-            if reached {
+            if reached || asked() {
                 ControlFlow::Break(())
             } else {
                 ControlFlow::Continue(())
             }
         };
         let minimum = optimizer.minimize(judge.objective(), &start, &mut rule)?;
+        if asked() {
+            return Err(Error::Interrupted);
+        }
         let optimization = Optimization {
             history: minimum.history,
             reason: minimum.reason,
@@ -153,7 +176,7 @@ impl Method for ScatteringMethod {
     }
 
     fn separate(&self, problem: &Problem) -> Result<Separation, Error> {
-        each_channel(problem, |channel| self.channel(channel))
+        self.separate_until(problem, &|| false)
     }
 }
 
@@ -232,6 +255,22 @@ mod tests {
             let change_db = 10.0 * (one / other).log10();
             assert!(change_db.abs() < 0.1, "{size}: {change_db} dB");
         }
+    }
+
+    /// Asked at once, it makes one iteration at most.
+    #[test]
+    fn a_separation_stops_when_it_is_asked_to() {
+        let channel = Channel {
+            mixture: noise(900, 512).iter().map(|v| 3.0 * v).collect(),
+            snippets: (1..9).map(|seed| noise(seed, 512)).collect(),
+            source_snippets: Vec::new(),
+        };
+        let problem = Problem::new(vec![channel]).unwrap();
+        let looks = std::sync::atomic::AtomicUsize::new(0);
+        let asked = || looks.fetch_add(1, std::sync::atomic::Ordering::Relaxed) >= 2;
+        let stopped = ScatteringMethod::paper(5, 1_000_000).separate_until(&problem, &asked);
+        assert_eq!(stopped.err(), Some(Error::Interrupted));
+        assert!(looks.into_inner() <= 5);
     }
 
     #[test]

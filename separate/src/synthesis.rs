@@ -158,6 +158,19 @@ impl Synthesis {
     /// # Errors
     /// [`Error::SilentTarget`] if the target holds no energy, [`Error::Optimizer`].
     pub fn draw(&self, seed: u64, options: SynthesisOptions) -> Result<Synthetic, Error> {
+        self.draw_until(seed, options, &|| false)
+    }
+
+    /// As [`draw`](Self::draw), and looks after each iteration whether it is `asked` to stop.
+    ///
+    /// # Errors
+    /// As there; [`Error::Interrupted`] if so.
+    pub fn draw_until(
+        &self,
+        seed: u64,
+        options: SynthesisOptions,
+        asked: &dyn Fn() -> bool,
+    ) -> Result<Synthetic, Error> {
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
         let white: Vec<f64> = (0..self.n_samples())
             .map(|_| StandardNormal.sample(&mut rng))
@@ -175,13 +188,16 @@ impl Synthesis {
             let before = losses.iter().rev().nth(iterations);
             let stalled =
                 before.is_some_and(|before| state.terms.mean_square > (1.0 - share) * before);
-            if stalled || state.terms.worst <= options.tolerance {
+            if stalled || asked() || state.terms.worst <= options.tolerance {
                 ControlFlow::Break(())
             } else {
                 ControlFlow::Continue(())
             }
         };
         let minimum = optimizer.minimize(&coloured, &white, &mut good_enough)?;
+        if asked() {
+            return Err(Error::Interrupted);
+        }
         let mut signal = coloured.signal(&minimum.point);
         self.unit.multiply(&mut signal);
         signal.iter_mut().for_each(|v| *v += self.level);

@@ -252,7 +252,10 @@ impl Synth {
                 if interrupt::asked() {
                     return Err(Unmade::Interrupted);
                 }
-                let made = job.draw(options).map_err(Unmade::Refused);
+                let made = job.draw(options).map_err(|error| match error {
+                    Error::Interrupted => Unmade::Interrupted,
+                    error => Unmade::Refused(error),
+                });
                 observer.advance(1);
                 made
             })
@@ -270,6 +273,9 @@ impl Synth {
         input: Value,
         beside: Beside,
     ) -> Result<()> {
+        if interrupt::asked() {
+            return Err(Failure::Interrupted);
+        }
         let mut shape_of_all = vec![self.count];
         shape_of_all.extend(shape);
         let samples: Vec<f64> = made
@@ -360,7 +366,11 @@ impl Job<'_> {
     fn draw(&self, options: SynthesisOptions) -> std::result::Result<Made, Error> {
         let mut best: Option<Made> = None;
         for draw in 0..DRAWS {
-            let synthetic = self.synthesis.draw(self.seed.wrapping_add(draw), options)?;
+            let synthetic = self.synthesis.draw_until(
+                self.seed.wrapping_add(draw),
+                options,
+                &interrupt::asked,
+            )?;
             let correlation = self
                 .original
                 .map_or(0.0, |original| correlation(original, &synthetic.signal));

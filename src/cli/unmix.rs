@@ -298,7 +298,10 @@ impl Unmix {
     ) -> std::result::Result<separate::Separation, separate::Error> {
         if self.local_wanted() {
             let method = self.local.method(octaves);
-            let all = channels.iter().map(|c| method.separate_channel(c));
+            let all = channels.iter().map(|c| match interrupt::asked() {
+                true => Err(separate::Error::Interrupted),
+                false => method.separate_channel(c),
+            });
             let channels = all.collect::<std::result::Result<Vec<_>, _>>()?;
             return Ok(separate::Separation { channels });
         }
@@ -314,10 +317,10 @@ impl Unmix {
             .separate(&problem),
             (_, Objective::Paper) => ScatteringMethod::paper(octaves, self.max_iter)
                 .with_precision(precision)
-                .separate(&problem),
+                .separate_until(&problem, &interrupt::asked),
             (_, Objective::Seismix) => ScatteringMethod::to_expectation(octaves, self.max_iter)
                 .with_precision(precision)
-                .separate(&problem),
+                .separate_until(&problem, &interrupt::asked),
         }
     }
 
@@ -344,6 +347,9 @@ impl Unmix {
             .solve(channels, octaves)
             .map_err(|error| refused(&name, 0, &error))?
             .channels;
+        if interrupt::asked() {
+            return Err(Failure::Interrupted);
+        }
 
         let background: Vec<f64> = separations
             .iter()
@@ -511,6 +517,7 @@ fn finite<'a>(
 fn refused(name: &str, channel: usize, error: &separate::Error) -> Failure {
     let message = format!("{name} (channel {channel}): {error}");
     match error {
+        separate::Error::Interrupted => Failure::Interrupted,
         separate::Error::Scattering(_) => Failure::usage(message),
         _ => Failure::new(message),
     }
