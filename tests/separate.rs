@@ -200,6 +200,57 @@ fn a_first_target_that_cannot_be_used_is_no_reason_against_the_family() {
     }
 }
 
+/// A target is kept as soon as it is finished, not when seven others are.
+#[test]
+fn a_killed_separation_goes_on_after_the_last_target() {
+    let folder = folder();
+    let root = folder.path();
+    let options = ["--objective", "paper", "--octaves", "5", "--max-iter", "40"];
+    let outcome = separate(root, "whole", &[&options[..], &["--threads", "2"]].concat());
+    assert_eq!(outcome.code, Some(0), "{}", outcome.stderr);
+    let list = [
+        "separate",
+        "a.mseed",
+        "--windows",
+        "windows.csv",
+        "-o",
+        "cut",
+        "--threads",
+        "1",
+    ];
+    let mut child = Command::new(env!("CARGO_BIN_EXE_seismix"))
+        .current_dir(root)
+        .args(list)
+        .args(options)
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let kept = || {
+        let parts = std::fs::read_dir(root.join("cut/parts"))
+            .into_iter()
+            .flatten();
+        let name = |entry: std::fs::DirEntry| entry.file_name().to_string_lossy().into_owned();
+        let names = parts.flatten().map(name);
+        names
+            .filter(|name| name.starts_with("0000") && name.ends_with(".json"))
+            .count()
+    };
+    let began = Instant::now();
+    while kept() < 2 && child.try_wait().unwrap().is_none() {
+        assert!(began.elapsed() < Duration::from_secs(120), "none was kept");
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    // The others of a batch would be there at once.
+    std::thread::sleep(Duration::from_millis(20));
+    let n = kept();
+    child.kill().unwrap();
+    child.wait().unwrap();
+    assert!((2..8).contains(&n), "{n} are kept");
+    assert_eq!(separate(root, "cut", &options).code, Some(0));
+    assert!(contents(&root.join("whole")) == contents(&root.join("cut")));
+}
+
 #[test]
 fn one_window_is_no_family() {
     let folder = folder();

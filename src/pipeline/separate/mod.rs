@@ -221,22 +221,28 @@ impl<'a> Work<'a> {
                     None => Ok(family_job.load(group, &mut self.cache)?),
                 });
             }
-            let solved: Vec<(bool, Vec<family::Solved>)> = prepared
+            // Each is kept as soon as it is finished, in whatever order; a part has the number of its target.
+            let (parts, observer) = (self.parts, self.observer);
+            let solved: Vec<Result<Vec<family::Solved>>> = prepared
                 .into_par_iter()
                 .zip(batch)
-                .map(|(prepared, group)| match prepared {
-                    Err(kept) => (true, kept),
-                    Ok(loaded) => (false, family_job.solve(group, loaded, learned)),
+                .map(|(prepared, group)| {
+                    let solved = match prepared {
+                        Err(kept) => kept,
+                        Ok(loaded) => {
+                            let solved = family_job.solve(group, loaded, learned);
+                            for (index, (result, background)) in group.own.clone().zip(&solved) {
+                                parts.write(offset + index, result, background)?;
+                            }
+                            solved
+                        }
+                    };
+                    observer.advance(solved.len() as u64);
+                    Ok(solved)
                 })
                 .collect();
-            for ((kept, solved), group) in solved.into_iter().zip(batch) {
-                self.observer.advance(solved.len() as u64);
-                for (index, (result, background)) in group.own.clone().zip(solved) {
-                    if !kept {
-                        self.parts.write(offset + index, &result, &background)?;
-                    }
-                    self.done.push((result, background));
-                }
+            for solved in solved {
+                self.done.extend(solved?);
             }
         }
         self.observer.end();
@@ -265,18 +271,22 @@ impl<'a> Work<'a> {
                     None => prepared.push((index, self.job.prepare(index, &mut self.cache)?)),
                 }
             }
-            let finished: Vec<(usize, TargetResult, Array2<f64>)> = prepared
+            self.observer.advance(solved.len() as u64);
+            // Each is kept as soon as it is finished, in whatever order; a part has the number of its target.
+            let (parts, observer, method) = (self.parts, self.observer, &*self.job.method);
+            let finished: Vec<Result<(usize, (TargetResult, Array2<f64>))>> = prepared
                 .into_par_iter()
                 .map(|(index, prepared)| {
-                    let (result, background) = prepared.solve(&*self.job.method);
-                    (index, result, background)
+                    let (result, background) = prepared.solve(method);
+                    parts.write(index, &result, &background)?;
+                    observer.advance(1);
+                    Ok((index, (result, background)))
                 })
                 .collect();
-            for (index, result, background) in finished {
-                self.parts.write(index, &result, &background)?;
-                solved.insert(index, (result, background));
+            for finished in finished {
+                let (index, part) = finished?;
+                solved.insert(index, part);
             }
-            self.observer.advance(batch.len() as u64);
             self.done.extend(solved.into_values());
         }
         self.observer.end();
