@@ -17,6 +17,7 @@ use super::file::{FoundSource, FoundWave, TargetResult};
 use super::job::Job;
 use super::listed::joined;
 use super::result::{ChannelResult, WindowOutcome, WindowResult};
+use super::silence::silent;
 use crate::pipeline::error::Result;
 use crate::pipeline::records::RecordCache;
 use crate::pipeline::targets::Stretch;
@@ -360,7 +361,12 @@ impl<'a> FamilyJob<'a> {
         let mut rows = Array2::zeros((2 * channels, target.len()));
         for (c, id) in loaded.channels.iter().enumerate() {
             let record = &loaded.windows.channels[c][target.clone()];
-            let taken = &source[c][target.clone()];
+            let mut taken = source[c][target.clone()].to_vec();
+            for (taken, silent) in taken.iter_mut().zip(silent(record)) {
+                if silent {
+                    *taken = 0.0;
+                }
+            }
             let deviation = &fit.deviation[c][target.clone()];
             let power: f64 = taken.iter().map(|v| v * v).sum();
             for t in 0..target.len() {
@@ -379,7 +385,7 @@ impl<'a> FamilyJob<'a> {
             let window = WindowResult {
                 starttime: result.starttime.clone(),
                 outcome,
-                why: why(&inside, c, taken, deviation),
+                why: why(&inside, c, &taken, deviation),
                 stop: None,
                 iterations: 0,
                 terms: None,

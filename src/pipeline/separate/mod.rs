@@ -9,6 +9,7 @@ mod parts;
 mod prepare;
 mod records;
 mod result;
+mod silence;
 mod target;
 mod unchanged;
 

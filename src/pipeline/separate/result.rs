@@ -89,6 +89,15 @@ impl WindowResult {
 }
 
 impl ChannelResult {
+    /// Leaves it as it was, whatever became of its windows.
+    pub(super) fn leave(&mut self, why: &str) {
+        self.outcome = WindowOutcome::NotSeparable;
+        for window in &mut self.windows {
+            window.outcome = WindowOutcome::NotSeparable;
+            window.why = format!("{why}: it is left as it is");
+        }
+    }
+
     /// From its windows, at least one.
     pub(super) fn new(id: String, windows: Vec<WindowResult>) -> Self {
         let any = |wanted| windows.iter().any(|window| window.outcome == wanted);

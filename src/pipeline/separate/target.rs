@@ -6,6 +6,7 @@ use seismix_data::time::format_utc;
 use seismix_separate::{Channel, Method, Outcome, Problem, cross_fade, pieces};
 
 use super::result::{ChannelResult, WindowOutcome, WindowResult};
+use super::silence::{keep_silence, silent};
 
 /// Samples over which the background fades into the record at either end of a target, inside it.
 pub const FADE_SAMPLES: usize = 32;
@@ -95,10 +96,15 @@ pub(super) fn separate_target(
         }
     }
     for ((channel, windows), sum) in usable.iter().zip(windows).zip(sums) {
-        let result = ChannelResult::new(channel.id.to_owned(), windows);
-        let mut background = channel.samples[target.clone()].to_vec();
+        let mut result = ChannelResult::new(channel.id.to_owned(), windows);
+        let record = &channel.samples[target.clone()];
+        if silent(record).into_iter().all(|silent| silent) {
+            result.leave("the record is zero throughout the target");
+        }
+        let mut background = record.to_vec();
         if result.outcome == WindowOutcome::Separated {
             cross_fade(&mut background, 0, &sum.mean(), FADE_SAMPLES);
+            keep_silence(&mut background, record);
         }
         solved.channels.push(result);
         solved.backgrounds.push(background);
@@ -336,6 +342,35 @@ mod tests {
         assert_eq!(solved.channels[0].outcome, WindowOutcome::NotSeparable);
         assert_eq!(solved.backgrounds[0], vec![7.0; 200]);
         assert!(solved.channels[0].windows[0].why.contains("constant"));
+    }
+
+    #[test]
+    fn zeros_stay_zeros_by_any_method() {
+        let wiener = seismix_separate::WienerMethod {
+            objective: seismix_separate::ObjectiveOptions::floored(5),
+        };
+        let scattering = ScatteringMethod::to_expectation(5, 40);
+        let methods: [&dyn Method; 2] = [&wiener, &scattering];
+        for method in methods {
+            let mut partly = channel();
+            partly.samples.iter_mut().for_each(|v| *v -= 1000.0);
+            partly.samples[950..1100].fill(0.0);
+            let solve = |channel: &TargetChannel, target: Range<usize>| {
+                separate_target(std::slice::from_ref(channel), target, method, &|i| i as i64)
+            };
+            let solved = solve(&partly, 850..1150);
+            assert!(solved.backgrounds[0][100..250].iter().all(|v| *v == 0.0));
+            let solved = solve(&partly, 970..1080);
+            let found = &solved.channels[0];
+            assert_eq!(found.outcome, WindowOutcome::NotSeparable);
+            assert!(
+                found
+                    .windows
+                    .iter()
+                    .all(|w| w.why.contains("zero throughout"))
+            );
+            assert_eq!(solved.backgrounds[0], vec![0.0; 110]);
+        }
     }
 
     /// Background alone passes for background when it is within three quarters of the snippets in two respects.
