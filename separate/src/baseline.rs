@@ -1,11 +1,14 @@
-//! The level and trend of a window, which no statistics of a few snippets can tell apart from a source: taken off before
-//! a separation, and given back to the background after it.
+//! The level and trend of windows, which are the instrument's: taken off before a separation, and given back to the
+//! background after it.
 
 use crate::method::{Channel, ChannelSeparation, Outcome};
 use crate::unit::largest;
 
 /// What is left of a signal is rounding up to so many units in its last place.
 const ROUNDING: f64 = 64.0 * f64::EPSILON;
+
+/// Snippets share a level if their levels differ by no more than so many times what they vary by about them.
+const AGREEING: f64 = 0.5;
 
 /// Straight lines from node to node of a window, a snippet's length apart; one line through a window of that length.
 #[derive(Debug, Clone, PartialEq)]
@@ -68,19 +71,90 @@ pub(crate) fn without(samples: &[f64], line: impl Fn(usize) -> f64) -> Vec<f64> 
     left
 }
 
+/// The line that all snippets lie on, where their levels agree to within what they vary by themselves: then the level of
+/// the background is known, and one that the mixture has beside is the source's.
+fn shared(snippets: &[Vec<f64>], own: &[Baseline]) -> Option<Baseline> {
+    let first = own.first()?;
+    if snippets.iter().any(|s| s.len() != snippets[0].len()) {
+        return None;
+    }
+    let n = own.len() as f64;
+    let mean = |k: usize| own.iter().map(|line| line.nodes[k].1 / n).sum::<f64>();
+    let places = first.nodes.iter().enumerate();
+    let line = Baseline {
+        nodes: places.map(|(k, (place, _))| (*place, mean(k))).collect(),
+    };
+    let left: Vec<Vec<f64>> = snippets
+        .iter()
+        .zip(own)
+        .map(|(snippet, own)| own.subtract(snippet))
+        .collect();
+    let levels: Vec<f64> = own
+        .iter()
+        .flat_map(|own| own.nodes.iter().zip(&line.nodes).map(|(a, b)| a.1 - b.1))
+        .collect();
+    // In a unit in which no square is too large or too small.
+    let unit = left
+        .iter()
+        .map(|s| largest(s))
+        .fold(largest(&levels), f64::max);
+    if unit == 0.0 {
+        return Some(line);
+    }
+    let mean_square = |values: &mut dyn Iterator<Item = &f64>, n: usize| {
+        values.map(|v| (v / unit).powi(2)).sum::<f64>() / n.max(1) as f64
+    };
+    let spread = mean_square(&mut levels.iter(), levels.len());
+    let own = mean_square(&mut left.iter().flatten(), left.iter().map(Vec::len).sum());
+    (spread <= AGREEING.powi(2) * own).then_some(line)
+}
+
+/// Whether signals lie nearer to a line than to zero.
+fn lie_on(signals: &[Vec<f64>], line: &Baseline, snippet: usize) -> bool {
+    let n = (signals.len() * line.nodes.len()) as f64;
+    let (mut level, mut target) = (0.0, 0.0);
+    for signal in signals {
+        let own = Baseline::new(signal.get(..snippet).unwrap_or(signal), snippet);
+        level += own.nodes.iter().map(|node| node.1 / n).sum::<f64>();
+        target += line.nodes.iter().map(|node| node.1 / n).sum::<f64>();
+    }
+    (level - target).abs() < level.abs()
+}
+
 impl Channel {
-    /// The channel with every window's own baseline taken off, and that of the mixture.
+    /// The channel without the level and trend of its windows, and those of the mixture. One line for all where the snippets
+    /// share it and the mixture is as long as they are; else every window's own.
     pub fn without_baseline(&self) -> (Self, Baseline) {
         let snippet = self.snippets.first().map_or(self.mixture.len(), Vec::len);
-        let of = |samples: &[f64]| Baseline::new(samples, snippet);
-        let off = |all: &[Vec<f64>]| all.iter().map(|s| of(s).subtract(s)).collect();
-        let baseline = of(&self.mixture);
-        let channel = Self {
-            mixture: baseline.subtract(&self.mixture),
-            snippets: off(&self.snippets),
-            source_snippets: off(&self.source_snippets),
+        let of = |samples: &Vec<f64>| Baseline::new(samples, snippet);
+        let own: Vec<Baseline> = self.snippets.iter().map(of).collect();
+        let common = shared(&self.snippets, &own).filter(|_| self.mixture.len() == snippet);
+        let Some(line) = common else {
+            let off = |all: &[Vec<f64>]| all.iter().map(|s| of(s).subtract(s)).collect();
+            let baseline = of(&self.mixture);
+            let channel = Self {
+                mixture: baseline.subtract(&self.mixture),
+                snippets: off(&self.snippets),
+                source_snippets: off(&self.source_snippets),
+            };
+            return (channel, baseline);
         };
-        (channel, baseline)
+        // Windows of a cluster lie on it too, sources alone do not; what goes on past a snippet's length keeps its end.
+        let too = lie_on(&self.source_snippets, &line, snippet);
+        let off = |s: &Vec<f64>| without(s, |i| line.at(i % snippet.max(1)));
+        // A mixture that is a line holds no signal, wherever the snippets lie.
+        let own = of(&self.mixture);
+        let empty = largest(&own.subtract(&self.mixture)) == 0.0;
+        let line = if empty { own } else { line };
+        let channel = Self {
+            mixture: line.subtract(&self.mixture),
+            snippets: self.snippets.iter().map(off).collect(),
+            source_snippets: match too {
+                true => self.source_snippets.iter().map(off).collect(),
+                false => self.source_snippets.clone(),
+            },
+        };
+        (channel, line)
     }
 }
 
@@ -136,6 +210,32 @@ mod tests {
             let far = a.iter().zip(&b).map(|(a, b)| (a - b).abs());
             assert!(far.fold(0.0, f64::max) < 1e-10, "{snippet}");
         }
+    }
+
+    /// Where snippets agree, a level that the mixture alone has is kept for the source; where they do not, it is its own.
+    #[test]
+    fn a_level_that_is_shared_is_told_from_the_sources() {
+        let on = |level: f64, seed: u64| -> Vec<f64> {
+            white(256, seed).iter().map(|v| v + level).collect()
+        };
+        let channel = |levels: &dyn Fn(u64) -> f64| Channel {
+            mixture: on(1003.0, 20),
+            snippets: (1..9).map(|k| on(levels(k), k)).collect(),
+            source_snippets: vec![vec![3.0; 300]; 4],
+        };
+        let mean = |s: &[f64]| s.iter().sum::<f64>() / s.len() as f64;
+        let (shared, line) = channel(&|_| 1000.0).without_baseline();
+        assert!((line.at(128) - 1000.0).abs() < 0.2);
+        assert!((mean(&shared.mixture) - 3.0).abs() < 0.5);
+        assert_eq!(shared.source_snippets[0], vec![3.0; 300]);
+        let (own, line) = channel(&|k| 100.0 * k as f64).without_baseline();
+        assert!((line.at(128) - 1003.0).abs() < 1.0);
+        assert!(mean(&own.mixture).abs() < 1.0);
+        assert_eq!(own.source_snippets[0], vec![0.0; 300]);
+        let mut cluster = channel(&|_| 1000.0);
+        cluster.source_snippets = (31..35).map(|k| on(1002.0, k)).collect();
+        let (shared, _) = cluster.without_baseline();
+        assert!((mean(&shared.source_snippets[0]) - 2.0).abs() < 0.5);
     }
 
     #[test]

@@ -31,8 +31,9 @@ use super::{Context, apart, interrupt};
 /// posterior; `realisation`, one plausible background; `method_scores` (C, K, 3: mean and spread of the SNR on mixtures of
 /// snippets, weight) and their `method_names`. There the mixture may be longer than the snippets.
 /// With --evaluate nothing is optimised: OUT holds `loss` (1,3) and `gradient` at the given background.
-/// The line through the ends of the mixture, and of each snippet, is taken off before, and that of the mixture goes to the
-/// background. Not so with --objective paper and --evaluate, which are as published and expect arrays without offset.
+/// Level and trend are taken off before, and those of the mixture go to the background: the line that the snippets share,
+/// or, where their levels differ by more than half of what they vary by, or the mixture is longer, the line through the ends
+/// of each window. Not so with --objective paper and --evaluate, which are as published and expect arrays without offset.
 #[derive(Debug, Args)]
 pub struct Unmix {
     /// Mixture x, (T,) or (C,T)
