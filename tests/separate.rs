@@ -167,11 +167,7 @@ fn a_first_target_that_cannot_be_used_is_no_reason_against_the_family() {
     for (name, segments, says) in [
         ("gap", gap, "has a gap"),
         ("nan", nan, "no finite numbers"),
-        (
-            "late",
-            begins_late,
-            "the shape was learned from XX.FAM.00.BHU, XX.FAM.00.BHV, XX.FAM.00.BHW",
-        ),
+        ("late", begins_late, "lacks a channel"),
     ] {
         let folder = folder();
         let root = folder.path();
@@ -249,6 +245,33 @@ fn a_killed_separation_goes_on_after_the_last_target() {
     assert!((2..8).contains(&n), "{n} are kept");
     assert_eq!(separate(root, "cut", &options).code, Some(0));
     assert!(contents(&root.join("whole")) == contents(&root.join("cut")));
+}
+
+/// Of two sets of channels the family is learned on the one that more targets have.
+#[test]
+fn a_day_with_fewer_channels_is_left_and_the_others_are_a_family() {
+    let folder = folder();
+    let root = folder.path();
+    let mut segments = three("FAM");
+    let all = values(&segments[0]);
+    for id in ["XX.FAM.00.BHU", "XX.FAM.00.BHV"] {
+        segments.push(integers(id, 20.0, "2020-01-01T06:00:00Z", &all));
+    }
+    write(&root.join("a.mseed"), &segments);
+    let listed = std::fs::read_to_string(root.join("windows.csv")).unwrap();
+    let (head, rest) = listed.split_once('\n').unwrap();
+    let first = "2020-01-01T06:00:13Z,2020-01-01T06:00:22.95Z,XX.FAM.00.BH";
+    std::fs::write(root.join("windows.csv"), format!("{head}\n{first}\n{rest}")).unwrap();
+    let outcome = separate(root, "out", &[]);
+    assert_eq!(outcome.code, Some(0), "{}", outcome.stderr);
+    let file = file(root, "out");
+    assert_eq!((file.method.as_str(), file.targets.len()), ("family", 18));
+    let why = file.targets[0].left.as_deref().unwrap();
+    assert!(
+        why.contains("the channels XX.FAM.00.BHU, XX.FAM.00.BHV, and"),
+        "{why}"
+    );
+    assert!(file.targets[1..].iter().all(|t| t.left.is_none()));
 }
 
 #[test]
@@ -331,6 +354,9 @@ fn wrong_calls_are_usage_errors() {
             .args(["separate", "a.mseed", "-o", "out"]),
     );
     assert_eq!(neither.code, Some(2));
+    let deep = separate(root, "out", &["--octaves", "20", "--method", "local"]);
+    assert_eq!(deep.code, Some(2), "{}", deep.stderr);
+    assert!(deep.stderr.contains("--octaves 20"), "{}", deep.stderr);
     std::fs::write(root.join("windows.csv"), "starttime,endtime\nnoon,later\n").unwrap();
     let broken = separate(root, "out", &[]);
     assert_eq!(broken.code, Some(1));

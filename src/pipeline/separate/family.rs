@@ -25,7 +25,8 @@ use crate::pipeline::targets::Stretch;
 /// Stretches that a family is learned from at most, spread evenly over the record.
 const LEARNED_FROM: usize = 96;
 /// Why a target has no samples to work on.
-const NO_STRETCH: &str = "the record around it has a gap, or samples that are no finite numbers";
+const NO_STRETCH: &str =
+    "the record around it has a gap, lacks a channel, or has samples that are no finite numbers";
 
 /// A family with the evidence for it, as a run keeps it to go on from.
 #[derive(Debug, Clone, Serialize, Deserialize)]

@@ -178,7 +178,7 @@ impl<'a> Work<'a> {
         let evidence = learned.evidence;
         let share = 100.0 * evidence.explained;
         let (take, why) = if learned.channels.is_empty() {
-            let why = "the record around each of its targets has a gap, or samples that are no finite numbers";
+            let why = "the record around each of its targets has a gap, lacks a channel, or has samples that are no finite numbers";
             (false, why.to_owned())
         } else if learned.family.is_none() || evidence.n_windows == 0 {
             (false, "no window stands out of its background".to_owned())
