@@ -166,6 +166,13 @@ fn what_cannot_be_made_is_told() {
         "sample 11",
     );
     assert_failed(&["synth", "-o", "o.npz"], 2, "--like");
+    for option in [&["-m", "m"][..], &["--samples", "64"], &["--features", "f"]] {
+        assert_failed(
+            &[&like("zeros.npy"), option].concat(),
+            2,
+            "cannot be used with",
+        );
+    }
     assert_failed(
         &["synth", "--cluster", "1024:3", "-o", "o.npz"],
         2,

@@ -55,8 +55,10 @@ fn main() -> Result<(), seismix_separate::Error> {
         "after:                         {:5.1} dB",
         10.0 * (power / error(&window.background)).log10()
     );
-    let assessment = &window.assessment;
     println!("{:?}", window.outcome);
+    let Some(assessment) = &window.assessment else {
+        return Ok(());
+    };
     println!("             L1     L2     L3");
     for (name, terms) in [
         ("start", assessment.start),

@@ -44,6 +44,11 @@ pub enum Error {
     /// All snippets are zero, or constant: nothing can be weighed by them.
     #[error("the background snippets hold no signal; choose background windows with some")]
     NoBackground,
+    /// Snippets without spread, with the published loss, which has no floor under it.
+    #[error(
+        "all background snippets are the same: their spread, which weighs every term, is zero; give different ones, or take a loss with a floor (--objective seismix)"
+    )]
+    SameSnippets,
     /// Samples too large, too small, or too unlike in size.
     #[error(
         "{what} came out as no finite number: the samples are too large, too small, or too unlike in size; bring them nearer to 1 (other units)"

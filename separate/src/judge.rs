@@ -128,7 +128,7 @@ impl<'a, F: Real> JudgeIn<'a, F> {
         ChannelSeparation {
             background: self.channel.mixture.clone(),
             outcome,
-            assessment: self.assessment(self.start, expectation),
+            assessment: Some(self.assessment(self.start, expectation)),
             optimization: None,
             local: None,
         }
@@ -168,7 +168,7 @@ impl<'a, F: Real> JudgeIn<'a, F> {
                 _ => self.channel.mixture.clone(),
             },
             outcome,
-            assessment: self.assessment(end, expectation),
+            assessment: Some(self.assessment(end, expectation)),
             optimization,
             local: None,
         }

@@ -144,8 +144,8 @@ pub struct ChannelSeparation {
     pub background: Vec<f64>,
     /// How it ended.
     pub outcome: Outcome,
-    /// The terms of the scattering objective, which judges the result of every method.
-    pub assessment: Assessment,
+    /// The terms of the scattering objective, which judges the result of every method; `None` where nothing was tried.
+    pub assessment: Option<Assessment>,
     /// How the optimisation went; `None` where there was none.
     pub optimization: Option<Optimization>,
     /// What the local model found and expects; `None` from the other methods.
@@ -186,7 +186,8 @@ impl Optimization {
 impl ChannelSeparation {
     /// Why it ended as it did, in a few words with the numbers that decided.
     pub fn why(&self) -> String {
-        let (end, expected) = (self.assessment.end.loss(), self.assessment.expected.loss());
+        let assessment = self.assessment.unwrap_or_default();
+        let (end, expected) = (assessment.end.loss(), assessment.expected.loss());
         match (&self.outcome, &self.optimization) {
             (Outcome::NotSeparable(obstacle), _) => obstacle.to_string(),
             (Outcome::AlreadyBackground, _) => {
@@ -205,6 +206,13 @@ impl ChannelSeparation {
             (Outcome::Separated, Some(run)) => {
                 let n = run.n_iterations();
                 let what = match run.reason {
+                    // Either ends it; the loss need not get there.
+                    StopReason::Reached if end > expected && n == 0 => {
+                        "first estimate's L1 as good as expected, which ends it"
+                    }
+                    StopReason::Reached if end > expected => {
+                        "L1 as good as expected, which ends it"
+                    }
                     StopReason::Reached if n == 0 => "first estimate as good as expected",
                     StopReason::Reached => "as good as expected",
                     StopReason::MaxIterations => "all iterations used",
@@ -212,9 +220,10 @@ impl ChannelSeparation {
                     StopReason::LineSearch => "no lower loss found along the gradient",
                 };
                 let [l1, l1_expected] =
-                    [self.assessment.end, self.assessment.expected].map(|terms| terms.background);
+                    [assessment.end, assessment.expected].map(|terms| terms.background);
+                let plural = if n == 1 { "" } else { "s" };
                 format!(
-                    "{what} after {n} iterations: loss {end:.2}, expected {expected:.2}; L1 {l1:.2}, expected {l1_expected:.2}"
+                    "{what} after {n} iteration{plural}: loss {end:.2}, expected {expected:.2}; L1 {l1:.2}, expected {l1_expected:.2}"
                 )
             }
         }

@@ -54,13 +54,16 @@ impl<F: Real> ScatteringLoss<F> {
     /// Builds the loss for `mixture` `(T,)` and `snippets`, R of `(T,)`.
     ///
     /// # Errors
-    /// [`Error::TooFewSnippets`], [`Error::SnippetLength`], [`Error::NotFinite`], or what the transform refuses.
+    /// [`Error::TooFewSnippets`], [`Error::SnippetLength`], [`Error::NotFinite`], [`Error::SameSnippets`], or what the transform refuses.
     pub fn new(
         mixture: &[f64],
         snippets: &[Vec<f64>],
         options: ObjectiveOptions,
     ) -> Result<Self, Error> {
         check_channel(mixture, snippets)?;
+        if options.std_floor == 0.0 && snippets.iter().all(|s| *s == snippets[0]) {
+            return Err(Error::SameSnippets);
+        }
         let transform = WaveletTransform::new(
             Wavelet::default(),
             options.octaves,

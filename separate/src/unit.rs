@@ -112,10 +112,10 @@ pub(crate) fn largest(signal: &[f64]) -> f64 {
 fn finite(result: &ChannelSeparation) -> Result<(), Error> {
     let all = |signal: &[f64]| signal.iter().all(|v| v.is_finite());
     let terms = |terms: &Terms| all(&terms.to_array());
-    let found = &result.assessment;
-    let losses = [&found.start, &found.end, &found.expected, &found.largest];
+    let found = result.assessment.iter();
+    let losses = found.flat_map(|a| [&a.start, &a.end, &a.expected, &a.largest]);
     let history = result.optimization.iter().flat_map(|run| &run.history);
-    if !losses.into_iter().chain(history).all(terms) {
+    if !losses.chain(history).all(terms) {
         return Err(Error::OutOfRange { what: "the loss" });
     }
     let local = result.local.as_ref().is_none_or(|local| {

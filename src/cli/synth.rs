@@ -40,16 +40,16 @@ pub struct Synth {
     #[arg(long, value_name = "SCALE:CLUSTER[,CLUSTER..]", conflicts_with_all = ["like", "octaves"])]
     cluster: Option<Target>,
     /// A trained model, which draws a scattering covariance of the cluster for each signal
-    #[arg(long, short, value_name = "MODEL", requires = "cluster", conflicts_with_all = ["features", "clusters"])]
+    #[arg(long, short, value_name = "MODEL", requires = "cluster", conflicts_with_all = ["like", "features", "clusters"])]
     model: Option<PathBuf>,
     /// Feature files: each signal is like one of the cluster's windows in them, confident ones first
-    #[arg(long, value_name = "FEATURES", requires_all = ["cluster", "clusters"])]
+    #[arg(long, value_name = "FEATURES", requires_all = ["cluster", "clusters"], conflicts_with = "like")]
     features: Vec<PathBuf>,
     /// The table that `seismix cluster` wrote
-    #[arg(long, short, value_name = "CLUSTERS.csv", requires_all = ["cluster", "features"])]
+    #[arg(long, short, value_name = "CLUSTERS.csv", requires_all = ["cluster", "features"], conflicts_with = "like")]
     clusters: Option<PathBuf>,
     /// Samples of each signal; one window's coefficients are matched more closely by more [default: twice the window's]
-    #[arg(long, value_name = "T", value_parser = whole::<1, MAX_SAMPLES>, requires = "cluster")]
+    #[arg(long, value_name = "T", value_parser = whole::<1, MAX_SAMPLES>, requires = "cluster", conflicts_with = "like")]
     samples: Option<usize>,
     /// Signals to make
     #[arg(long, short = 'n', value_name = "N", default_value = "1", value_parser = whole::<1, MAX_SIGNALS>)]

@@ -12,8 +12,9 @@ use super::arrays;
 use super::failure::{Failure, Result};
 use super::options::whole;
 
-/// Snippets of a toy, unless told.
+/// Snippets of a toy, and their samples, unless told.
 const SNIPPETS: usize = 10;
+const SAMPLES: usize = 1024;
 /// Samples of a toy, and of all its snippets, whose transforms take about a kilobyte a sample.
 const LEAST_SAMPLES: usize = 64;
 const MAX_SAMPLES: usize = 1 << 20;
@@ -55,12 +56,12 @@ pub struct ToyOptions {
     /// turbulence, wave-packets, or a waveform (T,) of one's own
     #[arg(long, value_name = "KIND|SOURCE.npy", conflicts_with_all = ["mixture", "background"])]
     toy: Option<ToySource>,
-    /// Seed of the toy; the same seed has the same background for every kind
-    #[arg(long, value_name = "N", default_value = "0", requires = "toy")]
-    seed: u64,
-    /// Samples T of the toy; at least 64
-    #[arg(long, value_name = "T", default_value = "1024", requires = "toy", value_parser = whole::<LEAST_SAMPLES, MAX_SAMPLES>)]
-    samples: usize,
+    /// Seed of the toy; the same seed has the same background for every kind [default: 0]
+    #[arg(long, value_name = "N", conflicts_with_all = ["mixture", "background"])]
+    seed: Option<u64>,
+    /// Samples T of the toy; at least 64 [default: 1024]
+    #[arg(long, value_name = "T", conflicts_with_all = ["mixture", "background"], value_parser = whole::<LEAST_SAMPLES, MAX_SAMPLES>)]
+    samples: Option<usize>,
 }
 
 /// What is known of a toy.
@@ -103,18 +104,28 @@ impl ToyOptions {
             return Ok(None);
         };
         let n_snippets = snippets.unwrap_or(SNIPPETS);
-        if n_snippets.saturating_mul(self.samples) > MAX_IN_ALL {
+        let seed = self.seed.unwrap_or(0);
+        let n_samples = match source {
+            ToySource::File(path) if self.samples.is_some() => {
+                return Err(Failure::usage(format!(
+                    "--samples: the toy has those of `{}`",
+                    path.display()
+                )));
+            }
+            _ => self.samples.unwrap_or(SAMPLES),
+        };
+        if n_snippets.saturating_mul(n_samples) > MAX_IN_ALL {
             return Err(Failure::usage(format!(
                 "{n_snippets} snippets of {} samples are more than {MAX_IN_ALL} samples in all",
-                self.samples
+                n_samples
             ))
             .with_help("write fewer --snippets or fewer --samples"));
         }
         let (toy, name, provenance) = match source {
             ToySource::Kind(kind) => (
-                Toy::generate(*kind, self.samples, n_snippets, self.seed),
+                Toy::generate(*kind, n_samples, n_snippets, seed),
                 format!("toy {kind:?}"),
-                json!({ "toy": kind, "seed": self.seed, "samples": self.samples }),
+                json!({ "toy": kind, "seed": seed, "samples": n_samples }),
             ),
             ToySource::File(path) => {
                 let source = arrays::read_npy(path)?;
@@ -127,13 +138,9 @@ impl ToyOptions {
                 }
                 let file = path.display().to_string();
                 (
-                    Toy::with_source(
-                        source.values.iter().copied().collect(),
-                        n_snippets,
-                        self.seed,
-                    ),
+                    Toy::with_source(source.values.iter().copied().collect(), n_snippets, seed),
                     file.clone(),
-                    json!({ "toy": { "file": file, "sha256": source.sha256 }, "seed": self.seed }),
+                    json!({ "toy": { "file": file, "sha256": source.sha256 }, "seed": seed }),
                 )
             }
         };

@@ -7,8 +7,8 @@ use ndarray::{Array1, Array2, ArrayD, Axis, IxDyn};
 use seismix::pipeline::config::{Objective, Precision};
 use seismix::pipeline::toy::snr_db;
 use seismix::separate::{
-    self, Baseline, Channel, ChannelSeparation, Method, ObjectiveOptions, Optimization, Outcome,
-    Problem, ScatteringMethod, ScatteringObjective, StopReason, Terms, WienerMethod,
+    self, Assessment, Baseline, Channel, ChannelSeparation, Method, ObjectiveOptions, Optimization,
+    Outcome, Problem, ScatteringMethod, ScatteringObjective, StopReason, Terms, WienerMethod,
 };
 use serde_json::json;
 
@@ -23,7 +23,7 @@ use super::{Context, apart, interrupt};
 ///
 /// Shapes: (T,) and (R,T), or (C,T) and (R,C,T). OUT holds `background` and `source` of the mixture's shape, `loss`
 /// (iterations, 3: L1, L2, L3), the mean over the channels, which are separated one by one, and what each term is
-/// expected to be at the truth, `loss_expected`.
+/// expected to be at the truth, `loss_expected`; these have no rows where nothing was tried.
 /// With --toy the arrays are made: a toy experiment whose truth is known; OUT holds it too, and the SNR before and after.
 /// With --method local OUT also holds `waveform`, the posterior mean, which is `background` unless the verdict is to leave
 /// the mixture as it is; `sd`, 1.645 of which to either side hold 90 % of the samples of the truth; `expected_snr` (C, 4):
@@ -61,26 +61,23 @@ pub struct Unmix {
     /// Use the first R snippets only [default: all; toys: 10]
     #[arg(long, value_name = "R", value_parser = whole::<2, MAX_SNIPPETS>)]
     snippets: Option<usize>,
-    /// At most so many iterations
-    #[arg(long, value_name = "N", default_value = "500", value_parser = whole::<1, MAX_ITERATIONS>)]
-    max_iter: usize,
+    /// At most so many iterations [default: 500]
+    #[arg(long, value_name = "N", value_parser = whole::<1, MAX_ITERATIONS>)]
+    max_iter: Option<usize>,
     /// paper: the three losses of arXiv 2305.16189, from the mixture, and its stopping rule; seismix: the same with a
     /// floor under the spread of each coefficient, from a local Wiener estimate, stopped at its expected value
-    #[arg(long, value_name = "NAME", default_value = "paper")]
-    objective: Objective,
+    /// [default: paper]
+    #[arg(long, value_name = "NAME")]
+    objective: Option<Objective>,
     /// scattering: the objective above; wiener: a local Wiener filter by the background's spectrum; local: a local model
     /// of both clusters, weighed and calibrated on mixtures of their snippets; auto: local where there are source
     /// snippets, else the scattering objective
     #[arg(long, value_name = "NAME", default_value = "scattering")]
     method: MethodName,
     /// Floating-point type of the transforms; f32 takes 0.6 of the time and changes the result by 0.01 dB at most on the toys
-    #[arg(
-        long,
-        value_name = "TYPE",
-        default_value = "f64",
-        conflicts_with = "evaluate"
-    )]
-    precision: Precision,
+    /// [default: f64]
+    #[arg(long, value_name = "TYPE", conflicts_with = "evaluate")]
+    precision: Option<Precision>,
     /// Only the loss and its gradient at this background, of the mixture's shape
     #[arg(long, value_name = "N.npy", conflicts_with = "toy")]
     evaluate: Option<PathBuf>,
@@ -124,6 +121,7 @@ impl Unmix {
             &self.output,
             inputs.chain(self.local.input()).chain(self.toy.input()),
         )?;
+        self.check_used()?;
         let mut given = match self.toy.make(self.snippets)? {
             Some(toy) => Given {
                 channels: vec![toy.channel],
@@ -142,11 +140,11 @@ impl Unmix {
             "configuration": {
                 "octaves": octaves,
                 "snippets": given.channels[0].snippets.len(),
-                "max_iter": self.max_iter,
-                "objective": self.objective,
+                "max_iter": self.max_iter(),
+                "objective": self.objective(),
                 "method": self.method,
                 "local": self.local.configuration(),
-                "precision": self.precision,
+                "precision": self.precision.unwrap_or(Precision::F64),
                 "baseline_off": !self.as_published(),
             },
         });
@@ -178,6 +176,38 @@ impl Unmix {
                     json!({ "file": path.display().to_string(), "sha256": at.sha256 });
                 self.evaluate(context, &given, octaves, &at.values, &provenance)
             }
+        }
+    }
+
+    fn objective(&self) -> Objective {
+        self.objective.unwrap_or(Objective::Paper)
+    }
+
+    fn max_iter(&self) -> usize {
+        self.max_iter.unwrap_or(500)
+    }
+
+    /// Refuses what the method has no use for.
+    fn check_used(&self) -> Result<()> {
+        let without = match self.method {
+            MethodName::Wiener => "wiener",
+            MethodName::Local => "local",
+            MethodName::Scattering | MethodName::Auto => return Ok(()),
+        };
+        let given = [
+            (
+                self.objective.is_some() && self.evaluate.is_none(),
+                "--objective",
+            ),
+            (self.max_iter.is_some(), "--max-iter"),
+            (self.precision.is_some(), "--precision"),
+        ];
+        match given.iter().find(|(given, _)| *given) {
+            Some((_, name)) => Err(Failure::usage(format!(
+                "{name}: --method {without} has no use for it"
+            ))
+            .with_help("leave it out, or take --method scattering")),
+            None => Ok(()),
         }
     }
 
@@ -269,7 +299,7 @@ impl Unmix {
     /// Whether the loss is the published one, which takes the arrays as they are.
     fn as_published(&self) -> bool {
         let scattering = self.method != MethodName::Wiener && !self.local_wanted();
-        self.evaluate.is_some() || (scattering && self.objective == Objective::Paper)
+        self.evaluate.is_some() || (scattering && self.objective() == Objective::Paper)
     }
 
     fn solve(
@@ -307,19 +337,19 @@ impl Unmix {
             return Ok(separate::Separation { channels });
         }
         let problem = Problem::new(channels)?;
-        let precision = match self.precision {
+        let precision = match self.precision.unwrap_or(Precision::F64) {
             Precision::F32 => separate::Precision::Single,
             Precision::F64 => separate::Precision::Double,
         };
-        match (self.method, self.objective) {
+        match (self.method, self.objective()) {
             (MethodName::Wiener, _) => WienerMethod {
                 objective: ObjectiveOptions::floored(octaves),
             }
             .separate(&problem),
-            (_, Objective::Paper) => ScatteringMethod::paper(octaves, self.max_iter)
+            (_, Objective::Paper) => ScatteringMethod::paper(octaves, self.max_iter())
                 .with_precision(precision)
                 .separate_until(&problem, &interrupt::asked),
-            (_, Objective::Seismix) => ScatteringMethod::to_expectation(octaves, self.max_iter)
+            (_, Objective::Seismix) => ScatteringMethod::to_expectation(octaves, self.max_iter())
                 .with_precision(precision)
                 .separate_until(&problem, &interrupt::asked),
         }
@@ -371,11 +401,13 @@ impl Unmix {
         finite(&name, "the source", &source)?;
         let (background, source) = (shaped(&background)?, shaped(&source)?);
         let loss = mean_history(&separations);
-        let mean = |pick: &dyn Fn(&ChannelSeparation) -> Terms| {
-            rows(&[mean_terms(separations.iter().map(pick))])
+        let judged: Vec<Assessment> = separations.iter().filter_map(|s| s.assessment).collect();
+        let mean = |pick: &dyn Fn(&Assessment) -> Terms| match judged.is_empty() {
+            true => rows(&[]),
+            false => rows(&[mean_terms(judged.iter().map(pick))]),
         };
-        let start = mean(&|s| s.assessment.start);
-        let expected = mean(&|s| s.assessment.expected);
+        let start = mean(&|a| a.start);
+        let expected = mean(&|a| a.expected);
         let reasons: Vec<&str> = separations.iter().map(reason).collect();
         let outcomes: Vec<&str> = separations.iter().map(|s| outcome(&s.outcome)).collect();
         let names =
@@ -410,24 +442,24 @@ impl Unmix {
             archive.add_array("provenance", &note)
         })?;
         let output = self.output.display();
-        let last: Vec<f64> = loss
-            .rows()
-            .into_iter()
-            .next_back()
-            .map_or(vec![], |row| row.to_vec());
+        let last_row =
+            |table: &Array2<f64>| table.rows().into_iter().next_back().map(|row| row.to_vec());
+        let (last, expected) = (last_row(&loss), last_row(&expected));
         let why: Vec<String> = separations.iter().map(ChannelSeparation::why).collect();
-        let expected = expected.row(0).to_vec();
         context.printer.record(&json!({
             "output": output.to_string(), "iterations": iterations.to_vec(), "outcome": outcomes, "why": why,
             "stop_reason": reasons, "loss": last, "loss_expected": expected, "snr_db": snr,
             "local": unmix_local::told(&separations),
         }))?;
-        context.printer.text(format!(
-            "{output}: {}; L1, L2, L3 = {}, expected {}",
-            why.join("; "),
-            joined(&last),
-            joined(&expected),
-        ))?;
+        let terms = last
+            .zip(expected)
+            .map_or(String::new(), |(last, expected)| {
+                let (last, expected) = (joined(&last), joined(&expected));
+                format!("; L1, L2, L3 = {last}, expected {expected}")
+            });
+        context
+            .printer
+            .text(format!("{output}: {}{terms}", why.join("; ")))?;
         if let Some([before, after]) = snr {
             context.printer.text(format!(
                 "SNR of the background: {before:.2} dB before, {after:.2} dB after"
@@ -445,7 +477,7 @@ impl Unmix {
         provenance: &serde_json::Value,
     ) -> Result<()> {
         let channels = &given.channels;
-        let options = match self.objective {
+        let options = match self.objective() {
             Objective::Paper => ObjectiveOptions::paper(octaves),
             Objective::Seismix => ObjectiveOptions::floored(octaves),
         };
@@ -525,19 +557,26 @@ fn refused(name: &str, channel: usize, error: &separate::Error) -> Failure {
 }
 
 /// The terms after each iteration, averaged over channels; one that has stopped keeps its last terms.
-/// Where no iteration was made, the terms at the end.
+/// Where no iteration was made, the terms at the end. Channels that were not judged do not count; no rows without any.
 fn mean_history(separations: &[ChannelSeparation]) -> Array2<f64> {
-    let after = |s: &ChannelSeparation, i: usize| {
+    let judged: Vec<(&ChannelSeparation, Assessment)> = separations
+        .iter()
+        .filter_map(|s| Some((s, s.assessment?)))
+        .collect();
+    if judged.is_empty() {
+        return rows(&[]);
+    }
+    let after = |(s, assessment): &(&ChannelSeparation, Assessment), i: usize| {
         let history = s.optimization.as_ref().map(|run| &run.history);
         let terms = history.and_then(|history| history.get(i + 1));
-        terms.copied().unwrap_or(s.assessment.end)
+        terms.copied().unwrap_or(assessment.end)
     };
     let longest = separations
         .iter()
         .filter_map(|s| s.optimization.as_ref())
         .map(Optimization::n_iterations)
         .max();
-    let at = |i: usize| mean_terms(separations.iter().map(|s| after(s, i)));
+    let at = |i: usize| mean_terms(judged.iter().map(|s| after(s, i)));
     let history: Vec<[f64; 3]> = (0..longest.unwrap_or(0).max(1)).map(at).collect();
     rows(&history)
 }

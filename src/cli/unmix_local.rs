@@ -29,21 +29,25 @@ pub struct LocalOptions {
     /// Also draw so many backgrounds from the posterior; at most 1000
     #[arg(long, value_name = "N", default_value = "0", value_parser = clap::value_parser!(u16).range(0..=1000))]
     draws: u16,
-    /// Mixtures of held-out snippets to weigh and calibrate on
-    #[arg(long, value_name = "N", default_value = "40", value_parser = whole::<1, 10_000>)]
-    mixtures: usize,
-    /// Seed of mixtures and draws
-    #[arg(long, value_name = "N", default_value = "0")]
-    local_seed: u64,
+    /// Mixtures of held-out snippets to weigh and calibrate on [default: 40]
+    #[arg(long, value_name = "N", value_parser = whole::<1, 10_000>)]
+    mixtures: Option<usize>,
+    /// Seed of mixtures and draws [default: 0]
+    #[arg(long, value_name = "N")]
+    local_seed: Option<u64>,
 }
 
 impl LocalOptions {
     /// As it is noted in the output.
     pub fn configuration(&self) -> serde_json::Value {
         json!({
-            "realisation": self.realisation, "draws": self.draws, "mixtures": self.mixtures, "seed": self.local_seed,
+            "realisation": self.realisation, "draws": self.draws, "mixtures": self.n_mixtures(), "seed": self.local_seed.unwrap_or(0),
             "with_background": self.with_background,
         })
+    }
+
+    fn n_mixtures(&self) -> usize {
+        self.mixtures.unwrap_or(40)
     }
 
     /// Whether there are source snippets.
@@ -63,6 +67,8 @@ impl LocalOptions {
             (self.with_background, "--with-background"),
             (self.realisation, "--realisation"),
             (self.draws > 0, "--draws"),
+            (self.mixtures.is_some(), "--mixtures"),
+            (self.local_seed.is_some(), "--local-seed"),
         ];
         given
             .iter()
@@ -73,10 +79,10 @@ impl LocalOptions {
     /// The method.
     pub fn method(&self, octaves: usize) -> LocalMethod {
         LocalMethod {
-            n_mixtures: self.mixtures,
+            n_mixtures: self.n_mixtures(),
             n_draws: self.draws.into(),
             realisation: self.realisation,
-            seed: self.local_seed,
+            seed: self.local_seed.unwrap_or(0),
             source_snippets: if self.with_background {
                 SourceSnippets::WithBackground
             } else {

@@ -105,16 +105,16 @@ impl LocalMethod {
         let mixture = &channel.mixture;
         let window = check_snippets(mixture, &channel.snippets)?;
         let pieces = Pieces::new(mixture.len(), window);
-        let untouched = |outcome: Outcome, assessment: Assessment| ChannelSeparation {
+        let untouched = |outcome: Outcome| ChannelSeparation {
             background: mixture.clone(),
             outcome,
-            assessment,
+            assessment: None,
             optimization: None,
             local: None,
         };
         if mixture.iter().all(|v| *v == mixture[0]) {
             let outcome = Outcome::NotSeparable(Obstacle::NoSignal);
-            return Ok(untouched(outcome, Assessment::default()));
+            return Ok(untouched(outcome));
         }
         let mut clusters = Clusters {
             background: channel.snippets.clone(),
@@ -126,7 +126,7 @@ impl LocalMethod {
                 found,
                 least: LEAST_SNIPPETS,
             });
-            return Ok(untouched(outcome, Assessment::default()));
+            return Ok(untouched(outcome));
         }
         if self.source_snippets == SourceSnippets::WithBackground {
             without_background(&mut clusters, &ShortTime::new(window, frame(window, 8)));
@@ -156,7 +156,7 @@ impl LocalMethod {
             _ => mixture.clone(),
         };
         Ok(ChannelSeparation {
-            assessment: self.assess(channel, &pieces, &background)?,
+            assessment: Some(self.assess(channel, &pieces, &background)?),
             background,
             outcome,
             optimization: None,

@@ -7,6 +7,7 @@ use seismix_data::StationKey;
 use seismix_data::archive::Archive;
 use seismix_data::store::{ClusterTable, read_clusters};
 use seismix_data::time::steps_ns;
+use seismix_scattering::{Wavelet, WaveletTransform};
 use seismix_separate::{
     Candidate, LocalMethod, Method, ObjectiveOptions, ScatteringMethod, SourceSnippets,
     WienerMethod,
@@ -15,7 +16,7 @@ use seismix_separate::{
 use super::ScaleClusters;
 use super::listed::{Listed, read_windows};
 use super::local::LocalOrScattering;
-use crate::pipeline::config::{Objective, SeparateConfig, SeparationMethod, Target};
+use crate::pipeline::config::{ConfigError, Objective, SeparateConfig, SeparationMethod, Target};
 use crate::pipeline::error::{PipelineError, Result};
 use crate::pipeline::records::{sampling_rate, station_keys};
 use crate::pipeline::targets::{Stretch, background_candidates, stretches};
@@ -271,6 +272,21 @@ impl Job {
             method,
             wants_sources,
         })
+    }
+
+    /// Refuses octaves that windows of a snippet's length do not have.
+    pub(super) fn check_octaves(&self, octaves: usize) -> Result<()> {
+        let (n, grids) = (
+            self.snippet_samples,
+            ObjectiveOptions::floored(octaves).oversampling,
+        );
+        match WaveletTransform::<f64>::new(Wavelet::default(), octaves, n, grids) {
+            Ok(_) => Ok(()),
+            Err(error) => Err(ConfigError::new(format!(
+                "--octaves {octaves}, of windows of {n} samples: {error}"
+            ))
+            .into()),
+        }
     }
 
     pub(super) fn stations(&self) -> Vec<StationKey> {

@@ -67,6 +67,11 @@ pub fn separate(
         all_input_files(&archive)?,
         selection,
     );
+    // With the others it turns out later whether octaves count.
+    let others = [SeparationMethod::Auto, SeparationMethod::Family];
+    if !others.contains(&config.method) {
+        job.check_octaves(config.octaves)?;
+    }
     let provenance = provenance("separate", config, 0, &inputs);
     let file_path = out.join("separation.json");
     let parts_folder = out.join("parts");
@@ -97,6 +102,7 @@ pub fn separate(
         parts: &parts,
         cache: RecordCache::new(&archive),
         observer,
+        octaves: config.octaves,
         done: Vec::new(),
     };
     let mut reasons = Vec::new();
@@ -145,6 +151,7 @@ struct Work<'a> {
     parts: &'a Parts,
     cache: RecordCache<'a>,
     observer: &'a dyn Observer,
+    octaves: usize,
     done: Vec<(TargetResult, Array2<f64>)>,
 }
 
@@ -258,6 +265,7 @@ impl<'a> Work<'a> {
         if chosen.is_empty() {
             return Ok(());
         }
+        self.job.check_octaves(self.octaves)?;
         self.observer
             .begin("separate", chosen.len() as u64, "targets");
         for batch in chosen.chunks(BATCH) {

@@ -62,7 +62,6 @@ pub struct TermTable {
 impl WindowResult {
     /// Of what a method made of the window that begins at `starttime`.
     pub(super) fn new(starttime: String, separation: &ChannelSeparation) -> Self {
-        let assessment = &separation.assessment;
         let run = separation.optimization.as_ref();
         Self {
             starttime,
@@ -74,7 +73,7 @@ impl WindowResult {
             why: separation.why(),
             stop: run.map(|run| run.reason),
             iterations: run.map_or(0, |run| run.n_iterations()),
-            terms: Some(TermTable {
+            terms: separation.assessment.map(|assessment| TermTable {
                 start: assessment.start,
                 end: assessment.end,
                 expected: assessment.expected,
