@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 """The toy experiments over many seeds: the published objective run out, and ours with its own stop.
 
-bench_toys.py BINARY [--kinds K,..] [--seeds N] [--first N] [--source G.npy]...: for each kind the SNR of the background
+bench_toys.py BINARY [--kinds K,..] [--seeds N] [--first N] [--source G.npy]... [-- OPTION...]: what follows `--` goes to
+unmix. For each kind the SNR of the background
 before, at the end of the published objective (200 iterations), and ours; the gain of ours over the published end.
 Exit code 1 if the median gain of a kind is below 3 dB or a case loses more than 0.5 dB.
 """
@@ -37,8 +38,10 @@ def main():
     parser.add_argument("--seeds", type=int, default=20)
     parser.add_argument("--first", type=int, default=1, help="first seed [1]")
     parser.add_argument("--cases", help="file for one JSON line a case")
-    parser.add_argument("more", nargs="*", help="further options for unmix, after --")
-    options = parser.parse_args()
+    own, more = sys.argv[1:], []
+    if "--" in own:
+        own, more = own[: own.index("--")], own[own.index("--") + 1 :]
+    options = parser.parse_args(own)
     binary = os.path.abspath(options.binary)
     cases = open(options.cases, "w", encoding="utf-8") if options.cases else None
     failed = False
@@ -47,8 +50,8 @@ def main():
     for kind in [k for k in options.kinds.split(",") if k] + options.source:
         rows = []
         for seed in range(options.first, options.first + options.seeds):
-            before, paper, _, _ = unmix(binary, kind, seed, "paper", 200, options.more)
-            _, ours, outcome, iterations = unmix(binary, kind, seed, "seismix", 500, options.more)
+            before, paper, _, _ = unmix(binary, kind, seed, "paper", 200, more)
+            _, ours, outcome, iterations = unmix(binary, kind, seed, "seismix", 500, more)
             rows.append((before, paper, ours, outcome))
             if cases:
                 case = dict(kind=kind, seed=seed, snr_in=before, paper=paper, ours=ours, outcome=outcome, n=iterations)
