@@ -145,16 +145,16 @@ impl Channel {
         // A mixture that is a line holds no signal, wherever the snippets lie.
         let own = of(&self.mixture);
         let empty = largest(&own.subtract(&self.mixture)) == 0.0;
-        let line = if empty { own } else { line };
+        let baseline = if empty { own } else { line.clone() };
         let channel = Self {
-            mixture: line.subtract(&self.mixture),
+            mixture: baseline.subtract(&self.mixture),
             snippets: self.snippets.iter().map(off).collect(),
             source_snippets: match too {
                 true => self.source_snippets.iter().map(off).collect(),
                 false => self.source_snippets.clone(),
             },
         };
-        (channel, line)
+        (channel, baseline)
     }
 }
 
