@@ -201,9 +201,20 @@ fn a_first_target_that_cannot_be_used_is_no_reason_against_the_family() {
 fn a_killed_separation_goes_on_after_the_last_target() {
     let folder = folder();
     let root = folder.path();
-    let options = ["--objective", "paper", "--octaves", "5", "--max-iter", "40"];
+    // With room for snippets of background between them.
+    list(root, 2);
+    let options = [
+        "--objective",
+        "paper",
+        "--octaves",
+        "6",
+        "--max-iter",
+        "100",
+    ];
     let outcome = separate(root, "whole", &[&options[..], &["--threads", "2"]].concat());
     assert_eq!(outcome.code, Some(0), "{}", outcome.stderr);
+    let targets = file(root, "whole").targets;
+    assert!(targets.len() > 8 && targets.iter().all(|t| !t.channels.is_empty()));
     let list = [
         "separate",
         "a.mseed",
