@@ -145,6 +145,9 @@ pub fn separate(
     Ok(file)
 }
 
+/// A finished target: its result, and its background `(channels, samples)`, maybe over as many deviations.
+type Part = (TargetResult, Array2<f64>);
+
 /// A separation under way.
 struct Work<'a> {
     job: &'a Job,
@@ -152,7 +155,7 @@ struct Work<'a> {
     cache: RecordCache<'a>,
     observer: &'a dyn Observer,
     octaves: usize,
-    done: Vec<(TargetResult, Array2<f64>)>,
+    done: Vec<Part>,
 }
 
 impl<'a> Work<'a> {
@@ -272,7 +275,7 @@ impl<'a> Work<'a> {
             if self.observer.cancelled() {
                 return Err(PipelineError::Interrupted);
             }
-            let mut solved: BTreeMap<usize, (TargetResult, Array2<f64>)> = BTreeMap::new();
+            let mut solved: BTreeMap<usize, Part> = BTreeMap::new();
             let mut prepared = Vec::new();
             for &index in batch {
                 match self.parts.read(index) {
@@ -283,7 +286,7 @@ impl<'a> Work<'a> {
             self.observer.advance(solved.len() as u64);
             // Each is kept as soon as it is finished, in whatever order; a part has the number of its target.
             let (parts, observer, method) = (self.parts, self.observer, &*self.job.method);
-            let finished: Vec<Result<(usize, (TargetResult, Array2<f64>))>> = prepared
+            let finished: Vec<Result<(usize, Part)>> = prepared
                 .into_par_iter()
                 .map(|(index, prepared)| {
                     let (result, background) = prepared.solve(method);
