@@ -34,7 +34,7 @@ impl Channel {
     }
 }
 
-/// A stretch of a record on one or more channels, with snippets of its background, all of one length and finite.
+/// A stretch of a record on one or more channels, with snippets of its background, finite and of one length.
 #[derive(Debug, Clone)]
 pub struct Problem {
     channels: Vec<Channel>,
@@ -55,6 +55,24 @@ impl Problem {
                 });
             }
             channel.check()?;
+        }
+        Ok(Self { channels })
+    }
+
+    /// The same for a method that takes channels [whole](Method::takes_whole): mixtures may be longer than their snippets.
+    ///
+    /// # Errors
+    /// As [`Self::new`].
+    pub fn whole(channels: Vec<Channel>) -> Result<Self, Error> {
+        let expected = channels.first().ok_or(Error::NoChannel)?.mixture.len();
+        for channel in &channels {
+            if channel.mixture.len() != expected {
+                return Err(Error::ChannelLength {
+                    found: channel.mixture.len(),
+                    expected,
+                });
+            }
+            check_snippets(&channel.mixture, &channel.snippets)?;
         }
         Ok(Self { channels })
     }
@@ -121,6 +139,11 @@ fn check_lengths(mixture: &[f64], snippets: &[Vec<f64>], expected: usize) -> Res
 pub trait Method: Send + Sync {
     /// What it is called in results.
     fn name(&self) -> &'static str;
+
+    /// Whether it takes a channel whose mixture is longer than its snippets as one; else the caller has to cut it.
+    fn takes_whole(&self, _channel: &Channel) -> bool {
+        false
+    }
 
     /// Background and source of a stretch. The same problem gives the same bits, on any number of threads.
     ///

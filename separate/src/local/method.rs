@@ -318,6 +318,11 @@ impl Method for LocalMethod {
         "local model of both clusters"
     }
 
+    /// It cuts long mixtures itself, with one calibration for all their pieces.
+    fn takes_whole(&self, channel: &Channel) -> bool {
+        channel.snippets.len().min(channel.source_snippets.len()) >= LEAST_SNIPPETS
+    }
+
     fn separate(&self, problem: &Problem) -> Result<Separation, Error> {
         let channels = problem.channels().iter();
         let solved: Result<Vec<_>, Error> = channels.map(|c| self.separate_channel(c)).collect();

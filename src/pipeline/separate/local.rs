@@ -1,7 +1,7 @@
 //! The local model where the source's cluster has windows enough, else the scattering objective.
 
 use seismix_separate::{
-    Error, LocalMethod, Method, Obstacle, Outcome, Problem, ScatteringMethod, Separation,
+    Channel, Error, LocalMethod, Method, Obstacle, Outcome, Problem, ScatteringMethod, Separation,
 };
 
 /// Two methods, of which the second takes what the first has too little for.
@@ -13,6 +13,10 @@ pub(super) struct LocalOrScattering {
 impl Method for LocalOrScattering {
     fn name(&self) -> &'static str {
         "local model of both clusters, scattering objective where windows are few"
+    }
+
+    fn takes_whole(&self, channel: &Channel) -> bool {
+        self.local.takes_whole(channel)
     }
 
     fn separate(&self, problem: &Problem) -> Result<Separation, Error> {
@@ -37,7 +41,6 @@ impl Method for LocalOrScattering {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
-    use seismix_separate::Channel;
 
     #[test]
     fn few_windows_go_to_the_scattering_objective() {

@@ -48,8 +48,10 @@ impl Prepared {
         if !solved.refused.is_empty() {
             result.left = Some(solved.refused.join("; "));
         }
-        let rows: Vec<f64> = solved.backgrounds.into_iter().flatten().collect();
-        let background = Array2::from_shape_vec((result.channels.len(), n_samples), rows)
+        let n_rows = solved.backgrounds.len() + solved.deviations.len();
+        let rows = solved.backgrounds.into_iter().chain(solved.deviations);
+        let rows: Vec<f64> = rows.flatten().collect();
+        let background = Array2::from_shape_vec((n_rows, n_samples), rows)
             .unwrap_or_else(|_| Array2::zeros((0, n_samples)));
         (result, background)
     }

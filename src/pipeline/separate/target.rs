@@ -30,14 +30,17 @@ pub(super) struct SolvedTarget {
     pub channels: Vec<ChannelResult>,
     /// The background of each of them, over the target.
     pub backgrounds: Vec<Vec<f64>>,
+    /// How far off each sample of these may be, one standard deviation; empty if the method does not tell.
+    pub deviations: Vec<Vec<f64>>,
     /// Why the others could not.
     pub refused: Vec<String>,
 }
 
 /// Background of the samples `target` of a stretch that begins at `start_ns` with `sample_ns` between samples.
 ///
-/// The target is covered by windows of the snippets' length that overlap and are cross-faded; each window and snippet
-/// has the line through its ends taken off before, and gets it back.
+/// A method that takes long mixtures gets the target with a margin; for others it is covered by windows of the snippets'
+/// length that overlap and are cross-faded. Each window and snippet has the line through its ends taken off before, a
+/// long mixture a line for each snippet's length, and gets it back.
 pub(super) fn separate_target(
     channels: &[TargetChannel],
     target: Range<usize>,
@@ -58,22 +61,50 @@ pub(super) fn separate_target(
     let Some(first) = usable.first() else {
         return solved;
     };
-    let window = first.snippets[0].len();
-    let overlap = window / 4;
-    let mut sums: Vec<Blend> = usable.iter().map(|_| Blend::new(target.len())).collect();
+    let snippet = first.snippets[0].len();
+    let overlap = snippet / 4;
+    let whole = usable.iter().all(|channel| {
+        let problem = Channel {
+            mixture: Vec::new(),
+            snippets: channel.snippets.clone(),
+            source_snippets: channel.sources.clone(),
+        };
+        method.takes_whole(&problem)
+    });
+    let spans = if whole {
+        vec![with_margin(
+            first.samples.len(),
+            &target,
+            snippet,
+            overlap / 2,
+        )]
+    } else {
+        starts(first.samples.len(), &target, snippet, overlap)
+            .into_iter()
+            .map(|start| start..start + snippet)
+            .collect()
+    };
+    let blends = || -> Vec<Blend> { usable.iter().map(|_| Blend::new(target.len())).collect() };
+    let (mut sums, mut variances) = (blends(), blends());
+    let mut told = true;
     let mut windows: Vec<Vec<WindowResult>> = vec![Vec::new(); usable.len()];
-    for start in starts(first.samples.len(), &target, window, overlap) {
-        let lines: Vec<Line> = usable
+    for span in spans {
+        let (start, window) = (span.start, span.len());
+        let lines: Vec<Baseline> = usable
             .iter()
-            .map(|channel| Line::through_ends(&channel.samples[start..start + window]))
+            .map(|channel| Baseline::new(&channel.samples[span.clone()], snippet))
             .collect();
         let problem = usable.iter().zip(&lines).map(|(channel, line)| Channel {
-            mixture: line.subtract(&channel.samples[start..start + window]),
+            mixture: line.subtract(&channel.samples[span.clone()]),
             snippets: channel.snippets.clone(),
             source_snippets: channel.sources.clone(),
         });
-        let separation =
-            Problem::new(problem.collect()).and_then(|problem| method.separate(&problem));
+        let problem = if whole {
+            Problem::whole(problem.collect())
+        } else {
+            Problem::new(problem.collect())
+        };
+        let separation = problem.and_then(|problem| method.separate(&problem));
         let separation = match separation {
             Ok(separation) => separation,
             Err(error) => {
@@ -82,7 +113,7 @@ pub(super) fn separate_target(
             }
         };
         for (c, separated) in separation.channels.iter().enumerate() {
-            let mixture = &usable[c].samples[start..start + window];
+            let mixture = &usable[c].samples[span.clone()];
             let untouched = separated.outcome != Outcome::Separated;
             let value = |i: usize| {
                 if untouched {
@@ -92,8 +123,24 @@ pub(super) fn separate_target(
                 }
             };
             sums[c].add(start, &target, window, overlap, &value);
+            match &separated.local {
+                Some(local) => {
+                    // What is left as it is lies as far off as what would have been taken out, besides.
+                    let variance = |i: usize| {
+                        let kept = mixture[i] - lines[c].at(i) - local.waveform[i];
+                        let kept = if untouched { kept } else { 0.0 };
+                        local.deviation[i].powi(2) + kept * kept
+                    };
+                    variances[c].add(start, &target, window, overlap, &variance);
+                }
+                None => told = false,
+            }
             windows[c].push(WindowResult::new(format_utc(time_of(start)), separated));
         }
+    }
+    if told {
+        let root = |variance: &Blend| variance.mean().into_iter().map(f64::sqrt).collect();
+        solved.deviations = variances.iter().map(root).collect();
     }
     for ((channel, windows), sum) in usable.iter().zip(windows).zip(sums) {
         let mut result = ChannelResult::new(channel.id.to_owned(), windows);
@@ -126,7 +173,7 @@ impl<'a> UsableChannel<'a> {
         let snippets: Vec<Vec<f64>> = channel
             .snippets
             .iter()
-            .map(|snippet| Line::through_ends(snippet).subtract(snippet))
+            .map(|snippet| Baseline::new(snippet, snippet.len()).subtract(snippet))
             .collect();
         let tried = Channel {
             mixture: vec![0.0; n],
@@ -146,7 +193,7 @@ impl<'a> UsableChannel<'a> {
                 .sources
                 .iter()
                 .filter(|source| source.iter().all(|v| v.is_finite()))
-                .map(|source| Line::through_ends(source).subtract(source))
+                .map(|source| Baseline::new(source, source.len()).subtract(source))
                 .collect(),
         })
     }
@@ -167,6 +214,23 @@ fn starts(n_samples: usize, target: &Range<usize>, window: usize, overlap: usize
     .collect();
     starts.dedup();
     starts
+}
+
+/// The target with a margin, inside the stretch, at least a snippet long.
+fn with_margin(
+    n_samples: usize,
+    target: &Range<usize>,
+    snippet: usize,
+    margin: usize,
+) -> Range<usize> {
+    let short = snippet.saturating_sub(target.len() + 2 * margin);
+    let start = target.start.saturating_sub(margin + short / 2);
+    let end = (target.end + margin + short.div_ceil(2)).min(n_samples);
+    if end - start < snippet {
+        let start = start.min(n_samples.saturating_sub(snippet));
+        return start..(start + snippet).min(n_samples);
+    }
+    start..end
 }
 
 /// A weighted mean of windows over a target.
@@ -207,35 +271,54 @@ impl Blend {
     }
 }
 
-/// A straight line, from the first to the last samples of a window.
-struct Line {
-    start: f64,
-    slope: f64,
+/// Straight lines from node to node of a window, a snippet's length apart; one line through a window of that length.
+struct Baseline {
+    /// Samples between nodes.
+    step: f64,
+    nodes: Vec<f64>,
 }
 
-impl Line {
-    /// Through the means of the first and last sixteenth, so that a pulse in the middle does not tilt it.
-    fn through_ends(samples: &[f64]) -> Self {
+impl Baseline {
+    /// Nodes are means over a sixteenth of a snippet, so that a pulse between them does not tilt it.
+    fn new(samples: &[f64], snippet: usize) -> Self {
         let n = samples.len();
-        let end = (n / 16).max(1);
-        let mean = |part: &[f64]| part.iter().sum::<f64>() / part.len().max(1) as f64;
-        let (first, last) = (
-            mean(&samples[..end.min(n)]),
-            mean(&samples[n.saturating_sub(end)..]),
-        );
-        let slope = if n > end {
-            (last - first) / (n - end) as f64
-        } else {
-            0.0
+        let end = (snippet / 16).max(1).min(n.max(1));
+        let n_lines = (n as f64 / snippet.max(1) as f64).round().max(1.0) as usize;
+        let step = (n.saturating_sub(1) as f64 / n_lines as f64).max(1.0);
+        let mean = |from: usize| {
+            let part = &samples[from.min(n)..(from + end).min(n)];
+            part.iter().sum::<f64>() / part.len().max(1) as f64
         };
-        Self {
-            start: first - slope * (end as f64 - 1.0) / 2.0,
-            slope,
+        // The first and the last node stand for means half of their length inside.
+        let mut nodes: Vec<f64> = (0..=n_lines)
+            .map(|k| {
+                let centre = (k as f64 * step) as usize;
+                mean(centre.saturating_sub(end / 2).min(n.saturating_sub(end)))
+            })
+            .collect();
+        if n > end {
+            let inside = (end as f64 - 1.0) / 2.0 / step;
+            let last = nodes.len() - 1;
+            let outwards = |own: f64, next: f64, span: f64| own + (own - next) * inside / span;
+            let span = if last == 1 {
+                1.0 - 2.0 * inside
+            } else {
+                1.0 - inside
+            };
+            let (first_own, last_own) = (nodes[0], nodes[last]);
+            let (second, before) = (nodes[1], nodes[last - 1]);
+            if span > 0.0 {
+                nodes[0] = outwards(first_own, second, span);
+                nodes[last] = outwards(last_own, before, span);
+            }
         }
+        Self { step, nodes }
     }
 
     fn at(&self, index: usize) -> f64 {
-        self.start + self.slope * index as f64
+        let x = index as f64 / self.step;
+        let k = (x as usize).min(self.nodes.len() - 2);
+        self.nodes[k] + (self.nodes[k + 1] - self.nodes[k]) * (x - k as f64)
     }
 
     fn subtract(&self, samples: &[f64]) -> Vec<f64> {
@@ -294,8 +377,13 @@ mod tests {
     #[test]
     fn a_line_comes_off_and_goes_back() {
         let samples: Vec<f64> = (0..100).map(|i| 5.0 - 0.25 * f64::from(i)).collect();
-        let line = Line::through_ends(&samples);
-        assert!(line.subtract(&samples).iter().all(|v| v.abs() < 1e-12));
+        for snippet in [20, 34, 50, 100] {
+            let line = Baseline::new(&samples, snippet);
+            assert!(
+                line.subtract(&samples).iter().all(|v| v.abs() < 1e-12),
+                "{snippet}"
+            );
+        }
     }
 
     #[test]
