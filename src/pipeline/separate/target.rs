@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use seismix_data::time::format_utc;
-use seismix_separate::{Channel, Method, Outcome, Problem, cross_fade, pieces};
+use seismix_separate::{Baseline, Channel, Method, Outcome, Problem, cross_fade, pieces};
 
 use super::result::{ChannelResult, WindowOutcome, WindowResult};
 use super::silence::{keep_silence, silent};
@@ -268,65 +268,6 @@ impl Blend {
     fn mean(&self) -> Vec<f64> {
         let of = |(sum, weight): (&f64, &f64)| sum / weight;
         self.sum.iter().zip(&self.weight).map(of).collect()
-    }
-}
-
-/// Straight lines from node to node of a window, a snippet's length apart; one line through a window of that length.
-struct Baseline {
-    /// Samples between nodes.
-    step: f64,
-    nodes: Vec<f64>,
-}
-
-impl Baseline {
-    /// Nodes are means over a sixteenth of a snippet, so that a pulse between them does not tilt it.
-    fn new(samples: &[f64], snippet: usize) -> Self {
-        let n = samples.len();
-        let end = (snippet / 16).max(1).min(n.max(1));
-        let n_lines = (n as f64 / snippet.max(1) as f64).round().max(1.0) as usize;
-        let step = (n.saturating_sub(1) as f64 / n_lines as f64).max(1.0);
-        let mean = |from: usize| {
-            let part = &samples[from.min(n)..(from + end).min(n)];
-            part.iter().sum::<f64>() / part.len().max(1) as f64
-        };
-        // The first and the last node stand for means half of their length inside.
-        let mut nodes: Vec<f64> = (0..=n_lines)
-            .map(|k| {
-                let centre = (k as f64 * step) as usize;
-                mean(centre.saturating_sub(end / 2).min(n.saturating_sub(end)))
-            })
-            .collect();
-        if n > end {
-            let inside = (end as f64 - 1.0) / 2.0 / step;
-            let last = nodes.len() - 1;
-            let outwards = |own: f64, next: f64, span: f64| own + (own - next) * inside / span;
-            let span = if last == 1 {
-                1.0 - 2.0 * inside
-            } else {
-                1.0 - inside
-            };
-            let (first_own, last_own) = (nodes[0], nodes[last]);
-            let (second, before) = (nodes[1], nodes[last - 1]);
-            if span > 0.0 {
-                nodes[0] = outwards(first_own, second, span);
-                nodes[last] = outwards(last_own, before, span);
-            }
-        }
-        Self { step, nodes }
-    }
-
-    fn at(&self, index: usize) -> f64 {
-        let x = index as f64 / self.step;
-        let k = (x as usize).min(self.nodes.len() - 2);
-        self.nodes[k] + (self.nodes[k + 1] - self.nodes[k]) * (x - k as f64)
-    }
-
-    fn subtract(&self, samples: &[f64]) -> Vec<f64> {
-        samples
-            .iter()
-            .enumerate()
-            .map(|(i, v)| v - self.at(i))
-            .collect()
     }
 }
 
