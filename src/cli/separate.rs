@@ -13,7 +13,7 @@ use super::{Context, apart};
 ///
 /// DIR gets two SDS trees, background/ and source/, with the ids, times and sample counts of the input;
 /// background + source is the input. Outside the targets the background is the input, bit for bit.
-/// With --method family it also gets deviation/: how far off the background may be, one standard deviation a sample.
+/// With --method family or local it also gets deviation/: how far off the background may be, one standard deviation a sample.
 #[derive(Debug, Args)]
 #[command(mut_arg("target", |arg| arg.required_unless_present("windows")))]
 pub struct Separate {
