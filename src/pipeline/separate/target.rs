@@ -341,6 +341,42 @@ mod tests {
     }
 
     #[test]
+    fn the_local_model_takes_a_long_target_whole_and_tells_deviations() {
+        use seismix_separate::{LocalMethod, SourceSnippets};
+        let mut long = channel();
+        let loud = |seed: u64, n: usize| -> Vec<f64> {
+            let fast = noise(seed, n);
+            (0..n)
+                .map(|i| 8.0 * (fast[i] - fast[i.saturating_sub(1)]))
+                .collect()
+        };
+        let burst = loud(50, 1500);
+        for (v, b) in long.samples[250..1750].iter_mut().zip(&burst) {
+            *v += b;
+        }
+        long.sources = (60..70).map(|seed| loud(seed, 512)).collect();
+        let method = LocalMethod {
+            source_snippets: SourceSnippets::WithBackground,
+            ..LocalMethod::new(5)
+        };
+        let solved = separate_target(&[long], 250..1750, &method, &|sample| sample as i64);
+        assert_eq!(solved.channels[0].windows.len(), 1);
+        assert_eq!(solved.channels[0].outcome, WindowOutcome::Separated);
+        assert_eq!(solved.deviations[0].len(), 1500);
+        assert!(
+            solved.deviations[0]
+                .iter()
+                .all(|v| v.is_finite() && *v > 0.0)
+        );
+        let wrong: f64 = solved.backgrounds[0]
+            .iter()
+            .zip(&channel().samples[250..1750])
+            .map(|(a, b)| (a - b).powi(2))
+            .sum();
+        assert!(wrong < 0.5 * burst.iter().map(|v| v * v).sum::<f64>());
+    }
+
+    #[test]
     fn a_channel_that_cannot_be_used_is_told_and_the_others_are_separated() {
         let mut broken = channel();
         broken.id = "A.B..BHN".into();
