@@ -255,7 +255,7 @@ fn given_powers_filters_and_frequencies() {
 #[test]
 fn pooled_blocks_and_every_rank() {
     let folder = tempfile::tempdir().unwrap();
-    let signals = golden("analyze_misc.npz", "pool_x");
+    let signals = golden("analyze_pool.npz", "pool_x");
     let two = signals.select(Axis(0), &[0, 1]);
     let outcome = scatter(
         folder.path(),
@@ -265,7 +265,7 @@ fn pooled_blocks_and_every_rank() {
     assert_eq!(outcome.code, Some(0), "{}", outcome.stderr);
     let found: Array4<f64> = output(folder.path()).by_name("coefficients").unwrap();
     assert_eq!(found.shape(), [2, 210, 64, 2]);
-    assert_close(&found, &golden("analyze_misc.npz", "pool_y64_k64"), 1e-12);
+    assert_close(&found, &golden("analyze_pool.npz", "pool_y64_k64"), 1e-12);
 
     let one = signals.index_axis(Axis(0), 0).to_owned();
     let outcome = scatter(

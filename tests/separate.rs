@@ -60,6 +60,30 @@ fn file(folder: &Path, out: &str) -> SeparationFile {
     SeparationFile::load(&folder.join(out).join("separation.json")).unwrap()
 }
 
+/// Separates into `cut` on one thread, and kills it soon after `reached`.
+fn cut_off(root: &Path, options: &[&str], reached: &dyn Fn() -> bool) {
+    let mut child = Command::new(env!("CARGO_BIN_EXE_seismix"))
+        .current_dir(root)
+        .args(["separate", "a.mseed", "--windows", "windows.csv"])
+        .args(["-o", "cut", "--threads", "1"])
+        .args(options)
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let began = Instant::now();
+    while !reached() && child.try_wait().unwrap().is_none() {
+        assert!(
+            began.elapsed() < Duration::from_secs(120),
+            "it never came so far"
+        );
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    std::thread::sleep(Duration::from_millis(20));
+    child.kill().unwrap();
+    child.wait().unwrap();
+}
+
 #[test]
 fn pulses_of_one_shape_are_a_family() {
     let folder = folder();
@@ -107,33 +131,8 @@ fn same_bytes_on_any_number_of_threads_and_after_a_kill() {
     assert_eq!(separate(root, "three", &["--threads", "3"]).code, Some(0));
     let wanted = contents(&root.join("one"));
     assert!(wanted == contents(&root.join("three")));
-    let mut child = Command::new(env!("CARGO_BIN_EXE_seismix"))
-        .current_dir(root)
-        .args([
-            "separate",
-            "a.mseed",
-            "--windows",
-            "windows.csv",
-            "-o",
-            "cut",
-            "--threads",
-            "1",
-        ])
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .spawn()
-        .unwrap();
-    let began = Instant::now();
     let learned = root.join("cut/parts/family-XX.FAM.00.BH.json");
-    while !learned.exists() && child.try_wait().unwrap().is_none() {
-        assert!(
-            began.elapsed() < Duration::from_secs(120),
-            "it never learned"
-        );
-        std::thread::sleep(Duration::from_millis(1));
-    }
-    child.kill().unwrap();
-    child.wait().unwrap();
+    cut_off(root, &[], &|| learned.exists());
     assert_eq!(separate(root, "cut", &["--threads", "1"]).code, Some(0));
     assert!(wanted == contents(&root.join("cut")));
 }
@@ -215,24 +214,6 @@ fn a_killed_separation_goes_on_after_the_last_target() {
     assert_eq!(outcome.code, Some(0), "{}", outcome.stderr);
     let targets = file(root, "whole").targets;
     assert!(targets.len() > 8 && targets.iter().all(|t| !t.channels.is_empty()));
-    let list = [
-        "separate",
-        "a.mseed",
-        "--windows",
-        "windows.csv",
-        "-o",
-        "cut",
-        "--threads",
-        "1",
-    ];
-    let mut child = Command::new(env!("CARGO_BIN_EXE_seismix"))
-        .current_dir(root)
-        .args(list)
-        .args(options)
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .spawn()
-        .unwrap();
     let kept = || {
         let parts = std::fs::read_dir(root.join("cut/parts"))
             .into_iter()
@@ -243,16 +224,9 @@ fn a_killed_separation_goes_on_after_the_last_target() {
             .filter(|name| name.starts_with("0000") && name.ends_with(".json"))
             .count()
     };
-    let began = Instant::now();
-    while kept() < 2 && child.try_wait().unwrap().is_none() {
-        assert!(began.elapsed() < Duration::from_secs(120), "none was kept");
-        std::thread::sleep(Duration::from_millis(1));
-    }
+    cut_off(root, &options, &|| kept() >= 2);
     // The others of a batch would be there at once.
-    std::thread::sleep(Duration::from_millis(20));
     let n = kept();
-    child.kill().unwrap();
-    child.wait().unwrap();
     assert!((2..8).contains(&n), "{n} are kept");
     assert_eq!(separate(root, "cut", &options).code, Some(0));
     assert!(contents(&root.join("whole")) == contents(&root.join("cut")));

@@ -20,6 +20,13 @@ fn golden(file: &str, array: &str) -> ArrayD<f64> {
         .unwrap()
 }
 
+/// `seismix unmix` in a folder.
+fn run(folder: &Path, options: &[&str]) -> Outcome {
+    let mut command = seismix();
+    command.current_dir(folder).arg("unmix");
+    finish(command.args(options))
+}
+
 fn unmix(
     folder: &Path,
     mixture: &ArrayD<f64>,
@@ -28,17 +35,15 @@ fn unmix(
 ) -> Outcome {
     write_npy(folder.join("x.npy"), mixture).unwrap();
     write_npy(folder.join("nk.npy"), snippets).unwrap();
-    let mut command = seismix();
-    command.current_dir(folder).args([
-        "unmix",
+    let files = [
         "--mixture",
         "x.npy",
         "--background",
         "nk.npy",
         "-o",
         "out.npz",
-    ]);
-    finish(command.args(options))
+    ];
+    run(folder, &[&files[..], options].concat())
 }
 
 fn array(folder: &Path, name: &str) -> ArrayD<f64> {
@@ -173,9 +178,7 @@ fn arrays_that_do_not_fit_are_named() {
 fn a_toy_brings_its_truth_and_the_same_bytes_on_any_number_of_threads() {
     let folder = tempfile::tempdir().unwrap();
     let toy = |name: &str, threads: &str, options: &[&str]| {
-        let mut command = seismix();
-        command.current_dir(folder.path()).args([
-            "unmix",
+        let toy = [
             "--toy",
             "exp-glitch",
             "--seed",
@@ -184,8 +187,8 @@ fn a_toy_brings_its_truth_and_the_same_bytes_on_any_number_of_threads() {
             threads,
             "-o",
             name,
-        ]);
-        finish(command.args(options))
+        ];
+        run(folder.path(), &[&toy[..], options].concat())
     };
     // Enough snippets that several tasks share the work, and iterations that differences would grow over.
     let options = ["--snippets", "12", "--max-iter", "8"];
@@ -224,19 +227,9 @@ fn a_source_of_ones_own_makes_a_toy() {
     let folder = tempfile::tempdir().unwrap();
     let source = Array1::from_shape_fn(512, |t| if t < 200 { 0.0 } else { 0.3 });
     write_npy(folder.path().join("g.npy"), &source).unwrap();
-    let mut command = seismix();
-    command.current_dir(folder.path()).args([
-        "unmix",
-        "--toy",
-        "g.npy",
-        "-o",
-        "out.npz",
-        "--octaves",
-        "5",
-        "--objective",
-        "seismix",
-    ]);
-    let outcome = finish(&mut command);
+    let toy = ["--toy", "g.npy", "-o", "out.npz"];
+    let options = ["--octaves", "5", "--objective", "seismix"];
+    let outcome = run(folder.path(), &[toy, options].concat());
     assert_eq!(outcome.code, Some(0), "{}", outcome.stderr);
     assert_eq!(array(folder.path(), "true_source"), source.into_dyn());
 }
@@ -339,23 +332,15 @@ fn no_input_is_written_over() {
     let (x, nks, _) = band_in_noise(folder.path(), 512, 512);
     for output in ["x.npy", "nk.npy", "s.npy", "./x.npy", "at.npy"] {
         write_npy(folder.path().join("at.npy"), &x).unwrap();
-        let mut options = vec!["-o", output];
+        let mut options = vec!["--mixture", "x.npy", "--background", "nk.npy", "-o", output];
         match output {
             "at.npy" => options.extend(["--evaluate", "at.npy"]),
             _ => options.extend(["--method", "local", "--source-snippets", "s.npy"]),
         }
         write_npy(folder.path().join("x.npy"), &x).unwrap();
         write_npy(folder.path().join("nk.npy"), &nks).unwrap();
-        let mut command = seismix();
-        command.current_dir(folder.path()).args([
-            "unmix",
-            "--mixture",
-            "x.npy",
-            "--background",
-            "nk.npy",
-        ]);
         let before = std::fs::read(folder.path().join(output)).unwrap();
-        assert_failed(&finish(command.args(options)), 2, &["is an input"]);
+        assert_failed(&run(folder.path(), &options), 2, &["is an input"]);
         let after = std::fs::read(folder.path().join(output)).unwrap();
         assert_eq!(before, after);
     }

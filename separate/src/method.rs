@@ -46,17 +46,7 @@ impl Problem {
     /// # Errors
     /// [`Error::NoChannel`], [`Error::ChannelLength`], or the first channel's that cannot be used.
     pub fn new(channels: Vec<Channel>) -> Result<Self, Error> {
-        let expected = channels.first().ok_or(Error::NoChannel)?.mixture.len();
-        for channel in &channels {
-            if channel.mixture.len() != expected {
-                return Err(Error::ChannelLength {
-                    found: channel.mixture.len(),
-                    expected,
-                });
-            }
-            channel.check()?;
-        }
-        Ok(Self { channels })
+        Self::checked(channels, Channel::check)
     }
 
     /// The same for a method that takes channels [whole](Method::takes_whole): mixtures may be longer than their snippets.
@@ -64,15 +54,22 @@ impl Problem {
     /// # Errors
     /// As [`Self::new`].
     pub fn whole(channels: Vec<Channel>) -> Result<Self, Error> {
+        Self::checked(channels, |channel| {
+            check_snippets(&channel.mixture, &channel.snippets).map(drop)
+        })
+    }
+
+    fn checked(
+        channels: Vec<Channel>,
+        check: impl Fn(&Channel) -> Result<(), Error>,
+    ) -> Result<Self, Error> {
         let expected = channels.first().ok_or(Error::NoChannel)?.mixture.len();
         for channel in &channels {
-            if channel.mixture.len() != expected {
-                return Err(Error::ChannelLength {
-                    found: channel.mixture.len(),
-                    expected,
-                });
+            let found = channel.mixture.len();
+            if found != expected {
+                return Err(Error::ChannelLength { found, expected });
             }
-            check_snippets(&channel.mixture, &channel.snippets)?;
+            check(channel)?;
         }
         Ok(Self { channels })
     }

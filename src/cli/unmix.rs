@@ -19,6 +19,11 @@ use super::toy::{ToyOptions, Truth};
 use super::unmix_local::{self, LocalOptions};
 use super::{Context, apart, interrupt};
 
+mod given;
+mod told;
+
+use told::{joined, mean_history, mean_terms, outcome, reason, rows};
+
 /// Separate arrays: a mixture and snippets of its background in, background and source out
 ///
 /// Shapes: (T,) and (R,T), or (C,T) and (R,C,T). OUT holds `background` and `source` of the mixture's shape, `loss`
@@ -209,82 +214,6 @@ impl Unmix {
             .with_help("leave it out, or take --method scattering")),
             None => Ok(()),
         }
-    }
-
-    /// The arrays of the files.
-    fn read(&self) -> Result<Given> {
-        let (Some(mixture_path), Some(background_path)) = (&self.mixture, &self.background) else {
-            return Err(Failure::usage(
-                "give --mixture and --background, or --toy".to_owned(),
-            ));
-        };
-        let mixture = arrays::read_npy(mixture_path)?;
-        let background = arrays::read_npy(background_path)?;
-        let file = |path: &Path, sha256: &str| json!({ "file": path.display().to_string(), "sha256": sha256 });
-        Ok(Given {
-            channels: self.channels(
-                mixture_path,
-                &mixture.values,
-                background_path,
-                &background.values,
-            )?,
-            shape: mixture.values.shape().to_vec(),
-            name: mixture_path.display().to_string(),
-            provenance: json!({
-                "mixture": file(mixture_path, &mixture.sha256),
-                "background": file(background_path, &background.sha256),
-            }),
-            truth: None,
-        })
-    }
-
-    /// Splits the arrays into channels.
-    fn channels(
-        &self,
-        mixture_path: &Path,
-        mixture: &ArrayD<f64>,
-        background_path: &Path,
-        background: &ArrayD<f64>,
-    ) -> Result<Vec<Channel>> {
-        let shape = mixture.shape();
-        if shape.len() > 2 || shape.is_empty() {
-            return Err(mismatch(mixture_path, shape, "(T,) or (C,T)"));
-        }
-        let n_samples = shape[shape.len() - 1];
-        let length = background.shape().last().copied().unwrap_or(0);
-        let fits = background.ndim() == shape.len() + 1
-            && background.shape()[1..shape.len()] == shape[..shape.len() - 1]
-            && (length == n_samples || (self.local_wanted() && length < n_samples));
-        if !fits {
-            let wanted = if self.local_wanted() {
-                "(R,T) or (R,C,T) with the mixture's C and at most its T"
-            } else {
-                "(R,T) or (R,C,T) with the mixture's T and C"
-            };
-            return Err(mismatch(background_path, background.shape(), wanted));
-        }
-        let n_channels = mixture.len() / n_samples;
-        let available = background.len_of(Axis(0));
-        let n_snippets = self.snippets.unwrap_or(available);
-        if n_snippets > available {
-            return Err(Failure::usage(format!(
-                "--snippets {n_snippets}: {} holds {available}",
-                background_path.display()
-            )));
-        }
-        let snippets = arrays::rows(background);
-        let of_channel = |(c, mixture): (usize, Vec<f64>)| Channel {
-            mixture,
-            snippets: (0..n_snippets)
-                .map(|r| snippets[r * n_channels + c].clone())
-                .collect(),
-            source_snippets: Vec::new(),
-        };
-        Ok(arrays::rows(mixture)
-            .into_iter()
-            .enumerate()
-            .map(of_channel)
-            .collect())
     }
 
     /// Whether the local model is to be used.
@@ -554,67 +483,4 @@ fn refused(name: &str, channel: usize, error: &separate::Error) -> Failure {
         separate::Error::Scattering(_) => Failure::usage(message),
         _ => Failure::new(message),
     }
-}
-
-/// The terms after each iteration, averaged over channels; one that has stopped keeps its last terms.
-/// Where no iteration was made, the terms at the end. Channels that were not judged do not count; no rows without any.
-fn mean_history(separations: &[ChannelSeparation]) -> Array2<f64> {
-    let judged: Vec<(&ChannelSeparation, Assessment)> = separations
-        .iter()
-        .filter_map(|s| Some((s, s.assessment?)))
-        .collect();
-    if judged.is_empty() {
-        return rows(&[]);
-    }
-    let after = |(s, assessment): &(&ChannelSeparation, Assessment), i: usize| {
-        let history = s.optimization.as_ref().map(|run| &run.history);
-        let terms = history.and_then(|history| history.get(i + 1));
-        terms.copied().unwrap_or(assessment.end)
-    };
-    let longest = separations
-        .iter()
-        .filter_map(|s| s.optimization.as_ref())
-        .map(Optimization::n_iterations)
-        .max();
-    let at = |i: usize| mean_terms(judged.iter().map(|s| after(s, i)));
-    let history: Vec<[f64; 3]> = (0..longest.unwrap_or(0).max(1)).map(at).collect();
-    rows(&history)
-}
-
-fn mean_terms(terms: impl ExactSizeIterator<Item = Terms>) -> [f64; 3] {
-    let n = terms.len() as f64;
-    let mut sum = [0.0; 3];
-    for terms in terms {
-        for (sum, term) in sum.iter_mut().zip(terms.to_array()) {
-            *sum += term;
-        }
-    }
-    sum.map(|sum| sum / n)
-}
-
-fn rows(rows: &[[f64; 3]]) -> Array2<f64> {
-    Array2::from_shape_fn((rows.len(), 3), |(i, term)| rows[i][term])
-}
-
-fn reason(separation: &ChannelSeparation) -> &'static str {
-    match separation.optimization.as_ref().map(|run| run.reason) {
-        None => "not optimised",
-        Some(StopReason::Reached) => "stop rule",
-        Some(StopReason::MaxIterations) => "max iterations",
-        Some(StopReason::Converged) => "convergence",
-        Some(StopReason::LineSearch) => "line search",
-    }
-}
-
-fn outcome(outcome: &Outcome) -> &'static str {
-    match outcome {
-        Outcome::Separated => "separated",
-        Outcome::AlreadyBackground => "already background",
-        Outcome::NotSeparable(_) => "not separable",
-    }
-}
-
-fn joined(values: &[impl std::fmt::Display]) -> String {
-    let values: Vec<String> = values.iter().map(|value| format!("{value:.4}")).collect();
-    values.join(", ")
 }

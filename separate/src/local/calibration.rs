@@ -5,6 +5,7 @@ use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
 use rayon::prelude::*;
 
+use super::expected::{Line, features};
 use super::filters::{Candidate, Clusters, Filter, Filtered, Grid, Members};
 
 /// Parts that the snippets are dealt into; those of one part are mixed and given to filters made of the others.
@@ -410,83 +411,7 @@ fn combine_variances(variances: &[Vec<f64>], weights: &[f64]) -> Vec<f64> {
     combine(variances, &weights)
 }
 
-/// What an SNR is read off: energy of what stays over that of what goes, and over the uncertainty, in dB.
-fn features(mixture: &[f64], background: &[f64], variance: &[f64]) -> [f64; 2] {
-    let stays = dot(background, background).max(f64::MIN_POSITIVE);
-    let goes: f64 = mixture
-        .iter()
-        .zip(background)
-        .map(|(x, n)| (x - n).powi(2))
-        .sum();
-    let uncertain: f64 = variance.iter().sum();
-    [goes, uncertain]
-        .map(|other| (10.0 * (stays / other.max(1e-9 * stays)).log10()).clamp(-60.0, 60.0))
-}
-
-/// An SNR as a line through two features, with the scatter about it.
-struct Line {
-    center: [f64; 2],
-    slope: [f64; 2],
-    mean: f64,
-    scatter: f64,
-    /// Range of the values it was made from.
-    range: [f64; 2],
-}
-
-impl Line {
-    fn new(features: &[[f64; 2]], values: &[f64]) -> Self {
-        let n = values.len() as f64;
-        let (mean, _) = moments(values);
-        let center = [0, 1].map(|c| features.iter().map(|f| f[c]).sum::<f64>() / n);
-        let centered: Vec<[f64; 2]> = features
-            .iter()
-            .map(|f| [f[0] - center[0], f[1] - center[1]])
-            .collect();
-        let product = |a: usize, b: usize| centered.iter().map(|f| f[a] * f[b]).sum::<f64>();
-        let with = |a: usize| {
-            centered
-                .iter()
-                .zip(values)
-                .map(|(f, v)| f[a] * (v - mean))
-                .sum::<f64>()
-        };
-        let (xx, xy, yy) = (product(0, 0), product(0, 1), product(1, 1));
-        let ridge = 0.1 * (xx + yy) / 2.0 + 1e-9;
-        let (xx, yy) = (xx + ridge, yy + ridge);
-        let determinant = xx * yy - xy * xy;
-        let slope = [
-            (with(0) * yy - with(1) * xy) / determinant,
-            (with(1) * xx - with(0) * xy) / determinant,
-        ];
-        let rest: f64 = centered
-            .iter()
-            .zip(values)
-            .map(|(f, v)| (v - mean - slope[0] * f[0] - slope[1] * f[1]).powi(2))
-            .sum();
-        let bound = |pick: fn(f64, f64) -> f64, from: f64| values.iter().copied().fold(from, pick);
-        Self {
-            center,
-            slope,
-            mean,
-            scatter: (rest / (n - 3.0).max(1.0)).sqrt(),
-            range: [
-                bound(f64::min, f64::INFINITY),
-                bound(f64::max, f64::NEG_INFINITY),
-            ],
-        }
-    }
-
-    fn at(&self, features: [f64; 2]) -> ExpectedSnr {
-        let moved = [0, 1].map(|c| self.slope[c] * (features[c] - self.center[c]));
-        let mean_db = self.mean + moved[0] + moved[1];
-        ExpectedSnr {
-            mean_db: mean_db.clamp(self.range[0] - 3.0, self.range[1] + 3.0),
-            spread_db: self.scatter,
-        }
-    }
-}
-
-fn dot(a: &[f64], b: &[f64]) -> f64 {
+pub(super) fn dot(a: &[f64], b: &[f64]) -> f64 {
     a.iter().zip(b).map(|(a, b)| a * b).sum()
 }
 
@@ -502,7 +427,7 @@ fn snr_db(truth: &[f64], estimate: &[f64]) -> f64 {
 }
 
 /// Mean and standard deviation.
-fn moments(values: &[f64]) -> (f64, f64) {
+pub(super) fn moments(values: &[f64]) -> (f64, f64) {
     let n = values.len().max(1) as f64;
     let mean = values.iter().sum::<f64>() / n;
     let squares: f64 = values.iter().map(|v| (v - mean).powi(2)).sum();

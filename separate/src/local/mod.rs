@@ -3,6 +3,7 @@
 
 mod alone;
 mod calibration;
+mod expected;
 mod filters;
 mod gains;
 mod grid;
