@@ -7,8 +7,9 @@ use crate::unit::largest;
 /// What is left of a signal is rounding up to so many units in its last place.
 const ROUNDING: f64 = 64.0 * f64::EPSILON;
 
-/// Snippets share a level if their levels differ by no more than so many times what they vary by about them.
-const AGREEING: f64 = 0.5;
+/// Snippets share a level if their levels differ by no more than so many times what they vary by about them: slow waves of the
+/// background move levels by one or two, and belong to it.
+const AGREEING: f64 = 3.0;
 
 /// Straight lines from node to node of a window, a snippet's length apart; one line through a window of that length.
 #[derive(Debug, Clone, PartialEq)]
@@ -71,9 +72,10 @@ pub(crate) fn without(samples: &[f64], line: impl Fn(usize) -> f64) -> Vec<f64> 
     left
 }
 
-/// The line that all snippets lie on, where their levels agree to within what they vary by themselves: then the level of
-/// the background is known, and one that the mixture has beside is the source's.
-fn shared(snippets: &[Vec<f64>], own: &[Baseline]) -> Option<Baseline> {
+/// The line that all snippets lie on, where their levels agree to within what slow waves make of them: then the level of
+/// the background is known, and one that the mixture has beside is the source's. A `level` has no trend, and there is none
+/// if the line has.
+fn shared(snippets: &[Vec<f64>], own: &[Baseline], level: bool) -> Option<Baseline> {
     let first = own.first()?;
     if snippets.iter().any(|s| s.len() != snippets[0].len()) {
         return None;
@@ -81,9 +83,14 @@ fn shared(snippets: &[Vec<f64>], own: &[Baseline]) -> Option<Baseline> {
     let n = own.len() as f64;
     let mean = |k: usize| own.iter().map(|line| line.nodes[k].1 / n).sum::<f64>();
     let places = first.nodes.iter().enumerate();
-    let line = Baseline {
+    let mut line = Baseline {
         nodes: places.map(|(k, (place, _))| (*place, mean(k))).collect(),
     };
+    if level {
+        let n = line.nodes.len() as f64;
+        let mean = line.nodes.iter().map(|node| node.1 / n).sum();
+        line.nodes.iter_mut().for_each(|node| node.1 = mean);
+    }
     let left: Vec<Vec<f64>> = snippets
         .iter()
         .zip(own)
@@ -123,12 +130,12 @@ fn lie_on(signals: &[Vec<f64>], line: &Baseline, snippet: usize) -> bool {
 
 impl Channel {
     /// The channel without the level and trend of its windows, and those of the mixture. One line for all where the snippets
-    /// share it and the mixture is as long as they are; else every window's own.
+    /// share it, one level where the mixture is longer than they are; where they share none, every window's own line.
     pub fn without_baseline(&self) -> (Self, Baseline) {
         let snippet = self.snippets.first().map_or(self.mixture.len(), Vec::len);
         let of = |samples: &Vec<f64>| Baseline::new(samples, snippet);
         let own: Vec<Baseline> = self.snippets.iter().map(of).collect();
-        let common = shared(&self.snippets, &own).filter(|_| self.mixture.len() == snippet);
+        let common = shared(&self.snippets, &own, self.mixture.len() != snippet);
         let Some(line) = common else {
             let off = |all: &[Vec<f64>]| all.iter().map(|s| of(s).subtract(s)).collect();
             let baseline = of(&self.mixture);

@@ -36,9 +36,9 @@ use told::{joined, mean_history, mean_terms, outcome, reason, rows};
 /// posterior; `realisation`, one plausible background; `method_scores` (C, K, 3: mean and spread of the SNR on mixtures of
 /// snippets, weight) and their `method_names`. There the mixture may be longer than the snippets.
 /// With --evaluate nothing is optimised: OUT holds `loss` (1,3) and `gradient` at the given background.
-/// Level and trend are taken off before, and those of the mixture go to the background: the line that the snippets share,
-/// or, where their levels differ by more than half of what they vary by, or the mixture is longer, the line through the ends
-/// of each window. Not so with --objective paper and --evaluate, which are as published and expect arrays without offset.
+/// Level and trend are taken off before, and go to the background: the line that the snippets share (the level, where the
+/// mixture is longer), or, where their levels differ by more than three times what they vary by, the line through the ends of
+/// each window. Not so with --objective paper and --evaluate, which are as published and expect arrays without offset.
 #[derive(Debug, Args)]
 pub struct Unmix {
     /// Mixture x, (T,) or (C,T)
