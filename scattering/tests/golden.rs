@@ -224,7 +224,7 @@ fn lengths_that_are_no_power_of_two() {
 
 #[test]
 fn pooled_pyramid() {
-    let mut file = npz("analyze_misc.npz");
+    let mut file = npz("analyze_pool.npz");
     let x: Array2<f64> = file.by_name("pool_x").unwrap();
     let finest: Array4<f64> = file.by_name("pool_y64_k64").unwrap();
     let pooled = |signal: ArrayView1<f64>, block| {

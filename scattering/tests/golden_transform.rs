@@ -311,6 +311,7 @@ fn other_lengths_and_blocks() {
             check(name, &ours, reference, 1e-12);
         }
     }
+    let mut file = npz("analyze_pool.npz");
     let x: Array2<f64> = file.by_name("pool_x").unwrap();
     let reference: Array4<f64> = file.by_name("pool_y64_k64").unwrap();
     let plan = ScatteringTransform::<f64>::plan(4096)
