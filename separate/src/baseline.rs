@@ -240,7 +240,7 @@ mod tests {
         assert!(mean(&own.mixture).abs() < 1.0);
         assert_eq!(own.source_snippets[0], vec![0.0; 300]);
         // Slow waves are no levels.
-        let waves = |k: u64| if k % 2 == 0 { 1001.0 } else { 999.0 };
+        let waves = |k: u64| if k.is_multiple_of(2) { 1001.0 } else { 999.0 };
         let (shared, line) = channel(&waves).without_baseline();
         assert!((line.at(128) - 1000.0).abs() < 0.2);
         assert!((mean(&shared.mixture) - 3.0).abs() < 0.5);
