@@ -7,13 +7,9 @@ use super::linear::{Cholesky, toeplitz};
 use super::shape::{Layout, Wave};
 
 /// Relative error of a shape below which more strength of a source does not count more: the strongest must not rule.
-const RELATIVE_ERROR: f64 = 0.03;
-/// Times that shape, amplitudes and weights follow each other.
-const TURNS: usize = 8;
-/// Turns in which jumps that most sources share go into the shape.
-const GAUGED_TURNS: usize = 4;
-/// A source counts half at so many median misfits.
-const ROBUST: f64 = 3.0;
+const RELATIVE_ERROR: f64 = 0.01;
+/// A source counts half at so many median misfits: those that the shape fits best teach it.
+const ROBUST: f64 = 0.3;
 /// Frequencies of the grid below this one are not looked at for what a shape leaves.
 const LOWEST: usize = 3;
 /// Part of a shape from which it fades out to its end.
@@ -21,9 +17,11 @@ const FADE_FROM: f64 = 0.8;
 /// Frequency from which nothing is asked of a shape, cycles a sample.
 const IDLE_FROM: f64 = 0.42;
 
-#[derive(Clone)]
 /// One source on one channel, with all other sources taken off.
+#[derive(Clone)]
 pub(crate) struct Observation {
+    /// Onset after the sample that the grid's lead ends at.
+    pub(crate) delay: f64,
     /// What its waves make of h, each at amplitude 1.
     pub(crate) waves: Vec<(Wave, Vec<Complex64>)>,
     /// Their amplitudes.
@@ -67,63 +65,34 @@ impl Observation {
         let right: Vec<f64> = made.iter().map(|m| inner(m, &self.data)).collect();
         self.amplitudes = Cholesky::new(&gram, n).solve(&right);
     }
-
-    /// Jump over step.
-    fn jump(&self) -> f64 {
-        let sum = |of: fn(&Wave) -> bool| -> f64 {
-            let parts = self.waves.iter().zip(&self.amplitudes);
-            parts
-                .filter(|((wave, _), _)| of(wave))
-                .map(|(_, a)| a)
-                .sum()
-        };
-        let step = sum(|w| matches!(w, Wave::Step { .. }));
-        if step == 0.0 {
-            0.0
-        } else {
-            sum(|w| matches!(w, Wave::Jump)) / step
-        }
-    }
 }
 
 /// The shape h that fits best: `sum w |R - W G H|^2` is least for h that is zero outside its length, and for the
-/// amplitudes in G, in turns.
+/// amplitudes in G, in turns; the observations keep those. Without a `previous` shape the first turn takes the
+/// amplitudes as they are.
 ///
-/// `w = robust / (noise + (0.03 |W G H|)^2)`, so that no source counts more than one whose shape is known to 3 %.
-/// A jump that most sources share, in proportion to their steps, cannot be told from the shape; it goes into the shape.
+/// `w = robust / (noise + (0.01 |W G H|)^2)`, so that no source counts more than one whose shape is known to 1 %.
 /// `None` if the observations do not tell it.
 pub(crate) fn learn(
-    mut observations: Vec<Observation>,
+    observations: &mut [Observation],
     fourier: &Fourier,
     layout: Layout,
     previous: Option<&[f64]>,
+    turns: usize,
 ) -> Option<Vec<f64>> {
     if observations.is_empty() {
         return None;
     }
     let n = fourier.n_samples();
     let mut shape: Option<Vec<f64>> = previous.map(<[f64]>::to_vec);
-    for turn in 0..TURNS {
-        let mut spectrum = shape.as_ref().map(|h| fourier.forward(h));
-        let mut weights = weights(&observations, fourier, spectrum.as_deref());
-        if let Some(spectrum) = spectrum.as_mut() {
+    for _ in 0..turns {
+        let spectrum = shape.as_ref().map(|h| fourier.forward(h));
+        let mut weights = weights(observations, fourier, spectrum.as_deref());
+        if let Some(spectrum) = spectrum {
             for (observation, weights) in observations.iter_mut().zip(&weights) {
-                observation.refit(spectrum, weights);
+                observation.refit(&spectrum, weights);
             }
-            if turn < GAUGED_TURNS {
-                let mut jumps: Vec<f64> = observations.iter().map(Observation::jump).collect();
-                jumps.sort_by(f64::total_cmp);
-                let shared = jumps[jumps.len() / 2];
-                let jump = Wave::Jump.kernel(fourier, 0.0);
-                spectrum
-                    .iter_mut()
-                    .zip(&jump)
-                    .for_each(|(h, k)| *h *= 1.0 + shared * k);
-                for (observation, weights) in observations.iter_mut().zip(&weights) {
-                    observation.refit(spectrum, weights);
-                }
-            }
-            weights = self::weights(&observations, fourier, Some(spectrum));
+            weights = self::weights(observations, fourier, Some(&spectrum));
         }
         let mut normal = vec![0.0; fourier.n_frequencies()];
         let mut right = vec![Complex64::ZERO; fourier.n_frequencies()];
@@ -199,6 +168,28 @@ fn weights(
             weights
         })
         .collect()
+}
+
+/// How much of the observations a shape leaves when their amplitudes are fitted to it: the mean over the observations of
+/// the logarithm of what is left, in units of the background's energy.
+pub(crate) fn left(observations: &mut [Observation], fourier: &Fourier, shape: &[f64]) -> f64 {
+    let spectrum = fourier.forward(shape);
+    let weights = weights(observations, fourier, Some(&spectrum));
+    let mut sum = 0.0;
+    for (observation, weights) in observations.iter_mut().zip(&weights) {
+        observation.refit(&spectrum, weights);
+        let kernel = observation.kernel();
+        let n = observation.data.len();
+        let energy: f64 = (0..n)
+            .map(|k| {
+                let made = kernel[k] * observation.response[k] * spectrum[k];
+                (observation.data[k] - made).norm_sqr()
+            })
+            .sum();
+        let background = (n * fourier.n_samples()) as f64;
+        sum += (energy / background).max(f64::MIN_POSITIVE).ln();
+    }
+    sum / observations.len().max(1) as f64
 }
 
 /// What of sources a shape does not describe: the energy of what is left of one with amplitude 1, the median over the

@@ -159,6 +159,7 @@ impl Family {
                     )
                 });
                 observations[source.kind * n_channels + c].push(Observation {
+                    delay: source.onset - whole,
                     waves: waves.collect(),
                     amplitudes: parts.iter().map(|part| part.amplitude).collect(),
                     response: responses[c].clone(),
@@ -185,7 +186,7 @@ impl Family {
                     .flat_map(|(_, observations)| observations[at].clone())
                     .collect();
                 let before = &self.kinds[at / n_channels].channels[at % n_channels];
-                let learned = learn(told.clone(), fourier, self.layout, Some(before));
+                let learned = restart::best(&told, fourier, self.layout, Some(before));
                 let shape = normalised(learned.unwrap_or_else(|| before.clone()));
                 // The amplitudes are those of the shape before.
                 let left = learn::discrepancy(&told, fourier, before);
@@ -296,7 +297,7 @@ fn first_shape(fourier: &Fourier, layout: Layout, prepared: &[Prepared]) -> Opti
                 (p.white[c].clone(), p.backgrounds[c].response(fourier))
             };
             let told = seed::observations(fourier, layout, &aligned, c, &white);
-            learn(told, fourier, layout, None).map(normalised)
+            restart::best(&told, fourier, layout, None).map(normalised)
         })
         .collect();
     channels.map(|channels| Shape { channels })

@@ -16,6 +16,7 @@ mod fourier;
 mod learn;
 mod learning;
 mod linear;
+mod restart;
 mod seed;
 mod shape;
 mod source;
@@ -34,7 +35,7 @@ use background::Background;
 use field::Field;
 use fit::{Demands, Fitted, fit};
 use fourier::Fourier;
-use learn::{Observation, learn};
+use learn::Observation;
 use seed::{Snippet, align};
 
 pub use blocks::{Block, blocks};

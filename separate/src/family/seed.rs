@@ -259,6 +259,7 @@ pub(crate) fn observations(
             let start = whole as isize - layout.lead as isize;
             let wave = Wave::Step { rise: 0.0 };
             Observation {
+                delay: a.onset - whole,
                 waves: vec![(wave, wave.kernel(fourier, a.onset - whole))],
                 amplitudes: vec![a.amplitudes[channel]],
                 response,
