@@ -10,6 +10,12 @@ const OUTLIER: f64 = 6.0;
 const REFITS: usize = 2;
 /// Samples around such an innovation that are left out with it, before and after.
 const OUTLIER_REACH: (usize, usize) = (4, 24);
+/// Deviations that a whitened sample counts at most for the background's level.
+const OF_KNOWN: f64 = 3.0;
+/// Median size of a normal variable, in deviations.
+const MEDIAN: f64 = 0.6745;
+/// Least level, in units of that of the stretch: silence is no background.
+const LEAST_LEVEL: f64 = 0.03;
 /// Samples for each coefficient of the autoregression, at least.
 const SAMPLES_A_COEFFICIENT: usize = 20;
 
@@ -19,12 +25,21 @@ const SAMPLES_A_COEFFICIENT: usize = 20;
 #[derive(Debug, Clone)]
 pub(crate) struct Background {
     filter: Vec<f64>,
+    /// Deviation of the innovations around each sample, in units of that of the stretch.
+    level: Vec<f64>,
 }
 
 impl Background {
     /// From the samples of a stretch that are `usable`: those that hold no known source. `None` if they are too few or
     /// hold no signal.
-    pub(crate) fn fit(samples: &[f64], usable: &[bool], order: usize) -> Option<Self> {
+    ///
+    /// `reach`: samples to each side over which the background's level is taken.
+    pub(crate) fn fit(
+        samples: &[f64],
+        usable: &[bool],
+        order: usize,
+        reach: usize,
+    ) -> Option<Self> {
         let n = samples.len();
         if n < 4 {
             return None;
@@ -42,7 +57,7 @@ impl Background {
                 break;
             };
             let filter = with_differencing(&coefficients, variance.sqrt());
-            found = Some(Self { filter });
+            found = Some(filter);
             let innovations = convolve(&differences, &coefficients);
             let limit = OUTLIER * variance.sqrt();
             let mut changed = false;
@@ -57,7 +72,14 @@ impl Background {
                 break;
             }
         }
-        found
+        let mut background = Self {
+            filter: found?,
+            level: Vec::new(),
+        };
+        let usable: Vec<bool> = std::iter::once(false).chain(usable).collect();
+        let white = background.whiten(samples);
+        background.level = levels(&white, &usable, background.filter.len(), reach);
+        Some(background)
     }
 
     /// Samples of the filter.
@@ -81,6 +103,13 @@ impl Background {
         white
     }
 
+    /// Deviation of the innovations around a sample, in units of that of the stretch.
+    pub(crate) fn level(&self, at: f64) -> f64 {
+        let last = self.level.len().saturating_sub(1);
+        let at = (at.max(0.0) as usize).min(last);
+        self.level.get(at).copied().unwrap_or(1.0)
+    }
+
     /// The filter's response.
     pub(crate) fn response(&self, fourier: &Fourier) -> Vec<Complex64> {
         fourier.forward(&self.filter)
@@ -95,6 +124,43 @@ fn with_differencing(coefficients: &[f64], deviation: f64) -> Vec<f64> {
         filter[i + 1] -= a / deviation;
     }
     filter
+}
+
+/// Deviation of whitened samples around each of them: the root mean square of those that are usable within `reach`,
+/// taken every quarter of it. Sources that are not known count at most three deviations.
+///
+/// The first `skip` samples are not white.
+fn levels(white: &[f64], usable: &[bool], skip: usize, reach: usize) -> Vec<f64> {
+    let n = white.len();
+    let hop = (reach / 4).max(1);
+    let around = |centre: usize| -> f64 {
+        let mut reach = reach.max(1);
+        loop {
+            let from = centre.saturating_sub(reach).max(skip).min(n);
+            let mut sizes: Vec<f64> = (from..(centre + reach).min(n))
+                .filter(|t| usable[*t])
+                .map(|t| white[t].abs())
+                .collect();
+            if sizes.len() < reach / 2 && reach < n {
+                reach *= 2;
+                continue;
+            }
+            sizes.sort_by(f64::total_cmp);
+            let median = sizes.get(sizes.len() / 2).copied().unwrap_or(1.0);
+            let limit = OF_KNOWN * median / MEDIAN;
+            let sum: f64 = sizes.iter().map(|v| v.min(limit).powi(2)).sum();
+            return (sum / sizes.len().max(1) as f64).sqrt().max(LEAST_LEVEL);
+        }
+    };
+    let logarithms: Vec<f64> = (0..=n / hop + 1)
+        .map(|i| around((i * hop).min(n)).ln())
+        .collect();
+    (0..n)
+        .map(|t| {
+            let (i, part) = (t / hop, (t % hop) as f64 / hop as f64);
+            (logarithms[i] * (1.0 - part) + logarithms[i + 1] * part).exp()
+        })
+        .collect()
 }
 
 /// Filters causally; samples before the start count as 0.
@@ -203,7 +269,7 @@ mod tests {
             usable[hole - 1..=hole + 400].fill(false);
         }
         samples[500] += 300.0;
-        let background = Background::fit(&samples, &usable, 8).unwrap();
+        let background = Background::fit(&samples, &usable, 8, 2000).unwrap();
         let expected = [1.0 / 3.0, -1.6 / 3.0, 0.6 / 3.0, 0.0];
         for (found, expected) in background.filter.iter().zip(expected) {
             assert!((found - expected).abs() < 0.02, "{:?}", background.filter);
@@ -215,9 +281,34 @@ mod tests {
     }
 
     #[test]
+    fn the_level_follows_the_noise() {
+        // Calm, then five times as loud, and a source that nobody told of.
+        let mut differences = series(20_000);
+        for i in (1..differences.len()).rev() {
+            differences[i] -= differences[i - 1];
+        }
+        let mut x = 0.0;
+        let mut samples: Vec<f64> = differences
+            .iter()
+            .enumerate()
+            .map(|(t, d)| {
+                x += d * if t < 10_000 { 1.0 } else { 5.0 };
+                x
+            })
+            .collect();
+        samples[5000..5020].iter_mut().for_each(|v| *v += 100.0);
+        let background = Background::fit(&samples, &vec![true; samples.len()], 8, 500).unwrap();
+        let mean = (1.0_f64 + 25.0).sqrt() / 2.0_f64.sqrt();
+        for (at, expected) in [(3000.0, 1.0), (5000.0, 1.0), (16_000.0, 5.0)] {
+            let found = background.level(at) * mean;
+            assert!((found / expected - 1.0).abs() < 0.2, "{at}: {found}");
+        }
+    }
+
+    #[test]
     fn silence_and_too_few_samples_have_no_model() {
-        assert!(Background::fit(&[1.0; 1000], &[true; 1000], 10).is_none());
-        assert!(Background::fit(&series(1000), &[false; 1000], 10).is_none());
-        assert!(Background::fit(&[], &[], 10).is_none());
+        assert!(Background::fit(&[1.0; 1000], &[true; 1000], 10, 100).is_none());
+        assert!(Background::fit(&series(1000), &[false; 1000], 10, 100).is_none());
+        assert!(Background::fit(&[], &[], 10, 100).is_none());
     }
 }

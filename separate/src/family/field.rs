@@ -145,6 +145,11 @@ impl<'a> Field<'a> {
         self.layout.length + self.layout.longest_rise + filter.unwrap_or(0)
     }
 
+    /// Deviation of the background's innovations around a sample, in units of that of the stretch.
+    pub(crate) fn level(&self, channel: usize, at: f64) -> f64 {
+        self.backgrounds[channel].level(at)
+    }
+
     /// A wave of one kind on one channel that begins at sample `at`, whitened or as it is in the record.
     pub(crate) fn place(
         &self,
@@ -205,11 +210,13 @@ impl<'a> Field<'a> {
             .sum()
     }
 
-    /// Fall of chi-square on each channel with a step alone, and with a jump beside it.
+    /// Fall of chi-square on each channel with a step alone, and with a jump beside it, by the background's level around
+    /// sample `start` of the stretch; `delay` counts from there.
     pub(crate) fn falls(
         &self,
         kind: usize,
         against: &[Vec<Complex64>],
+        start: f64,
         delay: f64,
         rise: f64,
     ) -> Vec<(f64, f64)> {
@@ -221,14 +228,23 @@ impl<'a> Field<'a> {
                 let g11 = self.gram(kind, c, &step, &step);
                 let g12 = self.gram(kind, c, &step, &jump);
                 let g22 = self.gram(kind, c, &jump, &jump);
-                pair(g11, g12, g22, b1, b2)
+                let level = self.level(c, start).powi(2);
+                let (one, two) = pair(g11, g12, g22, b1, b2);
+                (one / level, two / level)
             })
             .collect()
     }
 
     /// Weights of the frequencies for a source of this amplitude: the background's power over that with what the shape
     /// does not describe, which is taken as white.
-    pub(crate) fn weights(&self, kind: usize, channel: usize, amplitude: f64) -> Option<Vec<f64>> {
+    pub(crate) fn weights(
+        &self,
+        kind: usize,
+        channel: usize,
+        amplitude: f64,
+        at: f64,
+    ) -> Option<Vec<f64>> {
+        let amplitude = amplitude / self.level(channel, at);
         let left = self.discrepancies.get(kind)?.get(channel)?;
         let per_noise =
             DISCREPANCY * left * amplitude * amplitude / self.fourier.n_samples() as f64;
@@ -262,11 +278,12 @@ impl<'a> Field<'a> {
     /// Mean square of a whitened residual around an onset, largest over the channels.
     pub(crate) fn misfit(&self, residual: &[Vec<f64>], onset: f64) -> f64 {
         let range = self.local(onset);
-        let mean = |x: &Vec<f64>| {
+        let mean = |(c, x): (usize, &Vec<f64>)| {
             let part = &x[range.clone()];
-            part.iter().map(|v| v * v).sum::<f64>() / part.len().max(1) as f64
+            let power = part.iter().map(|v| v * v).sum::<f64>() / part.len().max(1) as f64;
+            power / self.level(c, onset).powi(2)
         };
-        residual.iter().map(mean).fold(0.0, f64::max)
+        residual.iter().enumerate().map(mean).fold(0.0, f64::max)
     }
 
     /// Samples over which a source is judged.

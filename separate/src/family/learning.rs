@@ -93,9 +93,15 @@ impl Family {
             );
             let fitted = fit(&field, &p.targets, demands);
             let excess = |x: &[Vec<f64>], target: &Range<usize>| -> f64 {
-                x.iter()
-                    .map(|x| x[target.clone()].iter().map(|v| v * v - 1.0).sum::<f64>())
-                    .sum()
+                let of = |(c, x): (usize, &Vec<f64>)| {
+                    let part = &x[target.clone()];
+                    let level = |t: usize| field.level(c, (target.start + t) as f64);
+                    part.iter()
+                        .enumerate()
+                        .map(|(t, v)| (v / level(t)).powi(2) - 1.0)
+                        .sum::<f64>()
+                };
+                x.iter().enumerate().map(of).sum()
             };
             p.targets
                 .iter()
@@ -162,8 +168,11 @@ impl Family {
                     delay: source.onset - whole,
                     waves: waves.collect(),
                     amplitudes: parts.iter().map(|part| part.amplitude).collect(),
-                    response: responses[c].clone(),
-                    data: fourier.forward(&field::cut(&alone, start, fourier.n_samples())),
+                    response: at_level(&responses[c], field.level(c, source.onset)),
+                    data: at_level(
+                        &fourier.forward(&field::cut(&alone, start, fourier.n_samples())),
+                        field.level(c, source.onset),
+                    ),
                 });
             }
         }
@@ -213,6 +222,11 @@ impl Family {
                 .count(),
         })
     }
+}
+
+/// A spectrum in units of the background's level.
+pub(super) fn at_level(response: &[Complex64], level: f64) -> Vec<Complex64> {
+    response.iter().map(|w| w / level).collect()
 }
 
 fn normalised(mut shape: Vec<f64>) -> Vec<f64> {
@@ -280,9 +294,9 @@ fn first_shape(fourier: &Fourier, layout: Layout, prepared: &[Prepared]) -> Opti
         .iter()
         .enumerate()
         .flat_map(|(index, p)| {
-            p.targets
-                .iter()
-                .filter_map(move |t| Snippet::loudest(fourier, layout, index, &p.white, t.clone()))
+            p.targets.iter().filter_map(move |t| {
+                Snippet::loudest(fourier, layout, index, &p.white, &p.backgrounds, t.clone())
+            })
         })
         .collect();
     let aligned = align(fourier, snippets);
@@ -294,7 +308,7 @@ fn first_shape(fourier: &Fourier, layout: Layout, prepared: &[Prepared]) -> Opti
         .map(|c| {
             let white = |stretch: usize| {
                 let p: &Prepared = &prepared[stretch];
-                (p.white[c].clone(), p.backgrounds[c].response(fourier))
+                (p.white[c].clone(), p.backgrounds[c].clone())
             };
             let told = seed::observations(fourier, layout, &aligned, c, &white);
             restart::best(&told, fourier, layout, None).map(normalised)

@@ -233,7 +233,7 @@ impl Family {
             .zip(&taken)
             .map(|(x, taken)| {
                 let rest: Vec<f64> = x.iter().zip(taken).map(|(x, s)| x - s).collect();
-                Background::fit(&rest, &usable, ORDER)
+                Background::fit(&rest, &usable, ORDER, self.layout.length)
             })
             .collect();
         match backgrounds {
@@ -279,7 +279,7 @@ impl<'a> Prepared<'a> {
         let backgrounds: Option<Vec<Background>> = stretch
             .channels
             .iter()
-            .map(|x| Background::fit(x, &usable, ORDER))
+            .map(|x| Background::fit(x, &usable, ORDER, layout.length))
             .collect();
         Some(Self::of(stretch, backgrounds?))
     }

@@ -35,6 +35,7 @@ impl Snippet {
         layout: Layout,
         stretch: usize,
         white: &[Vec<f64>],
+        backgrounds: &[super::background::Background],
         target: std::ops::Range<usize>,
     ) -> Option<Self> {
         let n = white.first().map_or(0, Vec::len);
@@ -42,9 +43,17 @@ impl Snippet {
         if target.len() < 8 {
             return None;
         }
+        let middle = 0.5 * (target.start + target.end) as f64;
+        let levels: Vec<f64> = backgrounds.iter().map(|b| b.level(middle)).collect();
         let power: Vec<f64> = target
             .clone()
-            .map(|t| white.iter().map(|x| x[t] * x[t]).sum())
+            .map(|t| {
+                white
+                    .iter()
+                    .zip(&levels)
+                    .map(|(x, l)| (x[t] / l).powi(2))
+                    .sum()
+            })
             .collect();
         let box_length = (layout.length / 16).clamp(1, power.len());
         let mut sum: f64 = power[..box_length].iter().sum();
@@ -65,7 +74,8 @@ impl Snippet {
             start: from as isize,
             spectra: white
                 .iter()
-                .map(|x| fourier.forward(&x[from..to]))
+                .zip(&levels)
+                .map(|(x, l)| super::learning::at_level(&fourier.forward(&x[from..to]), *l))
                 .collect(),
             samples: to - from,
             strength: (energy - count) / (2.0 * count).sqrt(),
@@ -249,21 +259,25 @@ pub(crate) fn observations(
     layout: Layout,
     aligned: &[Aligned],
     channel: usize,
-    white: &dyn Fn(usize) -> (Vec<f64>, Vec<Complex64>),
+    white: &dyn Fn(usize) -> (Vec<f64>, super::background::Background),
 ) -> Vec<Observation> {
     aligned
         .iter()
         .map(|a| {
-            let (samples, response) = white(a.stretch);
+            let (samples, background) = white(a.stretch);
+            let level = background.level(a.onset);
             let whole = a.onset.floor();
             let start = whole as isize - layout.lead as isize;
             let wave = Wave::Step { rise: 0.0 };
             Observation {
                 delay: a.onset - whole,
                 waves: vec![(wave, wave.kernel(fourier, a.onset - whole))],
-                amplitudes: vec![a.amplitudes[channel]],
-                response,
-                data: fourier.forward(&super::field::cut(&samples, start, fourier.n_samples())),
+                amplitudes: vec![a.amplitudes[channel] * level],
+                response: super::learning::at_level(&background.response(fourier), level),
+                data: super::learning::at_level(
+                    &fourier.forward(&super::field::cut(&samples, start, fourier.n_samples())),
+                    level,
+                ),
             }
         })
         .collect()

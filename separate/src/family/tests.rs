@@ -199,10 +199,12 @@ fn a_jump_that_the_first_sources_share_is_not_taken_for_the_shape() {
         let onset = target.start as f64 + 60.0 + 0.3 * normal(&mut rng);
         let size = [30.0, 100.0, 300.0][i % 3];
         let jump = if i % 4 == 3 { -4.0 } else { 8.0 } * (1.0 + 0.3 * normal(&mut rng));
-        for t in target.start..target.start + 560 {
-            let (step, second) = smooth_pulse(t as f64 - onset);
-            source[0][t] += size * (step + jump * second);
-            source[1][t] -= 0.5 * size * (step + jump * second);
+        for (channel, factor) in source.iter_mut().zip([1.0, -0.5]) {
+            let part = channel.iter_mut().enumerate();
+            for (t, v) in part.skip(target.start).take(560) {
+                let (step, second) = smooth_pulse(t as f64 - onset);
+                *v += factor * size * (step + jump * second);
+            }
         }
     }
     let stretch = Stretch {

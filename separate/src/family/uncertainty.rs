@@ -54,10 +54,14 @@ pub(crate) fn deviations(
 }
 
 /// Deviation of the amplitude of a step without a ramp.
-fn step_deviation(field: &Field, kind: usize, channel: usize) -> f64 {
+fn step_deviation(field: &Field, kind: usize, channel: usize, at: f64) -> f64 {
     let kernel = Wave::Step { rise: 0.0 }.kernel(field.fourier, 0.0);
     let power = field.gram(kind, channel, &kernel, &kernel);
-    if power > 0.0 { 1.0 / power.sqrt() } else { 0.0 }
+    if power > 0.0 {
+        field.level(channel, at) / power.sqrt()
+    } else {
+        0.0
+    }
 }
 
 fn unseen(field: &Field, target: &Range<usize>, factor: f64, variance: &mut [Vec<f64>]) {
@@ -71,7 +75,8 @@ fn unseen(field: &Field, target: &Range<usize>, factor: f64, variance: &mut [Vec
         );
         let length = field.layout.length;
         let size = shape.values[..length].iter().map(|v| v * v).sum::<f64>() / length as f64;
-        let deviation = factor * step_deviation(field, 0, c);
+        let deviation =
+            factor * step_deviation(field, 0, c, 0.5 * (target.start + target.end) as f64);
         let end = target.end.min(variance.len());
         for v in &mut variance[target.start.min(end)..end] {
             *v += deviation * deviation * size;
@@ -103,7 +108,7 @@ fn of_source(field: &Field, source: &Source, least: f64, variance: &mut [Vec<f64
                 Wave::Step { rise: source.rise },
                 source.onset,
             );
-            let deviation = UNSEEN * step_deviation(field, source.kind, c);
+            let deviation = UNSEEN * step_deviation(field, source.kind, c, source.onset);
             let (from, values) = placed.inside(variance.len());
             for (v, h) in variance[from..].iter_mut().zip(values) {
                 *v += (deviation * h).powi(2);
@@ -242,8 +247,9 @@ impl Columns {
         let white = columns(&field.whitened);
         let m = white.len();
         let n = field.n_samples();
+        let level = field.level(c, source.onset);
         let gram = (0..m * m)
-            .map(|at| white[at / m].dot_placed(&white[at % m], n))
+            .map(|at| white[at / m].dot_placed(&white[at % m], n) / (level * level))
             .collect();
         Self {
             n: parts.len(),

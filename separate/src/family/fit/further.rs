@@ -80,7 +80,7 @@ impl Work<'_> {
                     .filter(step)
                     .map(|i| solved.amplitudes[*i].abs())
                     .sum();
-                let Some(weights) = field.weights(pick.kind, c, size) else {
+                let Some(weights) = field.weights(pick.kind, c, size, pick.onset) else {
                     continue;
                 };
                 let fraction = pick.onset - pick.onset.floor();
@@ -143,6 +143,7 @@ fn further_wave(
     let cholesky = Cholesky::new(&gram, n);
     let base = cholesky.solve(&right);
     let longest = field.layout.longest_rise as f64;
+    let level = field.level(channel, pick.onset).powi(2);
     // Fall beside the others: the part of the wave that they do not span.
     let fall = |delay: f64, rise: f64| -> f64 {
         if rise > longest {
@@ -161,7 +162,7 @@ fn further_wave(
         if rest < 1e-5 * norm {
             return 0.0;
         }
-        (product(&kernel, against) - dot).powi(2) / rest
+        (product(&kernel, against) - dot).powi(2) / rest / level
     };
     let length = field.layout.length as f64;
     let (from, to) = (FURTHER_REACH.0 * length, FURTHER_REACH.1 * length);

@@ -16,6 +16,8 @@ use search::{EVALUATIONS, RISES, refine};
 
 /// Fall of chi-square that a parameter must bring.
 const PARAMETER: f64 = 9.0;
+/// The same for a jump: gusts are sudden too, and at high frequencies a jump is all that a source holds.
+const JUMP: f64 = 16.0;
 /// Fall of chi-square for which a ramp is kept in place of a step.
 const RAMP: f64 = 6.0;
 /// Sources in a stretch at most.
@@ -127,6 +129,14 @@ pub(crate) fn fit(field: &Field, targets: &[Range<usize>], demands: Demands) -> 
         work.solve();
     }
     work.finish(demands)
+}
+
+/// Fall of chi-square that a wave must bring.
+fn asked_of(wave: Wave) -> f64 {
+    match wave {
+        Wave::Step { .. } => PARAMETER,
+        Wave::Jump => JUMP,
+    }
 }
 
 struct Work<'a> {
@@ -250,9 +260,17 @@ impl Work<'_> {
         }
         let right: Vec<f64> = placed.iter().map(|p| p.dot(&field.white[c])).collect();
         let cholesky = Cholesky::new(&gram, n);
+        let mut covariance = cholesky.inverse();
+        let level: Vec<f64> = unknowns
+            .iter()
+            .map(|u| field.level(c, self.picks[u.source].onset))
+            .collect();
+        for (at, v) in covariance.iter_mut().enumerate() {
+            *v *= level[at / n] * level[at % n];
+        }
         Solved {
             amplitudes: cholesky.solve(&right),
-            covariance: cholesky.inverse(),
+            covariance,
             unknowns,
             placed,
         }
@@ -351,7 +369,7 @@ impl Work<'_> {
                 let solved = self.solve_channel(c);
                 let weakest = (0..solved.n())
                     .map(|i| (i, solved.fall(&[i])))
-                    .filter(|(_, fall)| *fall < PARAMETER)
+                    .filter(|(i, fall)| *fall < asked_of(solved.unknowns[*i].wave))
                     .min_by(|a, b| a.1.total_cmp(&b.1));
                 match weakest {
                     Some((i, _)) => drop(self.unknowns[c].remove(i)),

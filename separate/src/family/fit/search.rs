@@ -17,6 +17,12 @@ impl Work<'_> {
         while from < onsets.end {
             let lags = valid.min(onsets.end - from) as usize;
             let segment = field.segment(&self.residual, from);
+            let levels: Vec<Vec<f64>> = (0..field.n_channels())
+                .map(|c| {
+                    let of = |lag: usize| field.level(c, (from + lag as isize) as f64).powi(2);
+                    (0..lags).map(of).collect()
+                })
+                .collect();
             for kind in 0..field.n_kinds() {
                 let against = field.against(kind, &segment);
                 for half in [0.0, 0.5] {
@@ -34,7 +40,9 @@ impl Work<'_> {
                             let g12 = field.gram(kind, c, &step, &jump);
                             let g22 = field.gram(kind, c, &jump, &jump);
                             for (lag, sum) in score.iter_mut().enumerate() {
+                                let level = levels[c][lag];
                                 let (one, two) = pair(g11, g12, g22, steps[lag], jumps[c][lag]);
+                                let (one, two) = (one / level, two / level);
                                 *sum += one.max(two - PARAMETER);
                             }
                         }
@@ -109,7 +117,7 @@ pub(super) fn refine(field: &Field, residual: &[Vec<f64>], pick: Pick) -> Pick {
         if (delay - (pick.onset - whole)).abs() > reach || rise > longest {
             return 0.0;
         }
-        let falls = field.falls(pick.kind, &against, delay, rise);
+        let falls = field.falls(pick.kind, &against, whole, delay, rise);
         falls
             .iter()
             .map(|(one, two)| one.max(two - PARAMETER))
