@@ -8,7 +8,7 @@ SEISMIX is the binary. Some minutes on two cores. Needs numpy, obspy and h5py. T
 train: one training is killed (SIGKILL) --kills times in a row and then left to end; so is one after the other, --kills times
 with one kill each. Models and histories must be those of an undisturbed training, byte for byte, and so must be those of the same
 seed a second time, with one thread and with three; every epoch is in the history once.
-separate: likewise, with separated records and separation.json.
+separate: likewise, with separated records and separation.json, once as --method auto chooses and once with --method local.
 broken: a feature file with a NaN or an infinity in one coefficient is refused with the time of its block.
 Ends with 1 if anything differs.
 """
@@ -158,11 +158,12 @@ def main():
             _, _, scale, cluster = line.split(",")[:4]
             counts[cluster] = counts.get(cluster, 0) + (scale == "64")
         target = min((n, cluster) for cluster, n in counts.items() if n)[1]
-        separate = lambda out: [
-            binary, "separate", str(records), "-c", str(table), "--target", f"64:{target}", "--octaves", "4",
-            "--max-targets", "24", "--max-iter", "30", "-o", str(out), "--quiet",
-        ]  # fmt: skip
-        failed += check_stage(Stage("separate", separate), work, options.kills, draw)
+        for method in ("auto", "local"):
+            separate = lambda out: [
+                binary, "separate", str(records), "-c", str(table), "--target", f"64:{target}", "--octaves", "4",
+                "--max-targets", "24", "--max-iter", "30", "--method", method, "-o", str(out), "--quiet",
+            ]  # fmt: skip
+            failed += check_stage(Stage(f"separate-{method}", separate), work, options.kills, draw)
     if options.stage in ("broken", "all"):
         failed += check_broken(binary, features, work)
     shutil.rmtree(work)
