@@ -1,5 +1,9 @@
 #!/usr/bin/env python3
-"""The guide's pictures of separations: plot_separation.py BINARY FOLDER. Toys, seed 0, at 0 dB; needs matplotlib."""
+"""The guide's pictures of separations: plot_separation.py BINARY FOLDER [DATA]. Needs matplotlib.
+
+Sources without shape are toys, seed 0, at 0 dB. Those that share a shape are added to InSight's records, seed 6 of
+bench_deglitch.py; without DATA (../shared/data), which holds these, their picture stays as it is.
+"""
 
 import os
 import sys
@@ -66,7 +70,62 @@ def energies(binary, folder):
     figure.savefig(folder / "separation_energy.png", dpi=90)
 
 
+def shapes(binary, folder, data):
+    """One glitch and two that overlap: straight lines, least squares with the known shape, and the learned family."""
+    import bench_deglitch as deglitch
+
+    case = deglitch.Case("model-quiet", data, 6, "model", False)
+    with tempfile.TemporaryDirectory() as scratch:
+        case.write(Path(scratch))
+        found, deviation, _ = deglitch.ours(case, Path(binary), Path(scratch), [])
+    rows = (
+        (deglitch.interpolated(case), "a straight line over the window"),
+        (deglitch.least_squares(case, deglitch.instruments(data)), "least squares, the instrument's shape known"),
+        (found, "family, learned from the windows; 90 % band"),
+    )
+    figure, axes = plt.subplots(4, 2, figsize=(11, 7), sharex="col", constrained_layout=True)
+    for column, kind in zip(axes.T, ("isolated", "overlapping")):
+        record, first, last, component = strong_window(case, kind)
+        background, source = (x[component] for x in case.truth[record])
+        at = slice(first - 100, last + 200)
+        t = (np.arange(len(background))[at] - first) / deglitch.RATE
+        column[0].plot(t, (background - background[at].mean() + source)[at], color="0.6", lw=0.7)
+        column[0].plot(t, source[at], color="C3", lw=0.8)
+        title = "one glitch" if kind == "isolated" else "two that overlap"
+        column[0].set_title(f"{title} on BH{deglitch.COMPONENTS[component]}: mixture (grey), source (red)", fontsize=9)
+        for axis, (estimate, name) in zip(column[1:], rows):
+            error = source - estimate[record][component]
+            part = slice(first, last)
+            gain = 10 * np.log10((source[part] ** 2).sum() / (error[part] ** 2).sum())
+            axis.plot(t, (background - background[part].mean())[at], color="0.6", lw=0.7)
+            inside = (t >= 0) & (t < (last - first) / deglitch.RATE)
+            axis.plot(t[inside], error[at][inside], color="C3", lw=0.8)
+            if estimate is found:
+                band = 1.645 * deviation[record][component][at][inside]
+                axis.fill_between(t[inside], -band, band, color="C0", alpha=0.3, lw=0)
+            axis.set_ylim(-4 * background[at].std(), 4 * background[at].std())
+            axis.set_title(f"{name}: gain {gain:.1f} dB", fontsize=9)
+        column[-1].set_xlabel("s after the window's start")
+        for axis in column:
+            axis.set_yticks([])
+    figure.savefig(folder / "separation_shapes.png", dpi=90)
+
+
+def strong_window(case, kind):
+    """The first window of a kind with precursors and 15 to 60 times the background's deviation: record, ends, component."""
+    for record, first, last, found, glitches in case.windows:
+        background, source = case.truth[record]
+        ratios = np.abs(source[:, first:last]).max(axis=1) / np.diff(background).std(axis=1)
+        component = int(np.argmax(ratios))
+        if found == kind and 15 < ratios[component] < 60 and all(g["precursor"] for g in glitches):
+            return record, first, last, component
+    raise SystemExit(f"no window with {kind} glitches of middle strength")
+
+
 if __name__ == "__main__":
     target = Path(sys.argv[2])
+    records = Path(sys.argv[3] if len(sys.argv) > 3 else "../shared/data")
+    if (records / "insight").exists():
+        shapes(os.path.abspath(sys.argv[1]), target, records)
     waves(os.path.abspath(sys.argv[1]), target)
     energies(os.path.abspath(sys.argv[1]), target)

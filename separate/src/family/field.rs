@@ -267,6 +267,13 @@ impl<'a> Field<'a> {
             .sum()
     }
 
+    /// Energy of a shape on a channel.
+    pub(crate) fn energy(&self, kind: usize, channel: usize) -> f64 {
+        let raw = self.raw[kind][channel].iter().enumerate();
+        raw.map(|(k, v)| self.fourier.weight(k) * v.norm_sqr())
+            .sum()
+    }
+
     /// Where atoms may be looked for in one grid without wrapping around.
     pub(crate) fn valid_lags(&self) -> usize {
         self.fourier

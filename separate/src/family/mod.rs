@@ -171,15 +171,15 @@ impl Family {
                 prepared = self.prepared_again(prepared, &fitted.sources);
             }
         }
-        let field = Field::of_white(
+        let mut field = Field::of_white(
             &fourier,
             self.layout,
             &prepared.backgrounds,
             prepared.white.clone(),
             &self.kinds,
         );
-        let deviation =
-            uncertainty::deviations(&field, &fitted.sources, &stretch.targets, self.taught_by);
+        field.discrepancies = self.discrepancies.clone();
+        let deviation = uncertainty::deviations(&field, &fitted, &stretch.targets, self.taught_by);
         Some(FamilyFit {
             sources: fitted.sources,
             deviation,

@@ -3,18 +3,19 @@
 use std::ops::Range;
 
 use super::field::Field;
+use super::fit::Fitted;
 use super::linear::Cholesky;
 use super::shape::Wave;
 use super::source::Source;
 
 /// The covariance of amplitudes, onset and ramp counts so many times; set on seeds 0 and 1 of the benchmark.
 const BY_NOISE: f64 = 1.0;
-/// What the local misfit says of the shape's error counts so many times; set with it.
-const BY_SHAPE: f64 = 1.0;
-/// It also counts so many times where the waveform itself is small: before the onset, and along the tail.
+/// Deviations of chance beyond which the power that a source leaves around it tells of the shape's error.
+const CHANCE: f64 = 2.0;
+/// The shape's error also counts so many times where the waveform itself is small: before the onset, and along the tail.
 const BY_SPREAD: f64 = 1.0;
 /// A shape is never known better than this over the root of the number of sources it was learned from; set with it.
-const LEAST_SHAPE_ERROR: f64 = 0.06;
+const LEAST_SHAPE_ERROR: f64 = 0.03;
 /// A source that was not found, or a channel on which it was not, may hold so many deviations of an amplitude.
 const UNSEEN: f64 = 1.5;
 /// The same for one more source beside those that were found.
@@ -26,15 +27,16 @@ const SMOOTHING: f64 = 0.01;
 /// too weak to be found in `targets`.
 pub(crate) fn deviations(
     field: &Field,
-    sources: &[Source],
+    fitted: &Fitted,
     targets: &[Range<usize>],
     taught_by: usize,
 ) -> Vec<Vec<f64>> {
+    let sources = &fitted.sources;
     let least = LEAST_SHAPE_ERROR / (taught_by.max(1) as f64).sqrt();
     let n = field.n_samples();
     let mut variance = vec![vec![0.0; n]; field.n_channels()];
     for source in sources {
-        of_source(field, source, least, &mut variance);
+        of_source(field, source, &fitted.residual, least, &mut variance);
     }
     for target in targets {
         let inside = |s: &Source| {
@@ -84,10 +86,13 @@ fn unseen(field: &Field, target: &Range<usize>, factor: f64, variance: &mut [Vec
     }
 }
 
-fn of_source(field: &Field, source: &Source, least: f64, variance: &mut [Vec<f64>]) {
-    let n_local = field.local(field.layout.lead as f64).len() as f64;
-    let unexplained = n_local * (source.misfit - 1.0).max(0.0) / source.fall.max(1.0);
-    let shape_error = BY_SHAPE * unexplained.sqrt().max(least);
+fn of_source(
+    field: &Field,
+    source: &Source,
+    residual: &[Vec<f64>],
+    least: f64,
+    variance: &mut [Vec<f64>],
+) {
     // What each channel tells of onset and ramp beside its amplitudes; all channels share them.
     let columns: Vec<Columns> = (0..field.n_channels())
         .map(|c| Columns::new(field, source, c))
@@ -115,6 +120,7 @@ fn of_source(field: &Field, source: &Source, least: f64, variance: &mut [Vec<f64
             }
             continue;
         }
+        let shape_error = shape_error(field, source, columns, c, &residual[c]).max(least);
         let covariance = columns.covariance(&shared);
         let m = columns.n + 2;
         let mut sum = vec![0.0; variance.len()];
@@ -179,6 +185,27 @@ fn of_source(field: &Field, source: &Source, least: f64, variance: &mut [Vec<f64
             }
         }
     }
+}
+
+/// Error of the shape on a channel, as a part of the source: by what the source leaves around it beyond chance, and by what
+/// the shape leaves of others.
+fn shape_error(
+    field: &Field,
+    source: &Source,
+    columns: &Columns,
+    channel: usize,
+    residual: &[f64],
+) -> f64 {
+    let part = &residual[field.local(source.onset)];
+    let n = part.len().max(1) as f64;
+    let level = field.level(channel, source.onset).powi(2);
+    let power = part.iter().map(|v| v * v).sum::<f64>() / n / level;
+    let beyond = (power - 1.0 - CHANCE * (2.0 / n).sqrt()).max(0.0);
+    let own = n * beyond / columns.fall().max(1.0);
+    let of_others = field.discrepancies.get(source.kind);
+    let left = of_others.and_then(|d| d.get(channel)).copied();
+    let others = left.unwrap_or(0.0) / field.energy(source.kind, channel).max(f64::MIN_POSITIVE);
+    (own + others).sqrt()
 }
 
 /// The waves of a source on a channel, and how they change with its onset and its ramp, whitened and raw.
@@ -257,6 +284,18 @@ impl Columns {
             raw: columns(&field.raw),
             gram,
         }
+    }
+
+    /// Fall of chi-square that the waves bring.
+    fn fall(&self) -> f64 {
+        let (n, m) = (self.n, self.n + 2);
+        let mut sum = 0.0;
+        for i in 0..n {
+            for j in 0..n {
+                sum += self.amplitudes[i] * self.gram[i * m + j] * self.amplitudes[j];
+            }
+        }
+        sum
     }
 
     /// Information on onset and ramp with the amplitudes free, `(2, 2)`.
