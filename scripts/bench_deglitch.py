@@ -357,7 +357,7 @@ def oracle(case):
 
 
 def ours(case, binary, folder, arguments):
-    """What `seismix separate` takes out; also its deviations where it tells them, and the seconds it took."""
+    """What `seismix separate` takes out; also its deviations where it tells them, the SNR it expects, and the seconds."""
     out = folder / "separated"
     began = time.time()
     command = [str(binary), "separate", str(folder / "records.mseed"), "--windows", str(folder / "windows.csv"),
@@ -386,7 +386,21 @@ def ours(case, binary, folder, arguments):
         return arrays
 
     deviation = load("deviation") if (out / "deviation").exists() else None
-    return load("source"), deviation, seconds
+    return load("source"), deviation, expected_snr(case, out), seconds
+
+
+def expected_snr(case, out):
+    """What `separation.json` expects of the background's SNR, dB, by window and component."""
+    found = {}
+    for target in json.loads((out / "separation.json").read_text())["targets"]:
+        begin = obspy.UTCDateTime(ns=target["start_ns"])
+        for number, (index, first, _, _, _) in enumerate(case.windows):
+            if abs(case.starts[index] + first / RATE - begin) < 0.5 / RATE:
+                for channel in target["channels"]:
+                    value = channel["windows"][0]["expected_snr_db"]
+                    if value is not None:
+                        found[number, COMPONENTS.index(channel["id"][-1])] = value
+    return found
 
 
 # --- scores -----------------------------------------------------------------------------------------------------------
@@ -405,7 +419,7 @@ def log_spectral_distance(a, b):
     return float(np.sqrt(np.mean(np.square(out))))
 
 
-def scores(case, found, deviation=None):
+def scores(case, found, deviation=None, expected=None):
     """One row a window and component."""
     rows = []
     filtered = {}
@@ -429,6 +443,9 @@ def scores(case, found, deviation=None):
             if deviation is not None:
                 off = np.abs(found[index][c, part] - source[c, part])
                 row["covered"] = float(np.mean(off <= 1.645 * deviation[index][c, part] + 0.5))
+            if expected and (number, c) in expected:
+                kept, error = signal.detrend(background[c, part]), source[c, part] - found[index][c, part]
+                row["expected"] = expected[number, c] - 10 * np.log10((kept @ kept + 1e-9) / (error @ error + 1e-9))
             rows.append(row)
     return rows
 
@@ -460,6 +477,9 @@ def summary(rows):
     out["kinds"]["precursor"] = two(pick([r for r in strong if r["precursor"]], "full"))
     out["lsd"] = float(np.median(pick(strong, "lsd")))
     out["worse"] = int(sum(r["full"] < -0.5 for r in rows if r["ratio"] >= 10))
+    off = np.array([r["expected"] for r in strong if "expected" in r])
+    if len(off):
+        out["expected"] = (float(np.median(off)), float(np.mean(np.abs(off) <= 3)))
     if rows and "covered" in rows[0]:
         out["covered"] = float(np.mean(pick(rows, "covered")))
         out["covered strong"] = float(np.mean(pick(strong, "covered")))
@@ -479,6 +499,8 @@ def show(name, result):
         + f" all {result['all'][b][0]:.1f}({result['all'][b][1]:.1f})" for b in list(BANDS)[1:])
     kinds = ", ".join(f"{k} {v[0]:.1f} ({v[1]:.1f})" for k, v in result["kinds"].items())
     extra = f"; covered {result['covered']:.3f}, >= 1x {result['covered strong']:.3f}" if "covered" in result else ""
+    if "expected" in result:
+        extra += "; expected SNR less the truth's {:.1f} dB (median), {:.0%} within 3 dB".format(*result["expected"])
     print(f"{'':14}   {bands}\n{'':14}   {kinds}; spectra {result['lsd']:.2f} dB; worse above 10x: {result['worse']}{extra}")
 
 
@@ -513,7 +535,7 @@ def main():
                 case.export(folder)
                 continue
             for row in pooled:
-                deviation = None
+                deviation, expected = None, None
                 if row == "nothing":
                     found = [np.zeros_like(r) for r in case.records]
                 elif row == "interpolation":
@@ -534,9 +556,9 @@ def main():
                         deviation = [np.load(folder / f"{i}.deviation.npy") for i in range(len(case.records))]
                 else:
                     case.write(folder)
-                    found, deviation, seconds = ours(case, options.binary, folder, options.extra.split())
+                    found, deviation, expected, seconds = ours(case, options.binary, folder, options.extra.split())
                     print(f"# {name} seed {seed}: {seconds:.0f} s, changed outside: {changed_outside(case, found)}", flush=True)
-                for scored in scores(case, found, deviation):
+                for scored in scores(case, found, deviation, expected):
                     pooled[row].append(scored | {"seed": seed})
         if options.export:
             continue

@@ -77,7 +77,7 @@ def shapes(binary, folder, data):
     case = deglitch.Case("model-quiet", data, 6, "model", False)
     with tempfile.TemporaryDirectory() as scratch:
         case.write(Path(scratch))
-        found, deviation, _ = deglitch.ours(case, Path(binary), Path(scratch), [])
+        found, deviation, *_ = deglitch.ours(case, Path(binary), Path(scratch), [])
     rows = (
         (deglitch.interpolated(case), "a straight line over the window"),
         (deglitch.least_squares(case, deglitch.instruments(data)), "least squares, the instrument's shape known"),
