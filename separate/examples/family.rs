@@ -51,6 +51,7 @@ fn made_up() {
     let stretch = Stretch {
         channels: vec![record],
         targets: targets.clone(),
+        beside: Vec::new(),
     };
     let (family, evidence) = Family::learn(std::slice::from_ref(&stretch), window).unwrap();
     let fit = family.fit(&stretch).unwrap();
@@ -104,9 +105,17 @@ fn arrays(folder: &Path) {
             let channels = samples
                 .outer_iter()
                 .map(|row| row.as_slice().unwrap()[block.span.clone()].to_vec());
+            let from = block.span.start;
+            let own = block.own.iter().map(|t| t.start - from..t.end - from);
+            let (targets, beside) = block
+                .targets
+                .iter()
+                .cloned()
+                .partition(|t| own.clone().any(|own| own == *t));
             stretches.push(Stretch {
                 channels: channels.collect(),
-                targets: block.targets.clone(),
+                targets,
+                beside,
             });
             places.push((record, block));
         }

@@ -319,7 +319,7 @@ impl fmt::Display for Obstacle {
                 least_db,
             } => write!(
                 f,
-                "the background would come out at {expected_db:.1} dB, and at {least_db:.1} dB if nothing is done"
+                "the background is expected to come out at {expected_db:.1} dB, and less than {least_db:.1} dB may be no gain over leaving it"
             ),
             Self::Alike { gain_db } => write!(
                 f,

@@ -82,6 +82,14 @@ impl Background {
         Some(background)
     }
 
+    /// Of a channel without a signal: it tells nothing, and nothing is found on it.
+    pub(crate) fn silent(n_samples: usize) -> Self {
+        Self {
+            filter: vec![0.0; 2],
+            level: vec![1.0; n_samples],
+        }
+    }
+
     /// Samples of the filter.
     pub(crate) fn n_samples(&self) -> usize {
         self.filter.len()

@@ -91,10 +91,13 @@ impl Family {
                 p.white.clone(),
                 &self.kinds,
             );
-            let fitted = fit(&field, &p.targets, demands);
+            let fitted = fit(&field, &p.fitted, demands);
             let excess = |x: &[Vec<f64>], target: &Range<usize>| -> f64 {
                 let of = |(c, x): (usize, &Vec<f64>)| {
                     let part = &x[target.clone()];
+                    if part.iter().all(|v| *v == 0.0) {
+                        return 0.0;
+                    }
                     let level = |t: usize| field.level(c, (target.start + t) as f64);
                     part.iter()
                         .enumerate()
@@ -130,7 +133,7 @@ impl Family {
             prepared.white.clone(),
             &self.kinds,
         );
-        let fitted = fit(&field, &prepared.targets, demands);
+        let fitted = fit(&field, &prepared.fitted, demands);
         let n_channels = field.n_channels();
         let responses: Vec<Vec<Complex64>> = prepared
             .backgrounds
@@ -140,7 +143,13 @@ impl Family {
         let mut observations: Vec<Vec<Observation>> = (0..self.kinds.len() * n_channels)
             .map(|_| Vec::new())
             .collect();
-        for source in fitted.sources.iter().filter(|s| s.z > TEACHES) {
+        let lead = self.layout.lead as f64 / 2.0;
+        let own = |s: &&Source| {
+            let begins =
+                |t: &Range<usize>| (t.start as f64 - lead..t.end as f64).contains(&s.onset);
+            s.z > TEACHES && prepared.targets.iter().any(begins)
+        };
+        for source in fitted.sources.iter().filter(own) {
             for (c, parts) in source.channels.iter().enumerate() {
                 if parts.is_empty() {
                     continue;
@@ -186,7 +195,6 @@ impl Family {
         fits: &[(Fitted, Vec<Vec<Observation>>)],
     ) -> Option<Self> {
         let n_channels = self.kinds.first()?.channels.len();
-        let strong = |s: &&Source| s.z > TEACHES;
         let told: Vec<(Vec<f64>, f64)> = (0..self.kinds.len() * n_channels)
             .into_par_iter()
             .map(|at| {
@@ -217,9 +225,9 @@ impl Family {
             usual: None,
             taught_by: fits
                 .iter()
-                .flat_map(|(fitted, _)| &fitted.sources)
-                .filter(strong)
-                .count(),
+                .flat_map(|(_, observations)| observations.chunks(n_channels.max(1)))
+                .map(|kind| kind.iter().map(Vec::len).max().unwrap_or(0))
+                .sum(),
         })
     }
 }
@@ -274,12 +282,14 @@ fn every_second<'a>(prepared: &[Prepared<'a>], half: usize) -> Vec<Prepared<'a>>
     prepared
         .iter()
         .map(|p| {
-            let targets = p.targets.iter().filter(|_| {
+            let (targets, others): (Vec<_>, Vec<_>) = p.targets.iter().cloned().partition(|_| {
                 count += 1;
                 count % 2 == half
             });
+            let fitted = p.fitted.iter().filter(|t| !others.contains(t));
             Prepared {
-                targets: targets.cloned().collect(),
+                fitted: fitted.cloned().collect(),
+                targets,
                 stretch: p.stretch,
                 backgrounds: p.backgrounds.clone(),
                 white: p.white.clone(),
@@ -304,7 +314,7 @@ fn first_shape(fourier: &Fourier, layout: Layout, prepared: &[Prepared]) -> Opti
         return None;
     }
     let n_channels = prepared.first()?.stretch.channels.len();
-    let channels: Option<Vec<Vec<f64>>> = (0..n_channels)
+    let channels: Vec<Option<Vec<f64>>> = (0..n_channels)
         .map(|c| {
             let white = |stretch: usize| {
                 let p: &Prepared = &prepared[stretch];
@@ -314,5 +324,11 @@ fn first_shape(fourier: &Fourier, layout: Layout, prepared: &[Prepared]) -> Opti
             restart::best(&told, fourier, layout, None).map(normalised)
         })
         .collect();
-    channels.map(|channels| Shape { channels })
+    // A dead channel has no shape.
+    channels.iter().any(Option::is_some).then(|| Shape {
+        channels: channels
+            .into_iter()
+            .map(|h| h.unwrap_or_else(|| vec![0.0; layout.length]))
+            .collect(),
+    })
 }

@@ -71,6 +71,18 @@ pub struct Stretch {
     pub channels: Vec<Vec<f64>>,
     /// Samples in which a source may begin, ascending.
     pub targets: Vec<Range<usize>>,
+    /// Other such samples, apart from these: sources in them are no background, but they are learned from and judged with
+    /// another stretch.
+    pub beside: Vec<Range<usize>>,
+}
+
+impl Stretch {
+    /// All targets, ascending.
+    fn all(&self) -> Vec<Range<usize>> {
+        let mut all = [self.targets.as_slice(), self.beside.as_slice()].concat();
+        all.sort_by_key(|t| t.start);
+        all
+    }
 }
 
 /// Shapes that sources of one cluster repeat.
@@ -92,8 +104,10 @@ pub struct Family {
 /// A stretch with its background known.
 struct Prepared<'a> {
     stretch: &'a Stretch,
-    /// The targets that are looked at.
+    /// The targets that are learned from and judged.
     targets: Vec<Range<usize>>,
+    /// Those and others beside them: where sources are fitted.
+    fitted: Vec<Range<usize>>,
     backgrounds: Vec<Background>,
     white: Vec<Vec<f64>>,
 }
@@ -105,6 +119,8 @@ pub struct FamilyFit {
     pub sources: Vec<Source>,
     /// Standard deviation of their sum, `[channel][sample]`.
     pub deviation: Vec<Vec<f64>>,
+    /// What they leave, whitened, in deviations of the background around each sample, `[channel][sample]`.
+    pub residual: Vec<Vec<f64>>,
 }
 
 /// Whether windows share a shape.
@@ -138,6 +154,7 @@ impl Family {
     /// Fits the sources of a stretch. `None` if its background cannot be modelled.
     pub fn fit(&self, stretch: &Stretch) -> Option<FamilyFit> {
         let fourier = Fourier::new(self.layout.grid);
+        let all = stretch.all();
         let mut prepared = Prepared::new(stretch, self.layout)?;
         let mut fitted = Fitted {
             sources: Vec::new(),
@@ -166,7 +183,7 @@ impl Family {
                 &self.kinds,
             );
             field.discrepancies = self.discrepancies.clone();
-            fitted = fit(&field, &stretch.targets, demands);
+            fitted = fit(&field, &all, demands);
             if pass == 0 {
                 prepared = self.prepared_again(prepared, &fitted.sources);
             }
@@ -179,10 +196,16 @@ impl Family {
             &self.kinds,
         );
         field.discrepancies = self.discrepancies.clone();
-        let deviation = uncertainty::deviations(&field, &fitted, &stretch.targets, self.taught_by);
+        let deviation = uncertainty::deviations(&field, &fitted, &all, self.taught_by);
+        let in_levels = |(c, x): (usize, &Vec<f64>)| -> Vec<f64> {
+            let samples = x.iter().enumerate();
+            samples.map(|(t, v)| v / field.level(c, t as f64)).collect()
+        };
+        let residual = fitted.residual.iter().enumerate().map(in_levels).collect();
         Some(FamilyFit {
             sources: fitted.sources,
             deviation,
+            residual,
         })
     }
 
@@ -233,7 +256,7 @@ impl Family {
             .zip(&taken)
             .map(|(x, taken)| {
                 let rest: Vec<f64> = x.iter().zip(taken).map(|(x, s)| x - s).collect();
-                Background::fit(&rest, &usable, ORDER, self.layout.length)
+                background(&rest, &usable, self.layout)
             })
             .collect();
         match backgrounds {
@@ -241,6 +264,20 @@ impl Family {
             None => prepared,
         }
     }
+}
+
+/// The background of a channel, which may be dead.
+fn background(samples: &[f64], usable: &[bool], layout: Layout) -> Option<Background> {
+    if has_signal(samples) {
+        Background::fit(samples, usable, ORDER, layout.length)
+    } else {
+        Some(Background::silent(samples.len()))
+    }
+}
+
+/// Whether not all samples are the same.
+fn has_signal(samples: &[f64]) -> bool {
+    samples.windows(2).any(|pair| pair[0] != pair[1])
 }
 
 fn place(
@@ -265,7 +302,7 @@ impl<'a> Prepared<'a> {
         let mut usable = vec![true; n];
         for after in [layout.length / 2, 0] {
             usable.fill(true);
-            for target in &stretch.targets {
+            for target in stretch.targets.iter().chain(&stretch.beside) {
                 let to = (target.end + after).min(n);
                 usable[target.start.saturating_sub(layout.lead).min(to)..to].fill(false);
             }
@@ -279,8 +316,11 @@ impl<'a> Prepared<'a> {
         let backgrounds: Option<Vec<Background>> = stretch
             .channels
             .iter()
-            .map(|x| Background::fit(x, &usable, ORDER, layout.length))
+            .map(|x| background(x, &usable, layout))
             .collect();
+        if !stretch.channels.iter().any(|x| has_signal(x)) {
+            return None;
+        }
         Some(Self::of(stretch, backgrounds?))
     }
 
@@ -294,6 +334,7 @@ impl<'a> Prepared<'a> {
         Self {
             stretch,
             targets: stretch.targets.clone(),
+            fitted: stretch.all(),
             backgrounds,
             white,
         }

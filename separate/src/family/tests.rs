@@ -75,6 +75,7 @@ fn sources_of_one_shape_are_taken_out() {
     let stretch = Stretch {
         channels: mixed(&noise, &source),
         targets: targets.clone(),
+        beside: Vec::new(),
     };
     let (family, evidence) = Family::learn(std::slice::from_ref(&stretch), WINDOW).unwrap();
     assert!(evidence.has_shape(), "{evidence:?}");
@@ -110,6 +111,7 @@ fn the_same_on_any_number_of_threads() {
     let stretch = Stretch {
         channels: mixed(&noise, &source),
         targets,
+        beside: Vec::new(),
     };
     let solve = |threads: usize| {
         let pool = rayon::ThreadPoolBuilder::new()
@@ -131,6 +133,7 @@ fn noise_alone_and_different_shapes_have_no_family() {
     let calm = Stretch {
         channels: noise.clone(),
         targets: targets.clone(),
+        beside: Vec::new(),
     };
     let found = Family::learn(std::slice::from_ref(&calm), WINDOW);
     assert!(found.is_none_or(|(_, evidence)| !evidence.has_shape()));
@@ -147,6 +150,7 @@ fn noise_alone_and_different_shapes_have_no_family() {
     let mixed = Stretch {
         channels: bursts,
         targets,
+        beside: Vec::new(),
     };
     let found = Family::learn(std::slice::from_ref(&mixed), WINDOW);
     assert!(
@@ -164,6 +168,7 @@ fn one_window_or_none_has_no_family() {
     let one = Stretch {
         channels: mixed(&noise, &source),
         targets,
+        beside: Vec::new(),
     };
     let found = Family::learn(std::slice::from_ref(&one), WINDOW);
     assert!(found.is_none_or(|(_, evidence)| !evidence.has_shape()));
@@ -171,6 +176,7 @@ fn one_window_or_none_has_no_family() {
     let none = Stretch {
         channels: vec![vec![1.0; 500]; 2],
         targets: Vec::new(),
+        beside: Vec::new(),
     };
     assert!(Family::learn(&[none], WINDOW).is_none());
 }
@@ -210,6 +216,7 @@ fn a_jump_that_the_first_sources_share_is_not_taken_for_the_shape() {
     let stretch = Stretch {
         channels: mixed(&noise, &source),
         targets: targets.clone(),
+        beside: Vec::new(),
     };
     let (family, _) = Family::learn(std::slice::from_ref(&stretch), WINDOW).unwrap();
     let fit = family.fit(&stretch).unwrap();
@@ -225,4 +232,57 @@ fn a_jump_that_the_first_sources_share_is_not_taken_for_the_shape() {
     gains.sort_by(f64::total_cmp);
     // 33 dB; 26 where the shape keeps the jump that most of the sources have.
     assert!(gains[gains.len() / 2] > 30.0, "{gains:.1?}");
+}
+
+#[test]
+fn a_dead_channel_tells_nothing_and_costs_nothing() {
+    let (noise, source, targets) = record(1, 16, strong);
+    let alive = mixed(&noise, &source);
+    let dead = vec![7.0; alive[0].len()];
+    let found = |channels: Vec<Vec<f64>>| {
+        let stretch = Stretch {
+            channels,
+            targets: targets.clone(),
+            beside: Vec::new(),
+        };
+        let (family, evidence) = Family::learn(std::slice::from_ref(&stretch), WINDOW).unwrap();
+        let fit = family.fit(&stretch).unwrap();
+        (
+            evidence.explained,
+            family.render(&fit.sources, noise[0].len()),
+        )
+    };
+    let (without, two) = found(alive.clone());
+    let (with, three) = found(vec![alive[0].clone(), alive[1].clone(), dead]);
+    assert!((without - with).abs() < 0.02, "{without} {with}");
+    assert!(three[2].iter().all(|v| *v == 0.0));
+    for c in 0..2 {
+        let off: f64 = two[c]
+            .iter()
+            .zip(&three[c])
+            .map(|(a, b)| (a - b).powi(2))
+            .sum();
+        let all: f64 = two[c].iter().map(|v| v * v).sum();
+        assert!(off < 1e-4 * all, "{}", off / all);
+    }
+}
+
+#[test]
+fn targets_beside_are_fitted_and_not_counted() {
+    let (noise, source, targets) = record(6, 16, strong);
+    let (own, beside) = targets.split_at(8);
+    let stretch = Stretch {
+        channels: mixed(&noise, &source),
+        targets: own.to_vec(),
+        beside: beside.to_vec(),
+    };
+    let (family, evidence) = Family::learn(std::slice::from_ref(&stretch), WINDOW).unwrap();
+    assert!(evidence.n_windows <= 8, "{evidence:?}");
+    assert!(family.taught_by <= 8, "{}", family.taught_by);
+    let onsets = |of: &[Range<usize>]| {
+        let fit = family.fit(&stretch).unwrap();
+        let inside = |s: &&super::Source| of.iter().any(|t| t.contains(&(s.onset as usize)));
+        fit.sources.iter().filter(inside).count()
+    };
+    assert!(onsets(own) > 5 && onsets(beside) > 5);
 }

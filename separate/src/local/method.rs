@@ -57,6 +57,9 @@ pub struct LocalMethod {
     pub seed: u64,
 }
 
+/// Gain of the background's SNR below which a window stays as it is, dB beyond what chance may bring.
+const LEAST_GAIN_DB: f64 = 1.0;
+
 /// What the local model makes of a channel, whatever the verdict.
 #[derive(Debug, Clone, PartialEq)]
 pub struct LocalResult {
@@ -138,7 +141,9 @@ impl LocalMethod {
         levels.equalise(&mut clusters);
         let (mut result, beyond_scaling_db) = self.solve(mixture, &pieces, &clusters)?;
         result.source_level_db = levels.source_db();
-        let least_db = result.untouched.mean_db.max(0.0);
+        // A gain that could be chance is none.
+        let chance = result.untouched.spread_db.hypot(result.expected.spread_db);
+        let least_db = (result.untouched.mean_db + chance + LEAST_GAIN_DB).max(0.0);
         let outcome = if beyond_scaling_db < LEAST_BEYOND_SCALING_DB {
             Outcome::NotSeparable(Obstacle::Alike {
                 gain_db: beyond_scaling_db,

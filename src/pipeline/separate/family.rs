@@ -13,7 +13,7 @@ use seismix_separate::family::{
 };
 use serde::{Deserialize, Serialize};
 
-use super::file::{FoundSource, FoundWave, TargetResult};
+use super::file::{FoundSource, FoundWave, TargetResult, given};
 use super::job::Job;
 use super::listed::joined;
 use super::result::{ChannelResult, WindowOutcome, WindowResult};
@@ -24,6 +24,8 @@ use crate::pipeline::targets::Stretch;
 
 /// Stretches that a family is learned from at most, spread evenly over the record.
 const LEARNED_FROM: usize = 96;
+/// Power of what is left in a target, whitened and over the background's around it, above which it is no background.
+const STRANGE: f64 = 3.0;
 /// Why a target has no samples to work on.
 const NO_STRETCH: &str =
     "the record around it has a gap, lacks a channel, or has samples that are no finite numbers";
@@ -181,6 +183,7 @@ impl<'a> FamilyJob<'a> {
                     windows: Windows {
                         channels: Vec::new(),
                         targets: Vec::new(),
+                        beside: Vec::new(),
                     },
                     start_ns: 0,
                     own: vec![None],
@@ -223,12 +226,16 @@ impl<'a> FamilyJob<'a> {
             (from + sample_ns / 2).div_euclid(sample_ns).clamp(0, n) as usize
         };
         let range = |t: &Stretch| index(t.start_ns)..(index(t.end_ns) + 1).min(n as usize);
-        let targets = self
-            .targets
-            .iter()
-            .map(|t| range(&t.stretch))
-            .filter(|t| t.len() > 1)
-            .collect();
+        let ranges = |targets: &[FamilyTarget]| -> Vec<Range<usize>> {
+            let all = targets.iter().map(|t| range(&t.stretch));
+            all.filter(|t| t.len() > 1).collect()
+        };
+        let targets = ranges(&self.targets[own.clone()]);
+        let beside = [
+            ranges(&self.targets[..own.start]),
+            ranges(&self.targets[own.end..]),
+        ]
+        .concat();
         Ok(Some(Loaded {
             channels: run.channels.iter().map(ToString::to_string).collect(),
             start_ns: run.start_ns,
@@ -236,6 +243,7 @@ impl<'a> FamilyJob<'a> {
             windows: Windows {
                 channels: run.samples,
                 targets,
+                beside,
             },
         }))
     }
@@ -311,6 +319,7 @@ impl<'a> FamilyJob<'a> {
             probability: 0.0,
             n_windows: 0,
             method: "family".into(),
+            given: given("family").into(),
             snippets: Vec::new(),
             snippet_samples: 0,
             sources: Vec::new(),
@@ -368,7 +377,16 @@ impl<'a> FamilyJob<'a> {
                     *taken = 0.0;
                 }
             }
-            let deviation = &fit.deviation[c][target.clone()];
+            let mut deviation = fit.deviation[c][target.clone()].to_vec();
+            let here = inside.iter().any(|s| !s.channels[c].is_empty());
+            let residual = &fit.residual[c][target.clone()];
+            let around = residual.iter().map(|v| v * v).sum::<f64>() / target.len().max(1) as f64;
+            let stranger = around > STRANGE;
+            if stranger && !here {
+                // Whatever it is, it may be as large as the record itself.
+                let spread = standard_deviation(record);
+                deviation.fill(spread);
+            }
             let power: f64 = taken.iter().map(|v| v * v).sum();
             for t in 0..target.len() {
                 rows[[c, t]] = record[t] - taken[t];
@@ -380,23 +398,44 @@ impl<'a> FamilyJob<'a> {
             let wrong: f64 = deviation.iter().map(|v| v * v).sum();
             let outcome = if power > 0.0 {
                 WindowOutcome::Separated
+            } else if stranger {
+                WindowOutcome::NotSeparable
             } else {
                 WindowOutcome::AlreadyBackground
             };
             let window = WindowResult {
                 starttime: result.starttime.clone(),
                 outcome,
-                why: why(&inside, c, &taken, deviation),
+                why: why(&inside, c, &taken, &deviation) + &beside_family(stranger, around),
                 stop: None,
                 iterations: 0,
                 terms: None,
-                expected_snr_db: (wrong > 0.0 && kept > 0.0).then(|| 10.0 * (kept / wrong).log10()),
+                expected_snr_db: (wrong > 0.0 && kept > 0.0 && (here || !stranger))
+                    .then(|| 10.0 * (kept / wrong).log10()),
             };
             result
                 .channels
                 .push(ChannelResult::new(id.clone(), vec![window]));
         }
         (result, rows)
+    }
+}
+
+/// Deviation of samples around their mean.
+fn standard_deviation(samples: &[f64]) -> f64 {
+    let n = samples.len().max(1) as f64;
+    let mean = samples.iter().sum::<f64>() / n;
+    (samples.iter().map(|v| (v - mean).powi(2)).sum::<f64>() / n).sqrt()
+}
+
+/// Tells of what is no source of the family.
+fn beside_family(stranger: bool, power: f64) -> String {
+    if stranger {
+        format!(
+            "; something else stands out here, {power:.1} times the background's power once whitened, and stays"
+        )
+    } else {
+        String::new()
     }
 }
 

@@ -54,6 +54,9 @@ pub struct TargetResult {
     /// How it was separated.
     #[serde(default)]
     pub method: String,
+    /// What the background in it is: the best waveform, or one that is plausible.
+    #[serde(default)]
+    pub given: String,
     /// Sources that were fitted, with the method `family`.
     #[serde(default)]
     pub sources: Vec<FoundSource>,
@@ -65,6 +68,22 @@ pub struct TargetResult {
     pub channels: Vec<ChannelResult>,
     /// Why the target, or the channels that are not listed, were left as they are.
     pub left: Option<String>,
+}
+
+/// What a method gives out.
+pub(super) fn given(method: &str) -> &'static str {
+    match method {
+        "family" => "best waveform: the record less the fitted sources, noise and all",
+        "wiener" => {
+            "best waveform, by the mean spectra: it has less energy than the background itself"
+        }
+        "scattering" => {
+            "one plausible realisation: its statistics are the background's, its waveform is not told how well"
+        }
+        _ => {
+            "best waveform: a mean over what the background may have been, with less energy than the background itself"
+        }
+    }
 }
 
 /// A fitted source of a family.

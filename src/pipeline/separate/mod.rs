@@ -190,8 +190,14 @@ impl<'a> Work<'a> {
         let (take, why) = if learned.channels.is_empty() {
             let why = "the record around each of its targets has a gap, lacks a channel, or has samples that are no finite numbers";
             (false, why.to_owned())
-        } else if learned.family.is_none() || evidence.n_windows == 0 {
-            (false, "no window stands out of its background".to_owned())
+        } else if learned.family.is_none() {
+            (
+                false,
+                "no window stands out of its background, or none can be modelled".to_owned(),
+            )
+        } else if evidence.n_windows == 0 {
+            let why = "too few windows stand out of their background to learn a shape from some and try it on others";
+            (false, why.to_owned())
         } else {
             let n = evidence.n_windows;
             let told = format!(

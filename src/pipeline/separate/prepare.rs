@@ -8,6 +8,7 @@ use seismix_data::{StationKey, StreamId};
 use seismix_separate::{Method, choose_snippets, pieces};
 
 use super::TargetResult;
+use super::file::given;
 use super::job::Job;
 use super::target::{TargetChannel, separate_target};
 use crate::pipeline::config::SeparateConfig;
@@ -48,6 +49,14 @@ impl Prepared {
         if !solved.refused.is_empty() {
             result.left = Some(solved.refused.join("; "));
         }
+        result.given = given(if !solved.deviations.is_empty() {
+            "local"
+        } else if result.method.contains("Wiener") {
+            "wiener"
+        } else {
+            "scattering"
+        })
+        .to_owned();
         let n_rows = solved.backgrounds.len() + solved.deviations.len();
         let rows = solved.backgrounds.into_iter().chain(solved.deviations);
         let rows: Vec<f64> = rows.flatten().collect();
@@ -70,6 +79,7 @@ impl Job {
             probability: stretch.probability,
             n_windows: stretch.n_windows,
             method: self.method.name().to_owned(),
+            given: String::new(),
             sources: Vec::new(),
             snippets: Vec::new(),
             snippet_samples: self.snippet_samples,

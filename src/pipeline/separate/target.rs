@@ -3,7 +3,9 @@
 use std::ops::Range;
 
 use seismix_data::time::format_utc;
-use seismix_separate::{Baseline, Channel, Method, Outcome, Problem, cross_fade, pieces};
+use seismix_separate::{
+    Baseline, Channel, LocalResult, Method, Outcome, Problem, cross_fade, pieces,
+};
 
 use super::result::{ChannelResult, WindowOutcome, WindowResult};
 use super::silence::{keep_silence, silent};
@@ -135,7 +137,17 @@ pub(super) fn separate_target(
                 }
                 None => told = false,
             }
-            windows[c].push(WindowResult::new(format_utc(time_of(start)), separated));
+            let mut window = WindowResult::new(format_utc(time_of(start)), separated);
+            if let Some(local) = &separated.local {
+                let inside =
+                    start.max(target.start) - start..span.end.min(target.end).max(start) - start;
+                let removed: Vec<f64> = (0..local.waveform.len())
+                    .map(|i| mixture[i] - lines[c].at(i) - local.waveform[i])
+                    .collect();
+                let expected = expected_inside(local, &removed, untouched, inside);
+                window.expected_snr_db = Some(expected);
+            }
+            windows[c].push(window);
         }
     }
     if told {
@@ -157,6 +169,34 @@ pub(super) fn separate_target(
         solved.backgrounds.push(background);
     }
     solved
+}
+
+/// SNR of the background that is expected of a part of a window, which may hold most of the source: as that of the window, by
+/// the share of the background and of its error that the part has.
+fn expected_inside(
+    local: &LocalResult,
+    removed: &[f64],
+    untouched: bool,
+    part: Range<usize>,
+) -> f64 {
+    let (whole_db, error): (f64, Vec<f64>) = if untouched {
+        let removed = removed.iter().map(|v| v * v).collect();
+        (local.untouched.mean_db, removed)
+    } else {
+        let variance = local.deviation.iter().map(|v| v * v).collect();
+        (local.expected.mean_db, variance)
+    };
+    let kept: Vec<f64> = local.waveform.iter().map(|v| v * v).collect();
+    let share = |x: &[f64]| {
+        let n = x.len().min(part.end);
+        x[part.start.min(n)..n].iter().sum::<f64>() / x.iter().sum::<f64>()
+    };
+    let moved = 10.0 * (share(&kept) / share(&error)).log10();
+    if moved.is_finite() {
+        whole_db + moved
+    } else {
+        whole_db
+    }
 }
 
 /// A channel that a method can use, its snippets without the lines through their ends.
