@@ -169,7 +169,7 @@ fn arrays_that_do_not_fit_are_named() {
     );
     let mut broken = nks.clone();
     broken[[1, 5]] = f64::NAN;
-    assert_failed(&unmix(dir, &x, &broken, &j), 1, &["snippet 1", "sample 5"]);
+    assert_failed(&unmix(dir, &x, &broken, &j), 1, &["nk.npy", "[1, 5]"]);
     let flat = Array2::<f64>::ones((3, 256)).into_dyn();
     assert_failed(&unmix(dir, &x, &flat, &j), 1, &["hold no signal"]);
 }
@@ -255,7 +255,7 @@ fn windows_that_cannot_be_separated_say_so() {
     }
     let mut broken = zeros.clone();
     broken[[7]] = f64::NAN;
-    assert_failed(&unmix(dir, &broken, &nks, &options), 1, &["sample 7"]);
+    assert_failed(&unmix(dir, &broken, &nks, &options), 1, &["x.npy", "[7]"]);
     // A window with less in it than background has: what is missing cannot be taken out.
     let quiet = Array1::from_shape_fn(256, |i| 0.05 * noise(i)).into_dyn();
     let outcome = unmix(dir, &quiet, &nks, &options);

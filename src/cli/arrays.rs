@@ -4,7 +4,7 @@ use std::fs::{self, File};
 use std::io::{BufWriter, Write};
 use std::path::Path;
 
-use ndarray::{ArrayD, IxDyn, ShapeBuilder};
+use ndarray::{ArrayD, Dimension, IxDyn, ShapeBuilder};
 use ndarray_npy::{NpzWriter, WritableElement, WriteDataError, WriteNpzError};
 use py_literal::Value;
 use seismix::data::atomic::atomic_write;
@@ -40,6 +40,23 @@ pub fn read_npy(path: &Path) -> Result<Input> {
         values,
         sha256: hex(&Sha256::digest(&bytes)),
     })
+}
+
+/// As [`read_npy`], of finite numbers only.
+///
+/// # Errors
+/// As there, and if one is infinite or no number.
+pub fn read_finite(path: &Path) -> Result<Input> {
+    let input = read_npy(path)?;
+    match input.values.indexed_iter().find(|(_, v)| !v.is_finite()) {
+        None => Ok(input),
+        Some((at, value)) => Err(Failure::new(format!(
+            "{}: {value} at {:?} is no finite number",
+            path.display(),
+            at.slice()
+        ))
+        .with_help("cut the samples around it out, or fill the gap")),
+    }
 }
 
 /// The last axis' vectors, in the order of the others.

@@ -98,7 +98,7 @@ impl LocalOptions {
             .source_snippets
             .as_ref()
             .ok_or_else(|| Failure::usage("--method local needs --source-snippets".to_owned()))?;
-        let found = arrays::read_npy(path)?;
+        let found = arrays::read_finite(path)?;
         let shape = found.values.shape();
         let fits = match shape {
             [_, _] => channels.len() == 1,

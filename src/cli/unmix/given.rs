@@ -10,8 +10,8 @@ impl Unmix {
                 "give --mixture and --background, or --toy".to_owned(),
             ));
         };
-        let mixture = arrays::read_npy(mixture_path)?;
-        let background = arrays::read_npy(background_path)?;
+        let mixture = arrays::read_finite(mixture_path)?;
+        let background = arrays::read_finite(background_path)?;
         let file = |path: &Path, sha256: &str| json!({ "file": path.display().to_string(), "sha256": sha256 });
         Ok(Given {
             channels: self.channels(
