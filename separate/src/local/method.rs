@@ -142,7 +142,7 @@ impl LocalMethod {
         let (mut result, beyond_scaling_db) = self.solve(mixture, &pieces, &clusters)?;
         result.source_level_db = levels.source_db();
         // A gain that could be chance is none.
-        let chance = result.untouched.spread_db.hypot(result.expected.spread_db);
+        let chance = result.expected.spread_db;
         let least_db = (result.untouched.mean_db + chance + LEAST_GAIN_DB).max(0.0);
         let outcome = if beyond_scaling_db < LEAST_BEYOND_SCALING_DB {
             Outcome::NotSeparable(Obstacle::Alike {
