@@ -270,7 +270,7 @@ fn one_window_is_no_family() {
     // Nothing to learn a shape from.
     assert_ne!(auto.method, "family");
     assert!(
-        auto.reasons[0].contains("no window stands out"),
+        auto.reasons[0].contains("too few windows stand out"),
         "{:?}",
         auto.reasons
     );
