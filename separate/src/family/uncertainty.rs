@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use super::field::Field;
-use super::fit::Fitted;
+use super::fit::{Fitted, STEADY};
 use super::linear::Cholesky;
 use super::shape::Wave;
 use super::source::Source;
@@ -200,7 +200,7 @@ fn shape_error(
     let n = part.len().max(1) as f64;
     let level = field.level(channel, source.onset).powi(2);
     let power = part.iter().map(|v| v * v).sum::<f64>() / n / level;
-    let beyond = (power - 1.0 - CHANCE * (2.0 / n).sqrt()).max(0.0);
+    let beyond = (power - STEADY - CHANCE * (2.0 / n).sqrt()).max(0.0);
     let own = n * beyond / columns.fall().max(1.0);
     let of_others = field.discrepancies.get(source.kind);
     let left = of_others.and_then(|d| d.get(channel)).copied();
