@@ -3,13 +3,15 @@
 use std::ops::Range;
 
 use super::field::Field;
-use super::fit::{Fitted, STEADY};
+use super::fit::Fitted;
 use super::linear::Cholesky;
 use super::shape::Wave;
 use super::source::Source;
 
 /// The covariance of amplitudes, onset and ramp counts so many times; set on seeds 0 and 1 of the benchmark.
 const BY_NOISE: f64 = 1.0;
+/// Parts that the samples which a source is judged by are cut into, to fit between targets.
+const BLOCKS: usize = 6;
 /// Deviations of chance beyond which the power that a source leaves around it tells of the shape's error.
 const CHANCE: f64 = 2.0;
 /// The shape's error also counts so many times where the waveform itself is small: before the onset, and along the tail.
@@ -35,8 +37,18 @@ pub(crate) fn deviations(
     let least = LEAST_SHAPE_ERROR / (taught_by.max(1) as f64).sqrt();
     let n = field.n_samples();
     let mut variance = vec![vec![0.0; n]; field.n_channels()];
+    let usual: Vec<f64> = (0..field.n_channels())
+        .map(|c| usual_power(field, &fitted.residual[c], c, targets))
+        .collect();
     for source in sources {
-        of_source(field, source, &fitted.residual, least, &mut variance);
+        of_source(
+            field,
+            source,
+            &fitted.residual,
+            &usual,
+            least,
+            &mut variance,
+        );
     }
     for target in targets {
         let inside = |s: &Source| {
@@ -90,6 +102,7 @@ fn of_source(
     field: &Field,
     source: &Source,
     residual: &[Vec<f64>],
+    usual: &[f64],
     least: f64,
     variance: &mut [Vec<f64>],
 ) {
@@ -120,7 +133,7 @@ fn of_source(
             }
             continue;
         }
-        let shape_error = shape_error(field, source, columns, c, &residual[c]).max(least);
+        let shape_error = shape_error(field, source, columns, c, &residual[c], usual[c]).max(least);
         let covariance = columns.covariance(&shared);
         let m = columns.n + 2;
         let mut sum = vec![0.0; variance.len()];
@@ -187,6 +200,30 @@ fn of_source(
     }
 }
 
+/// Power of the background over as many samples as a source is judged by, in units of its level, that three quarters of such
+/// parts stay below; at least 1.
+fn usual_power(field: &Field, residual: &[f64], channel: usize, targets: &[Range<usize>]) -> f64 {
+    let n_local = field.local(field.layout.lead as f64).len();
+    let block = (n_local / BLOCKS).max(1);
+    let of_block = |from: usize| -> Option<f64> {
+        let to = from + block;
+        let outside = targets.iter().all(|t| t.end <= from || t.start >= to);
+        let part = residual.get(from..to).filter(|_| outside)?;
+        let level = field.level(channel, (from + block / 2) as f64).powi(2);
+        Some(part.iter().map(|v| v * v).sum::<f64>() / (block as f64 * level))
+    };
+    let blocks: Vec<f64> = (0..residual.len())
+        .step_by(block)
+        .filter_map(of_block)
+        .collect();
+    let mut powers: Vec<f64> = blocks
+        .chunks_exact(BLOCKS)
+        .map(|blocks| blocks.iter().sum::<f64>() / BLOCKS as f64)
+        .collect();
+    powers.sort_by(f64::total_cmp);
+    powers.get(3 * powers.len() / 4).map_or(1.0, |p| p.max(1.0))
+}
+
 /// Error of the shape on a channel, as a part of the source: by what the source leaves around it beyond chance, and by what
 /// the shape leaves of others.
 fn shape_error(
@@ -195,12 +232,13 @@ fn shape_error(
     columns: &Columns,
     channel: usize,
     residual: &[f64],
+    usual: f64,
 ) -> f64 {
     let part = &residual[field.local(source.onset)];
     let n = part.len().max(1) as f64;
     let level = field.level(channel, source.onset).powi(2);
     let power = part.iter().map(|v| v * v).sum::<f64>() / n / level;
-    let beyond = (power - STEADY - CHANCE * (2.0 / n).sqrt()).max(0.0);
+    let beyond = (power - usual - CHANCE * (2.0 / n).sqrt()).max(0.0);
     let own = n * beyond / columns.fall().max(1.0);
     let of_others = field.discrepancies.get(source.kind);
     let left = of_others.and_then(|d| d.get(channel)).copied();

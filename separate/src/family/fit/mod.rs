@@ -27,7 +27,7 @@ const APART: f64 = 0.03;
 /// A source must explain this part of the local misfit.
 const EXPLAINED: f64 = 0.2;
 /// Local misfit that the background's own changes within a stretch bring about.
-pub(crate) const STEADY: f64 = 1.25;
+const STEADY: f64 = 1.25;
 /// A source that is not the strongest of its target must explain this part.
 const SECOND_EXPLAINED: f64 = 0.5;
 /// What a source must bring that begins elsewhere in its target than sources are wont to.
