@@ -348,3 +348,56 @@ fn wrong_calls_are_usage_errors() {
     assert!(broken.stderr.contains("line 2"), "{}", broken.stderr);
     assert!(!root.join("out/separation.json").exists());
 }
+
+/// What is no source of the family is neither taken out nor called background.
+#[test]
+fn a_window_with_something_else_in_it_stays_and_expects_nothing() {
+    let folder = folder();
+    let root = folder.path();
+    let mut segments = three("FAM");
+    for segment in &mut segments {
+        let mut all = values(segment);
+        let size = all.iter().fold(0.0_f64, |m, v| m.max(v.abs()));
+        // A tone between two pulses.
+        for (t, v) in all.iter_mut().enumerate().skip(2120).take(120) {
+            *v += 0.5 * size * (1.3 * t as f64).sin();
+        }
+        let id = segment.id.to_string();
+        *segment = integers(&id, 20.0, START, &all);
+    }
+    write(&root.join("a.mseed"), &segments);
+    let mut listed = std::fs::read_to_string(root.join("windows.csv")).unwrap();
+    listed.push_str("2020-01-02T00:01:45Z,2020-01-02T00:01:53Z,XX.FAM.00.BH\n");
+    std::fs::write(root.join("windows.csv"), listed).unwrap();
+    let outcome = separate(root, "out", &["--method", "family"]);
+    assert_eq!(outcome.code, Some(0), "{}", outcome.stderr);
+    let told = file(root, "out");
+    let stranger = told
+        .targets
+        .iter()
+        .find(|t| t.starttime.starts_with("2020-01-02T00:01:45"))
+        .unwrap();
+    for channel in &stranger.channels {
+        let window = &channel.windows[0];
+        assert!(window.why.contains("something else"), "{}", window.why);
+        assert_eq!(window.expected_snr_db, None);
+        assert_eq!(
+            channel.outcome,
+            seismix::pipeline::separate::WindowOutcome::NotSeparable
+        );
+    }
+    let others = told
+        .targets
+        .iter()
+        .filter(|t| t.start_ns != stranger.start_ns);
+    // Where a source was found, an SNR is expected whatever is left around it.
+    assert!(others.flat_map(|t| &t.channels).all(|c| {
+        c.outcome == seismix::pipeline::separate::WindowOutcome::Separated
+            && c.windows[0].expected_snr_db.is_some()
+    }));
+    assert!(
+        told.targets
+            .iter()
+            .all(|t| t.given.starts_with("best waveform"))
+    );
+}

@@ -8,16 +8,15 @@ use ndarray::Array2;
 use rayon::prelude::*;
 use seismix_data::StationKey;
 use seismix_data::time::format_utc;
-use seismix_separate::family::{
-    Evidence, Family, FamilyFit, Layout, Source, Stretch as Windows, Wave,
-};
+use seismix_separate::family::{Evidence, Family, FamilyFit, Layout, Source, Stretch as Windows};
 use serde::{Deserialize, Serialize};
 
-use super::file::{FoundSource, FoundWave, TargetResult, given};
+use super::file::{TargetResult, given};
 use super::job::Job;
 use super::listed::joined;
 use super::result::{ChannelResult, WindowOutcome, WindowResult};
 use super::silence::silent;
+use super::told::{beside_family, found, standard_deviation, why};
 use crate::pipeline::error::Result;
 use crate::pipeline::records::RecordCache;
 use crate::pipeline::targets::Stretch;
@@ -383,7 +382,8 @@ impl<'a> FamilyJob<'a> {
             let around = residual.iter().map(|v| v * v).sum::<f64>() / target.len().max(1) as f64;
             let stranger = around > STRANGE;
             if stranger && !here {
-                // Whatever it is, it may be as large as the record itself.
+                // Whatever it is, it may be as large as the record itself; and so what runs in from another target stays too.
+                taken.fill(0.0);
                 let spread = standard_deviation(record);
                 deviation.fill(spread);
             }
@@ -418,90 +418,5 @@ impl<'a> FamilyJob<'a> {
                 .push(ChannelResult::new(id.clone(), vec![window]));
         }
         (result, rows)
-    }
-}
-
-/// Deviation of samples around their mean.
-fn standard_deviation(samples: &[f64]) -> f64 {
-    let n = samples.len().max(1) as f64;
-    let mean = samples.iter().sum::<f64>() / n;
-    (samples.iter().map(|v| (v - mean).powi(2)).sum::<f64>() / n).sqrt()
-}
-
-/// Tells of what is no source of the family.
-fn beside_family(stranger: bool, power: f64) -> String {
-    if stranger {
-        format!(
-            "; something else stands out here, {power:.1} times the background's power once whitened, and stays"
-        )
-    } else {
-        String::new()
-    }
-}
-
-/// What became of one channel of a target, in a few words with the numbers that decided.
-fn why(sources: &[&Source], channel: usize, taken: &[f64], deviation: &[f64]) -> String {
-    let here: Vec<&&Source> = sources
-        .iter()
-        .filter(|s| !s.channels[channel].is_empty())
-        .collect();
-    if here.is_empty() {
-        return if taken.iter().any(|v| *v != 0.0) {
-            "no source begins here; what runs on from another target was taken out".into()
-        } else if sources.is_empty() {
-            "no source like the others stands out of the background".into()
-        } else {
-            "the source stands out on other channels only".into()
-        };
-    }
-    let strongest = here.iter().map(|s| s.z).fold(0.0, f64::max);
-    let last = (
-        taken.last().copied().unwrap_or(0.0),
-        deviation.last().copied().unwrap_or(0.0),
-    );
-    let runs_on = if last.0.abs() > 3.0 * last.1 && last.0.abs() > 1.0 {
-        format!(
-            "; it runs on past the end with {:.0} counts, which stay",
-            last.0
-        )
-    } else {
-        String::new()
-    };
-    format!(
-        "{} source{} of the family, up to {strongest:.1} deviations{runs_on}",
-        here.len(),
-        if here.len() == 1 { "" } else { "s" }
-    )
-}
-
-fn found(source: &Source, channels: &[String], onset_ns: i64, sample_s: f64) -> FoundSource {
-    FoundSource {
-        onset: format_utc(onset_ns),
-        onset_ns,
-        rise_s: source.rise * sample_s,
-        kind: source.kind,
-        fall: source.fall,
-        z: source.z,
-        misfit: source.misfit,
-        waves: channels
-            .iter()
-            .zip(&source.channels)
-            .flat_map(|(id, parts)| {
-                parts.iter().map(move |part| FoundWave {
-                    channel: id.clone(),
-                    wave: match part.wave {
-                        Wave::Step { .. } => "step".into(),
-                        Wave::Jump => "jump".into(),
-                    },
-                    delay_s: part.delay * sample_s,
-                    rise_s: match part.wave {
-                        Wave::Step { rise } => rise * sample_s,
-                        Wave::Jump => 0.0,
-                    },
-                    amplitude: part.amplitude,
-                    deviation: part.deviation,
-                })
-            })
-            .collect(),
     }
 }

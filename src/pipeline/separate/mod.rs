@@ -11,6 +11,7 @@ mod records;
 mod result;
 mod silence;
 mod target;
+mod told;
 mod unchanged;
 
 use std::collections::{BTreeMap, BTreeSet};

@@ -315,7 +315,36 @@ impl Blend {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
-    use seismix_separate::ScatteringMethod;
+    use seismix_separate::{ExpectedSnr, ScatteringMethod};
+
+    #[test]
+    fn the_part_that_holds_the_error_is_expected_to_be_worse() {
+        // Four samples in ten hold all the error, and two fifths of the background: 10 dB become 6.
+        let snr = |mean_db| ExpectedSnr {
+            mean_db,
+            spread_db: 1.0,
+        };
+        let error = [0.0, 0.0, 0.0, 1.0, 1.0, 1.0, 1.0, 0.0, 0.0, 0.0];
+        let local = LocalResult {
+            waveform: vec![1.0; 10],
+            deviation: error.to_vec(),
+            expected: snr(10.0),
+            untouched: snr(0.0),
+            scores: Vec::new(),
+            source_level_db: 0.0,
+            realisation: None,
+            draws: Vec::new(),
+        };
+        let removed = error.map(|v| 3.0 * v);
+        let part = 10.0 * 0.4_f64.log10();
+        for (untouched, whole) in [(false, 10.0), (true, 0.0)] {
+            let found = expected_inside(&local, &removed, untouched, 3..7);
+            assert!((found - whole - part).abs() < 1e-12, "{found}");
+            // All of it, and a part without any error, are as the whole.
+            assert!((expected_inside(&local, &removed, untouched, 0..10) - whole).abs() < 1e-12);
+            assert!((expected_inside(&local, &removed, untouched, 0..3) - whole).abs() < 1e-12);
+        }
+    }
 
     fn noise(seed: u64, n: usize) -> Vec<f64> {
         let mut state = seed;
