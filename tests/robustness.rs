@@ -9,7 +9,7 @@ use common::records::{N, SMALL, TRANSFORM, integers, ordinary, samples, three, w
 use common::{Outcome, finish, seismix};
 use seismix::data::archive::Archive;
 use seismix::data::{Samples, TimeSpan};
-use seismix::pipeline::separate::SeparationFile;
+use seismix::separate::SeparationFile;
 use tempfile::TempDir;
 
 /// A folder with inputs, and what the commands make of them.

@@ -10,9 +10,9 @@ use common::records::{TRANSFORM, three, write};
 use common::{Outcome, finish, seismix};
 use ndarray::{ArrayD, Axis};
 use ndarray_npy::NpzReader;
-use seismix::pipeline::sample::ClusterSampler;
+use seismix::synth::sample::ClusterSampler;
 use seismix::vae::ModelFile;
-use seismix::vae::inputs::CoefficientKind;
+use seismix::vae::features::CoefficientKind;
 use serde_json::Value;
 
 fn command(folder: &Path, arguments: &[&str]) -> Outcome {
@@ -137,8 +137,8 @@ fn a_model_draws_covariances_and_signals_are_made_from_them() {
     assert_eq!(coefficients.shape()[..2], [2, 3]);
     // The signals have the power that was drawn, in the octave that has most of it.
     let octave = |j: i32| {
-        let table = seismix::vae::inputs::CoefficientTable::scat_cov(4);
-        let is = |r: &seismix::vae::inputs::CoefficientRow| {
+        let table = seismix::vae::features::CoefficientTable::scat_cov(4);
+        let is = |r: &seismix::vae::features::CoefficientRow| {
             r.kind == CoefficientKind::PowerSpectrum && r.j1_left == j
         };
         table.rows.iter().position(is).unwrap()

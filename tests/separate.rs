@@ -12,7 +12,7 @@ use common::records::{N, integers, three, write};
 use common::{Outcome, contents, finish, seismix};
 use seismix::data::time::{format_utc, parse_utc};
 use seismix::data::{Samples, Segment};
-use seismix::pipeline::separate::SeparationFile;
+use seismix::separate::SeparationFile;
 
 /// Of the records, and of their 400th and 600th sample.
 const START: &str = "2020-01-02T00:00:00Z";
@@ -98,7 +98,7 @@ fn pulses_of_one_shape_are_a_family() {
         file.reasons
     );
     assert_eq!(file.targets.len(), 17);
-    let onset = |t: &seismix::pipeline::separate::TargetResult| {
+    let onset = |t: &seismix::separate::TargetResult| {
         let source = t.sources.iter().max_by(|a, b| a.fall.total_cmp(&b.fall));
         source.map(|s| (s.onset_ns - t.start_ns) as f64 / 50e6)
     };
@@ -111,7 +111,7 @@ fn pulses_of_one_shape_are_a_family() {
         "{onsets:?}"
     );
     let paths = [root.join("a.mseed")];
-    let changed = seismix::pipeline::separate::changed_outside(&paths, &root.join("out"), &file);
+    let changed = seismix::separate::changed_outside(&paths, &root.join("out"), &file);
     assert_eq!(changed.unwrap(), 0);
     for kind in ["background", "source", "deviation"] {
         assert!(root.join("out").join(kind).is_dir(), "{kind}");
@@ -383,7 +383,7 @@ fn a_window_with_something_else_in_it_stays_and_expects_nothing() {
         assert_eq!(window.expected_snr_db, None);
         assert_eq!(
             channel.outcome,
-            seismix::pipeline::separate::WindowOutcome::NotSeparable
+            seismix::separate::WindowOutcome::NotSeparable
         );
     }
     let others = told
@@ -392,7 +392,7 @@ fn a_window_with_something_else_in_it_stays_and_expects_nothing() {
         .filter(|t| t.start_ns != stranger.start_ns);
     // Where a source was found, an SNR is expected whatever is left around it.
     assert!(others.flat_map(|t| &t.channels).all(|c| {
-        c.outcome == seismix::pipeline::separate::WindowOutcome::Separated
+        c.outcome == seismix::separate::WindowOutcome::Separated
             && c.windows[0].expected_snr_db.is_some()
     }));
     assert!(

@@ -5,7 +5,7 @@ use ndarray::{Array1, Array2, Axis};
 use rand::seq::SliceRandom;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
-use seismix::vae::inputs::window_features;
+use seismix::vae::features::window_features;
 
 use super::Outcome;
 use super::corpus::Set;

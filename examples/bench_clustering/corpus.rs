@@ -3,13 +3,13 @@
 use std::path::{Path, PathBuf};
 
 use ndarray::{Array2, Array3, Array4, ArrayD, Axis};
+use seismix::config::{RunControl, SelectionConfig, TransformConfig};
 use seismix::data::TimeSpan;
 use seismix::data::synthetic::{Archive, SyntheticConfig, Truth};
-use seismix::pipeline::Silent;
-use seismix::pipeline::config::{RunControl, SelectionConfig, TransformConfig};
-use seismix::pipeline::corpus::Corpus;
 use seismix::scattering::{Padding, ScatteringTransform};
-use seismix::vae::inputs::{
+use seismix::stage::NoProgress;
+use seismix::train::feature_dataset::FeatureDataset;
+use seismix::vae::features::{
     BlockSegment, CoefficientKind, CoefficientRow, CoefficientTable, EnergySegment, WindowLayout,
 };
 
@@ -236,19 +236,19 @@ fn demo(seed: u64, folder: &Path) -> Outcome<Set> {
             ..SyntheticConfig::default()
         };
         Archive::generate(folder, &config)?;
-        seismix::pipeline::features::features(
+        seismix::features::features(
             &[folder.join("archive")],
             &SelectionConfig::default(),
             &TransformConfig::default(),
             &RunControl::default(),
             &features,
-            &Silent,
+            &NoProgress,
         )?;
         std::fs::write(folder.join("done"), "")?;
     }
     let truth = Truth::read(&folder.join("truth/truth.json"))?;
-    let corpus = Corpus::open(&[features], &Silent)?;
-    let (segments, windows) = corpus.load_energies(&Silent)?;
+    let corpus = FeatureDataset::open(&[features], &NoProgress)?;
+    let (segments, windows) = corpus.load_energies(&NoProgress)?;
     let n_scales = corpus.layout().scales.len();
     let states = (0..n_scales).map(|scale| {
         let spans: Vec<TimeSpan> = windows

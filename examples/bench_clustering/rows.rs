@@ -4,15 +4,15 @@ use std::ops::Range;
 
 use ndarray::{Array2, Array3, Axis};
 use seismix::vae::agreement::f1_of_union;
-use seismix::vae::inputs::paper::{PaperFeatures, PaperStandardiser};
-use seismix::vae::inputs::{
-    FinestLevels, FittedInputs, InputsOptions, ScaleWindows, StartMethod, WindowFeatures,
+use seismix::vae::features::paper::{PaperFeatures, PaperScaler};
+use seismix::vae::features::{
+    FeaturePipeline, FinestLevels, InputsOptions, ScaleWindows, StartMethod, WindowFeatures,
     window_powers,
 };
-use seismix::vae::stability::{StabilityOptions, stability};
-use seismix::vae::start::{
+use seismix::vae::init::{
     KMeans, KMeansOptions, Mixture, MixtureOptions, TransientRule, transient_score,
 };
+use seismix::vae::stability::{StabilityOptions, stability};
 use seismix::vae::{Preset, Split, TrainingData, split, train};
 
 use super::Outcome;
@@ -260,7 +260,7 @@ pub fn stabilities(set: &Set, clusters: usize, n: usize) -> Outcome<String> {
     let split = blocked(set)?;
     let masks = masks(set, &split);
     let features = WindowFeatures::new(&set.table, &set.segments, &set.layout)?;
-    let (_, scales) = FittedInputs::fit_features(&set.table, &features, &masks, &options)?;
+    let (_, scales) = FeaturePipeline::fit_features(&set.table, &features, &masks, &options)?;
     let how = StabilityOptions {
         n_seeds: n,
         n_subsamples: n,
@@ -297,7 +297,7 @@ fn masks(set: &Set, split: &Split) -> Vec<Vec<bool>> {
 fn fit(set: &Set, split: &Split, options: &InputsOptions) -> Outcome<Vec<ScaleWindows>> {
     let masks = masks(set, split);
     let (_, scales) =
-        FittedInputs::fit_energies(&set.table, &set.segments, &set.layout, &masks, options)?;
+        FeaturePipeline::fit_energies(&set.table, &set.segments, &set.layout, &masks, options)?;
     Ok(scales)
 }
 
@@ -309,14 +309,14 @@ fn start_of(
     options: &InputsOptions,
 ) -> Outcome<Vec<Vec<usize>>> {
     let masks = masks(set, split);
-    let (_, scales) = FittedInputs::fit_features(&set.table, features, &masks, options)?;
+    let (_, scales) = FeaturePipeline::fit_features(&set.table, features, &masks, options)?;
     Ok(scales.into_iter().map(|scale| scale.labels).collect())
 }
 
 /// Windows of each segment.
 fn runs(set: &Set) -> Vec<Range<usize>> {
     let mut at = 0;
-    let run = |segment: &seismix::vae::inputs::EnergySegment| {
+    let run = |segment: &seismix::vae::features::EnergySegment| {
         let begin = at;
         at += set.layout.n_windows(segment.n_blocks());
         begin..at
@@ -390,7 +390,7 @@ fn published_features(full: &FullSet, set: &Set, split: &Split) -> Outcome<Train
             .training
             .iter()
             .for_each(|&window| training[window] = true);
-        let mut standardiser = PaperStandardiser::new(joined.dim().1, plan.n_features());
+        let mut standardiser = PaperScaler::new(joined.dim().1, plan.n_features());
         standardiser.push(&joined, &training)?;
         standardiser.apply(&mut joined)?;
         scales.push(joined);
@@ -408,6 +408,6 @@ pub fn transient_f1(set: &Set, labels: &[usize], clusters: usize, truth: &[bool]
         clusters,
         &TransientRule::default(),
     )?;
-    let called = seismix::pipeline::targets::transient_clusters(&scores);
+    let called = seismix::separate::targets::transient_clusters(&scores);
     Ok(f1_of_union(labels, truth, &called))
 }

@@ -18,7 +18,7 @@ use crate::path::{CoefficientSet, ScatteringPath};
 use crate::real::Real;
 use crate::scattering_builder::ScatteringTransformBuilder;
 use crate::scattering_transform::{ScatteringScratch, ScatteringTransform};
-use crate::stream::FeatureStream;
+use crate::stream::BlockStream;
 use crate::transform::Oversampling;
 
 /// Shortest chunk that is transformed at once, in samples.
@@ -231,8 +231,8 @@ impl<F: Real> BlockTransform<F> {
     }
 
     /// Starts a stream for a record that is handed over piece by piece.
-    pub fn stream(&self) -> FeatureStream<'_, F> {
-        FeatureStream::new(self)
+    pub fn stream(&self) -> BlockStream<'_, F> {
+        BlockStream::new(self)
     }
 
     /// Averages over `n_blocks` consecutive blocks, the first of which starts at sample `first` of the gap-free

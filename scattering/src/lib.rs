@@ -17,7 +17,7 @@
 //! [`ScatteringTransform::plan`] takes the parameters, `check` turns them into an immutable plan (filters, FFT
 //! plans, coefficient table) that is `Send + Sync`; [`ScatteringTransform::process`] and
 //! [`ScatteringTransform::adjoint`] run it on buffers that the caller owns. [`BlockTransform`] averages over the blocks
-//! of a record of any length, [`FeatureStream`] while it comes in. [`ScatteringCovariance`], [`Layers`] and
+//! of a record of any length, [`BlockStream`] while it comes in. [`ScatteringCovariance`], [`Layers`] and
 //! [`Correlations`] are the steps themselves, for objectives that share them.
 //!
 //! # Normalisation
@@ -96,5 +96,5 @@ pub use path_table::{ChannelPairs, LayerScales};
 pub use real::Real;
 pub use scattering_builder::{EnvelopeMean, PowerRows, ScatteringTransformBuilder};
 pub use scattering_transform::{ScatteringScratch, ScatteringTransform};
-pub use stream::FeatureStream;
+pub use stream::BlockStream;
 pub use transform::{Oversampling, Spectrum, TransformScratch, WaveletTransform};

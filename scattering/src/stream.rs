@@ -23,7 +23,7 @@ use crate::real::Real;
 /// assert_eq!(out.len(), 10_000 / 256 * blocks.paths().len());
 /// # Ok::<(), seismix_scattering::Error>(())
 /// ```
-pub struct FeatureStream<'a, F: Real> {
+pub struct BlockStream<'a, F: Real> {
     blocks: &'a BlockTransform<F>,
     scratch: BlockScratch<F>,
     /// The end of the record so far.
@@ -34,7 +34,7 @@ pub struct FeatureStream<'a, F: Real> {
     n_done: usize,
 }
 
-impl<'a, F: Real> FeatureStream<'a, F> {
+impl<'a, F: Real> BlockStream<'a, F> {
     pub(crate) fn new(blocks: &'a BlockTransform<F>) -> Self {
         Self {
             scratch: blocks.make_scratch(),

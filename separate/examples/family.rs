@@ -15,7 +15,7 @@ use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use rand_distr::{Distribution, StandardNormal};
 use rayon::prelude::*;
-use seismix_separate::family::{Block, Family, Layout, Stretch, blocks};
+use seismix_separate::template::{Block, Layout, RecordSegment, Template, blocks};
 
 fn main() {
     match std::env::args().nth(1) {
@@ -48,12 +48,12 @@ fn made_up() {
         targets.push(onset - 60..onset - 60 + window);
     }
     let record: Vec<f64> = noise.iter().zip(&source).map(|(n, s)| n + s).collect();
-    let stretch = Stretch {
+    let stretch = RecordSegment {
         channels: vec![record],
         targets: targets.clone(),
         beside: Vec::new(),
     };
-    let (family, evidence) = Family::learn(std::slice::from_ref(&stretch), window).unwrap();
+    let (family, evidence) = Template::learn(std::slice::from_ref(&stretch), window).unwrap();
     let fit = family.fit(&stretch).unwrap();
     let found = family.render(&fit.sources, noise.len());
     println!(
@@ -112,7 +112,7 @@ fn arrays(folder: &Path) {
                 .iter()
                 .cloned()
                 .partition(|t| own.clone().any(|own| own == *t));
-            stretches.push(Stretch {
+            stretches.push(RecordSegment {
                 channels: channels.collect(),
                 targets,
                 beside,
@@ -122,7 +122,7 @@ fn arrays(folder: &Path) {
         records.push(samples);
     }
     let began = std::time::Instant::now();
-    let (family, evidence) = Family::learn(&stretches, window).unwrap();
+    let (family, evidence) = Template::learn(&stretches, window).unwrap();
     println!("{evidence:?}");
     println!("learned in {:.1} s", began.elapsed().as_secs_f64());
     let fits: Vec<_> = stretches
@@ -151,7 +151,7 @@ fn arrays(folder: &Path) {
                     "{record},{:.2},{:.2},{:.1},{:.1},{:.2},{}",
                     source.onset,
                     source.rise,
-                    source.fall,
+                    source.chi2_decrease,
                     source.z,
                     source.misfit,
                     parts

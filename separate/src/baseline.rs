@@ -2,7 +2,7 @@
 //! background after it.
 
 use crate::method::{Channel, ChannelSeparation, Outcome};
-use crate::unit::largest;
+use crate::scaling::largest;
 
 /// What is left of a signal is rounding up to so many units in its last place.
 const ROUNDING: f64 = 64.0 * f64::EPSILON;

@@ -6,8 +6,8 @@
 //!   scattering covariance, and the independence of what is removed, match the snippets (arXiv 2301.11981, 2305.16189);
 //!   [`WienerMethod`] shrinks what stands out of the snippets' spectrum, cell by cell; [`LocalMethod`] knows the
 //!   source's snippets too, and tells how good it expects to be.
-//! - [`family`]: sources that repeat a shape, learned from a whole record and fitted by its background's spectrum.
-//! - [`Judge`]: what each term of the loss is at the truth, by leaving out snippets, and the [`Outcome`] that follows.
+//! - [`template`]: sources that repeat a shape, learned from a whole record and fitted by its background's spectrum.
+//! - [`AcceptanceTest`]: what each term of the loss is at the truth, by leaving out snippets, and the [`Outcome`] that follows.
 //! - [`ScatteringObjective`]: the loss L1 + L2 + L3 and its exact gradient. [`Lbfgs`] minimises it, or any other
 //!   [`Objective`], watched by an [`Observer`].
 //! - [`Synthesis`]: new signals with a given scattering covariance, by the same optimiser.
@@ -15,42 +15,34 @@
 
 mod baseline;
 mod error;
-mod expectation;
-pub mod family;
-mod judge;
-mod lbfgs;
 mod local;
 mod method;
 mod methods;
-mod objective;
-mod optimize;
-mod reference;
+mod scaling;
+mod scattering;
 mod short_time;
 mod snippets;
-mod spread;
 mod stitch;
 mod synthesis;
-mod terms;
+pub mod template;
 #[cfg(test)]
 mod test_noise;
-mod unit;
 mod wiener;
-mod workspace;
 
 pub use baseline::Baseline;
 pub use error::Error;
-pub use judge::{Expectation, Judge, JudgeIn};
-pub use lbfgs::Lbfgs;
 pub use local::{ExpectedSnr, LocalMethod, LocalResult, MethodScore, SourceSnippets};
 pub use method::{
-    Assessment, Channel, ChannelSeparation, Method, Obstacle, Optimization, Outcome, Problem,
-    Separation,
+    Assessment, Channel, ChannelSeparation, Method, Optimization, Outcome, Problem,
+    RejectionReason, Separation,
 };
 pub use methods::{Precision, ScatteringMethod, Start, Stop, WienerMethod};
-pub use objective::{ScatteringLoss, ScatteringObjective};
-pub use optimize::{Minimum, Objective, Observer, State, StopReason};
+pub use scattering::acceptance::{AcceptanceTest, AcceptanceTestIn, LeaveOneOutTerms};
+pub use scattering::lbfgs::Lbfgs;
+pub use scattering::loss::{ScatteringLoss, ScatteringObjective};
+pub use scattering::optimize::{Minimum, Objective, Observer, State, StopReason};
+pub use scattering::terms::{ObjectiveOptions, Terms};
 pub use snippets::{Candidate, choose_snippets};
 pub use stitch::{cross_fade, pieces};
 pub use synthesis::{Mismatch, Synthesis, SynthesisOptions, Synthetic};
-pub use terms::{ObjectiveOptions, Terms};
 pub use wiener::{LocalWiener, local_wiener};

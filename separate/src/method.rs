@@ -4,8 +4,8 @@ use std::fmt;
 
 use crate::error::Error;
 use crate::local::LocalResult;
-use crate::optimize::StopReason;
-use crate::terms::Terms;
+use crate::scattering::optimize::StopReason;
+use crate::scattering::terms::Terms;
 
 /// One channel of a stretch of a record.
 #[derive(Debug, Clone)]
@@ -258,12 +258,12 @@ pub enum Outcome {
     /// The mixture's statistics are those of the background already: left as it is.
     AlreadyBackground,
     /// No background like the snippets was found in it: left as it is.
-    NotSeparable(Obstacle),
+    NotSeparable(RejectionReason),
 }
 
 /// Why a window was not separated.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub enum Obstacle {
+pub enum RejectionReason {
     /// The mixture is constant.
     NoSignal,
     /// The background that was found holds more energy than the mixture: something is missing from the mixture, not
@@ -302,7 +302,7 @@ pub enum Obstacle {
     },
 }
 
-impl fmt::Display for Obstacle {
+impl fmt::Display for RejectionReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match *self {
             Self::NoSignal => f.write_str("the window is constant"),

@@ -6,14 +6,14 @@ use rayon::prelude::*;
 use seismix_scattering::Real;
 
 use crate::error::Error;
-use crate::judge::{Judge, JudgeIn};
-use crate::lbfgs::Lbfgs;
 use crate::method::{
     Channel, ChannelSeparation, Method, Optimization, Outcome, Problem, Separation,
 };
-use crate::optimize::State;
-use crate::terms::{ObjectiveOptions, Terms};
-use crate::unit::Unit;
+use crate::scaling::PowerOfTwoScale;
+use crate::scattering::acceptance::{AcceptanceTest, AcceptanceTestIn};
+use crate::scattering::lbfgs::Lbfgs;
+use crate::scattering::optimize::State;
+use crate::scattering::terms::{ObjectiveOptions, Terms};
 
 /// Optimises each channel's background until its scattering covariance, and the independence of what is removed, match
 /// the snippets (arXiv 2301.11981, 2305.16189).
@@ -56,7 +56,7 @@ pub enum Stop {
     Published,
     /// As soon as the loss, or L1 alone, is at its expected value at the truth: going on fits the noise of the snippets.
     /// Windows that are background already are left alone, and so are those whose result cannot be.
-    Expectation,
+    LeaveOneOutTerms,
 }
 
 impl ScatteringMethod {
@@ -76,7 +76,7 @@ impl ScatteringMethod {
         Self {
             objective: ObjectiveOptions::floored(octaves),
             start: Start::LocalWiener,
-            stop: Stop::Expectation,
+            stop: Stop::LeaveOneOutTerms,
             max_iterations,
             precision: Precision::Double,
         }
@@ -105,11 +105,11 @@ impl ScatteringMethod {
         asked: &dyn Fn() -> bool,
     ) -> Result<ChannelSeparation, Error> {
         match self.precision {
-            Precision::Double => Unit::of_channel(channel)?
+            Precision::Double => PowerOfTwoScale::of_channel(channel)?
                 .solve(channel, |channel| self.solve::<f64>(channel, asked)),
             Precision::Single => {
-                Unit::of_channel(channel)?;
-                Unit::of(&channel.mixture)
+                PowerOfTwoScale::of_channel(channel)?;
+                PowerOfTwoScale::of(&channel.mixture)
                     .solve(channel, |channel| self.solve::<f32>(channel, asked))
             }
         }
@@ -120,10 +120,10 @@ impl ScatteringMethod {
         channel: &Channel,
         asked: &dyn Fn() -> bool,
     ) -> Result<ChannelSeparation, Error> {
-        let judge = JudgeIn::<F>::new(channel, self.objective)?;
+        let judge = AcceptanceTestIn::<F>::new(channel, self.objective)?;
         let untouched = match self.stop {
             Stop::Published => judge.without_signal(),
-            Stop::Expectation => judge.without_method(),
+            Stop::LeaveOneOutTerms => judge.without_method(),
         };
         if let Some(untouched) = untouched {
             return Ok(untouched);
@@ -140,7 +140,7 @@ impl ScatteringMethod {
         let mut rule = |state: &State<'_, Terms>| {
             let reached = match self.stop {
                 Stop::Published => state.terms.loss().sqrt() <= 0.1,
-                Stop::Expectation => judge.at_expectation(state.point, state.terms),
+                Stop::LeaveOneOutTerms => judge.at_expectation(state.point, state.terms),
             };
             if reached || asked() {
                 ControlFlow::Break(())
@@ -171,7 +171,7 @@ impl Method for ScatteringMethod {
     fn name(&self) -> &'static str {
         match self.stop {
             Stop::Published => "scattering objective, as published",
-            Stop::Expectation => "scattering objective, to its expected value",
+            Stop::LeaveOneOutTerms => "scattering objective, to its expected value",
         }
     }
 
@@ -194,8 +194,8 @@ impl Method for WienerMethod {
 
     fn separate(&self, problem: &Problem) -> Result<Separation, Error> {
         each_channel(problem, |channel| {
-            Unit::of_channel(channel)?.solve(channel, |channel| {
-                let judge = Judge::new(channel, self.objective)?;
+            PowerOfTwoScale::of_channel(channel)?.solve(channel, |channel| {
+                let judge = AcceptanceTest::new(channel, self.objective)?;
                 Ok(judge.without_method().unwrap_or_else(|| {
                     judge.verdict(judge.wiener().estimate(&channel.mixture), None)
                 }))

@@ -14,11 +14,11 @@ use seismix_scattering::{
 
 use crate::baseline::without;
 use crate::error::Error;
-use crate::lbfgs::Lbfgs;
-use crate::optimize::{Objective, State, StopReason};
-use crate::spread::natural_scales;
-use crate::unit::{Unit, largest};
-use crate::workspace::Workspace;
+use crate::scaling::{PowerOfTwoScale, largest};
+use crate::scattering::lbfgs::Lbfgs;
+use crate::scattering::optimize::{Objective, State, StopReason};
+use crate::scattering::spread::natural_scales;
+use crate::scattering::workspace::Workspace;
 
 /// Updates that the optimiser remembers.
 const MEMORY: usize = 30;
@@ -48,7 +48,7 @@ pub struct Synthesis {
     inverse_scale: Vec<f64>,
     spare: Mutex<Vec<Workspace<f64>>>,
     /// What the signals are made in units of, and the level that is put back.
-    unit: Unit,
+    unit: PowerOfTwoScale,
     level: f64,
 }
 
@@ -94,7 +94,7 @@ impl Synthesis {
             return Err(Error::NotFinite { what, index });
         }
         let covariance = plan(signal.len(), octaves)?;
-        let unit = Unit::unless_ordinary(largest(signal));
+        let unit = PowerOfTwoScale::unless_ordinary(largest(signal));
         let signal = unit.divide(signal);
         let mean = signal.iter().sum::<f64>() / signal.len().max(1) as f64;
         let mut level = [mean];
@@ -140,7 +140,7 @@ impl Synthesis {
             spare: Mutex::new(Vec::new()),
             covariance,
             target,
-            unit: Unit::unless_ordinary(1.0),
+            unit: PowerOfTwoScale::unless_ordinary(1.0),
             level: 0.0,
         })
     }

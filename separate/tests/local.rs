@@ -5,7 +5,7 @@ use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use rand_distr::{Distribution, StandardNormal};
 use seismix_separate::{
-    Channel, ChannelSeparation, Error, LocalMethod, Method, Obstacle, Outcome, Problem,
+    Channel, ChannelSeparation, Error, LocalMethod, Method, Outcome, Problem, RejectionReason,
 };
 
 fn white(rng: &mut ChaCha8Rng, n: usize) -> Vec<f64> {
@@ -145,7 +145,7 @@ fn a_cluster_of_the_backgrounds_own_is_no_source() {
         source_snippets: (0..10).map(|_| white(&mut rng, 512)).collect(),
     };
     let solved = solve(&channel);
-    let obstacle = |o: &Outcome| matches!(o, Outcome::NotSeparable(Obstacle::Alike { .. }));
+    let obstacle = |o: &Outcome| matches!(o, Outcome::NotSeparable(RejectionReason::Alike { .. }));
     assert!(obstacle(&solved.outcome), "{}", solved.why());
     assert_eq!(solved.background, channel.mixture);
 }
@@ -159,12 +159,16 @@ fn what_cannot_be_used_has_a_clear_outcome() {
         LocalMethod::new(5).separate_channel(&changed)
     };
     let one = with(&|c| c.source_snippets.truncate(1)).unwrap();
-    let Outcome::NotSeparable(Obstacle::TooFewSnippets { found: 1, .. }) = one.outcome else {
+    let Outcome::NotSeparable(RejectionReason::TooFewSnippets { found: 1, .. }) = one.outcome
+    else {
         panic!("{}", one.why())
     };
     assert_eq!(one.background, good.mixture);
     let silent = with(&|c| c.mixture.fill(2.0)).unwrap();
-    assert_eq!(silent.outcome, Outcome::NotSeparable(Obstacle::NoSignal));
+    assert_eq!(
+        silent.outcome,
+        Outcome::NotSeparable(RejectionReason::NoSignal)
+    );
     // One long source snippet is cut into windows.
     let long = with(&|c| c.source_snippets = vec![c.source_snippets.concat()]).unwrap();
     assert_eq!(long.local, solve(&good).local);

@@ -3,8 +3,8 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use seismix::pipeline::PipelineError;
-use seismix::pipeline::cluster::cluster;
+use seismix::cluster::cluster;
+use seismix::stage::PipelineError;
 use seismix::vae::ModelFile;
 use serde_json::json;
 

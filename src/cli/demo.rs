@@ -3,9 +3,9 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use seismix::pipeline::config::RunControl;
-use seismix::pipeline::demo::{Demo as Made, demo};
-use seismix::pipeline::run::RunConfig;
+use seismix::config::RunControl;
+use seismix::demo::{Demo as Made, demo};
+use seismix::run::RunConfig;
 use serde_json::json;
 
 use super::Context;
@@ -35,7 +35,7 @@ impl Demo {
                 threads: context.common.threads,
                 ..RunControl::default()
             },
-            ..seismix::pipeline::demo::settings()
+            ..seismix::demo::settings()
         };
         let made = demo(&self.output, &config, &context.observer)?;
         super::run::print_summary(context, &made.summary)?;

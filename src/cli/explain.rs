@@ -4,13 +4,13 @@ use clap::Command;
 use clap::error::{ContextKind, ContextValue, Error, ErrorKind};
 
 use super::failure::{Failure, Result};
-use super::layers::{self, Layers};
+use super::layers::{self, PerLayer};
 
 /// Help and version go to stdout; a wrong command line becomes a usage failure.
 ///
 /// # Errors
 /// Always, but for help and version.
-pub fn explain(error: &Error, command: &Command, layers: &Layers) -> Result<()> {
+pub fn explain(error: &Error, command: &Command, layers: &PerLayer) -> Result<()> {
     match error.kind() {
         ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => {
             error.print()?;

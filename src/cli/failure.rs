@@ -4,8 +4,8 @@ use std::io;
 use std::path::Path;
 use std::process::ExitCode;
 
-use seismix::pipeline::PipelineError;
-use seismix::pipeline::config::ConfigError;
+use seismix::config::ConfigError;
+use seismix::stage::PipelineError;
 
 /// Why a command stopped; it decides the exit code and what is said on stderr.
 #[derive(Debug)]

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use seismix::pipeline::features;
+use seismix::features;
 use serde_json::json;
 
 use super::Context;

@@ -11,7 +11,7 @@ use seismix::data::summary::{
 };
 use seismix::data::time::{format_utc, steps_ns};
 use seismix::data::{Error, StreamId};
-use seismix::pipeline::Observer;
+use seismix::stage::Observer;
 
 use super::failure::Result;
 use super::options::Selection;

@@ -27,11 +27,11 @@ struct Setting {
 
 /// The settings that join a command line, and where each comes from.
 #[derive(Debug, Default)]
-pub struct Layers {
+pub struct PerLayer {
     joined: BTreeMap<String, String>,
 }
 
-impl Layers {
+impl PerLayer {
     /// Where the value of `--name` comes from, if not from the command line.
     pub fn origin(&self, name: &str) -> Option<&str> {
         self.joined.get(name).map(String::as_str)
@@ -46,7 +46,7 @@ pub fn join(
     command: &Command,
     argv: Vec<OsString>,
     environment: impl Iterator<Item = (OsString, OsString)>,
-) -> Result<(Vec<OsString>, Layers)> {
+) -> Result<(Vec<OsString>, PerLayer)> {
     let keys = known_keys(command);
     let environment = from_environment(&keys, environment)?;
     let Some(subcommand) = argv
@@ -54,7 +54,7 @@ pub fn join(
         .skip(1)
         .find_map(|arg| command.find_subcommand(arg))
     else {
-        return Ok((argv, Layers::default()));
+        return Ok((argv, PerLayer::default()));
     };
     let file = match config_path(&argv, &environment)? {
         Some(path) => from_file(&keys, &path)?,
@@ -68,7 +68,7 @@ pub fn join(
         .map(|(name, _)| *name)
         .collect();
     let mut added = Vec::new();
-    let mut layers = Layers::default();
+    let mut layers = PerLayer::default();
     for layer in [environment, file] {
         let mut here = Vec::new();
         for (name, setting) in layer {

@@ -3,14 +3,14 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use seismix::data::time;
-use seismix::pipeline::config::{
-    Boundary, ComputeDevice, ConfigError, Layers, Length, Memory, Objective, Oversampling,
+use seismix::config::{
+    Boundary, ComputeDevice, ConfigError, Length, Memory, Objective, Oversampling, PerLayer,
     Precision, Preset, RunControl, SelectionConfig, SeparateConfig, SeparationMethod, Shard,
     Target, TrainConfig, TransformConfig, Wavelet,
 };
+use seismix::data::time;
 
-use seismix::vae::inputs::InputsOptions;
+use seismix::vae::features::InputsOptions;
 use seismix::vae::{FvaeConfig, TrainOptions};
 
 use super::failure::{Failure, Result};
@@ -102,10 +102,10 @@ impl Selection {
 pub struct Transform {
     /// Octaves J of the first and of the second layer
     #[arg(long, value_name = "J[,J]", default_value = "8")]
-    octaves: Layers,
+    octaves: PerLayer,
     /// Wavelets per octave Q of the first and of the second layer
     #[arg(long, value_name = "Q[,Q]", default_value = "1")]
-    quality: Layers,
+    quality: PerLayer,
     /// Wavelet family
     #[arg(long, value_name = "NAME", default_value = "battle-lemarie")]
     wavelet: Wavelet,

@@ -6,11 +6,13 @@ use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
-use seismix::pipeline::Observer;
-use tracing_subscriber::EnvFilter;
+use seismix::stage::Observer;
+use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::fmt::format::Writer;
 use tracing_subscriber::fmt::time::FormatTime;
+use tracing_subscriber::layer::{Layer as _, SubscriberExt as _};
+use tracing_subscriber::util::SubscriberInitExt as _;
 
 use super::failure::Failure;
 use super::interrupt;
@@ -58,20 +60,24 @@ impl Terminal {
             ProgressDrawTarget::stderr()
         };
         let bars = MultiProgress::with_draw_target(target);
-        let level = match (quiet, verbose) {
-            (true, _) => "error",
-            (false, 0) => "warn,seismix=info",
-            (false, 1) => "warn,seismix=debug",
-            (false, _) => "info,seismix=trace",
+        let (others, ours) = match (quiet, verbose) {
+            (true, _) => (LevelFilter::ERROR, LevelFilter::ERROR),
+            (false, 0) => (LevelFilter::WARN, LevelFilter::INFO),
+            (false, 1) => (LevelFilter::WARN, LevelFilter::DEBUG),
+            (false, _) => (LevelFilter::INFO, LevelFilter::TRACE),
         };
+        let filter = Targets::new()
+            .with_default(others)
+            .with_target("seismix", ours);
         let color = io::stderr().is_terminal()
             && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
-        let started = tracing_subscriber::fmt()
-            .with_env_filter(EnvFilter::new(level))
+        let lines = tracing_subscriber::fmt::layer()
             .with_target(false)
             .with_timer(SinceStart(Instant::now()))
             .with_ansi(color)
-            .with_writer(AboveBars(bars.clone()))
+            .with_writer(AboveBars(bars.clone()));
+        let started = tracing_subscriber::registry()
+            .with(lines.with_filter(filter))
             .try_init();
         drop(started);
         Self {

@@ -1,7 +1,7 @@
 //! Flags that switch steps of the recipe and the course of the training.
 
 use clap::Args;
-use seismix::pipeline::config::{ConfigError, Cooling, Levels, Recipe, Schedule, Start};
+use seismix::config::{ConfigError, Cooling, Levels, Recipe, Schedule, Start};
 
 /// What of the recipe is switched.
 #[derive(Debug, Args)]

@@ -3,9 +3,9 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use seismix::pipeline::PipelineError;
-use seismix::pipeline::run::{RunFiles, read_settings, report_of};
 use seismix::report::{ReportData, write_report};
+use seismix::run::{RunFiles, read_settings, report_of};
+use seismix::stage::PipelineError;
 use serde_json::json;
 
 use super::failure::Result;

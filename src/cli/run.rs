@@ -3,9 +3,9 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use seismix::pipeline::run::{RunConfig, RunSummary, run};
-use seismix::pipeline::separate::SeparationFile;
-use seismix::pipeline::separate::WindowOutcome;
+use seismix::run::{RunConfig, RunSummary, run};
+use seismix::separate::SeparationFile;
+use seismix::separate::WindowOutcome;
 use serde_json::json;
 use std::path::Path;
 
@@ -63,7 +63,7 @@ impl Run {
             transform,
         };
         if config.control.dry_run {
-            let plan = seismix::pipeline::features::plan(
+            let plan = seismix::features::plan(
                 &self.paths,
                 &config.selection,
                 &config.transform,
@@ -131,10 +131,10 @@ pub fn print_summary(context: &mut Context, summary: &RunSummary) -> Result<()> 
 pub fn print_separation(context: &mut Context, file: &SeparationFile, folder: &Path) -> Result<()> {
     // What a target is: separated on any channel, or not separable on any, or background already.
     let ended = |wanted: WindowOutcome| {
-        let any = |t: &seismix::pipeline::separate::TargetResult, outcome| {
+        let any = |t: &seismix::separate::TargetResult, outcome| {
             t.channels.iter().any(|c| c.outcome == outcome)
         };
-        let of = |t: &&seismix::pipeline::separate::TargetResult| {
+        let of = |t: &&seismix::separate::TargetResult| {
             let order = [
                 WindowOutcome::Separated,
                 WindowOutcome::NotSeparable,

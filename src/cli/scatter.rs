@@ -6,7 +6,7 @@ use clap::{Args, ValueEnum};
 use ndarray::{Array1, Array3, Array4, ArrayD, Axis, Ix3};
 use ndarray_npy::WritableElement;
 use rayon::prelude::*;
-use seismix::pipeline::config::{Layers, Oversampling, Precision, Wavelet};
+use seismix::config::{Oversampling, PerLayer, Precision, Wavelet};
 use seismix::scattering::{
     self, ChannelPairs, CoefficientSet, Complex, Normalization, Real, ScatteringPath,
     ScatteringTransform,
@@ -42,10 +42,10 @@ pub struct Scatter {
 struct Options {
     /// Octaves J of the first and of the second layer
     #[arg(long, value_name = "J[,J]", default_value = "8")]
-    octaves: Layers,
+    octaves: PerLayer,
     /// Wavelets per octave Q of the first and of the second layer
     #[arg(long, value_name = "Q[,Q]", default_value = "1")]
-    quality: Layers,
+    quality: PerLayer,
     /// Wavelet family
     #[arg(long, value_name = "NAME", default_value = "battle-lemarie")]
     wavelet: Wavelet,

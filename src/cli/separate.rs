@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use seismix::pipeline::separate::{Listed, separate};
+use seismix::separate::{TargetSource, separate};
 
 use super::failure::Result;
 use super::options::{Resuming, Selection, Separation, positive};
@@ -53,11 +53,11 @@ impl Separate {
         let selection = self.selection.config()?;
         let separation = self.separation.config(self.octaves)?;
         let listed = match (&self.clusters, &self.windows) {
-            (clusters, Some(windows)) => Listed::Windows {
+            (clusters, Some(windows)) => TargetSource::Windows {
                 windows,
                 clusters: clusters.as_deref(),
             },
-            (Some(clusters), None) => Listed::Clusters(clusters),
+            (Some(clusters), None) => TargetSource::Clusters(clusters),
             (None, None) => {
                 return Err(super::failure::Failure::usage("neither --clusters nor --windows is given")
                     .with_help("name the clusters with --clusters and --target, or list windows with --windows"));

@@ -5,10 +5,10 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use ndarray::{Array1, Array2, ArrayD, IxDyn};
 use rayon::prelude::*;
-use seismix::pipeline::config::Target;
-use seismix::pipeline::synth::{cluster_windows, model_windows};
-use seismix::pipeline::{Observer, PipelineError};
-use seismix::separate::{Error, Objective, Synthesis, SynthesisOptions, Synthetic};
+use seismix::config::Target;
+use seismix::separation::{Error, Objective, Synthesis, SynthesisOptions, Synthetic};
+use seismix::stage::{Observer, PipelineError};
+use seismix::synth::{cluster_windows, model_windows};
 use seismix::vae::ModelFile;
 use serde_json::{Value, json};
 

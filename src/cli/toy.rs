@@ -4,8 +4,8 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use clap::{Args, ValueEnum};
-use seismix::pipeline::toy::{Toy, ToyKind};
-use seismix::separate::Channel;
+use seismix::separation::Channel;
+use seismix::toy::{Toy, ToyKind};
 use serde_json::json;
 
 use super::arrays;

@@ -3,8 +3,8 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use seismix::pipeline::stability::Stability;
-use seismix::pipeline::train::{ModelInputs, model_inputs, train};
+use seismix::train::stability::Stability;
+use seismix::train::{ModelInputs, model_inputs, train};
 use serde_json::json;
 
 use super::failure::Result;

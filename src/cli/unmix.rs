@@ -4,12 +4,12 @@ use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
 use ndarray::{Array1, Array2, ArrayD, Axis, IxDyn};
-use seismix::pipeline::config::{Objective, Precision};
-use seismix::pipeline::toy::snr_db;
-use seismix::separate::{
+use seismix::config::{Objective, Precision};
+use seismix::separation::{
     self, Assessment, Baseline, Channel, ChannelSeparation, Method, ObjectiveOptions, Optimization,
     Outcome, Problem, ScatteringMethod, ScatteringObjective, StopReason, Terms, WienerMethod,
 };
+use seismix::toy::snr_db;
 use serde_json::json;
 
 use super::arrays::{self, Name};
@@ -235,7 +235,7 @@ impl Unmix {
         &self,
         channels: Vec<Channel>,
         octaves: usize,
-    ) -> std::result::Result<separate::Separation, separate::Error> {
+    ) -> std::result::Result<separation::Separation, separation::Error> {
         if self.as_published() {
             return self.solve_as_given(channels, octaves);
         }
@@ -255,20 +255,20 @@ impl Unmix {
         &self,
         channels: Vec<Channel>,
         octaves: usize,
-    ) -> std::result::Result<separate::Separation, separate::Error> {
+    ) -> std::result::Result<separation::Separation, separation::Error> {
         if self.local_wanted() {
             let method = self.local.method(octaves);
             let all = channels.iter().map(|c| match interrupt::asked() {
-                true => Err(separate::Error::Interrupted),
+                true => Err(separation::Error::Interrupted),
                 false => method.separate_channel(c),
             });
             let channels = all.collect::<std::result::Result<Vec<_>, _>>()?;
-            return Ok(separate::Separation { channels });
+            return Ok(separation::Separation { channels });
         }
         let problem = Problem::new(channels)?;
         let precision = match self.precision.unwrap_or(Precision::F64) {
-            Precision::F32 => separate::Precision::Single,
-            Precision::F64 => separate::Precision::Double,
+            Precision::F32 => separation::Precision::Single,
+            Precision::F64 => separation::Precision::Double,
         };
         match (self.method, self.objective()) {
             (MethodName::Wiener, _) => WienerMethod {
@@ -421,7 +421,7 @@ impl Unmix {
         {
             if let Some(index) = at.iter().position(|value| !value.is_finite()) {
                 let what = "the background to evaluate at".to_owned();
-                let error = separate::Error::NotFinite { what, index };
+                let error = separation::Error::NotFinite { what, index };
                 return Err(refused(&given.name, c, &error));
             }
             let objective = ScatteringObjective::new(&channel.mixture, &channel.snippets, options)
@@ -471,16 +471,16 @@ fn finite<'a>(
     if values.into_iter().all(|v| v.is_finite()) {
         return Ok(());
     }
-    let error = separate::Error::OutOfRange { what };
+    let error = separation::Error::OutOfRange { what };
     Err(Failure::new(format!("{name}: {error}")))
 }
 
 /// The settings do not fit the arrays, or the arrays cannot be used.
-fn refused(name: &str, channel: usize, error: &separate::Error) -> Failure {
+fn refused(name: &str, channel: usize, error: &separation::Error) -> Failure {
     let message = format!("{name} (channel {channel}): {error}");
     match error {
-        separate::Error::Interrupted => Failure::Interrupted,
-        separate::Error::Scattering(_) => Failure::usage(message),
+        separation::Error::Interrupted => Failure::Interrupted,
+        separation::Error::Scattering(_) => Failure::usage(message),
         _ => Failure::new(message),
     }
 }

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use ndarray::{Array1, Array2, Array3, ArrayD, IxDyn};
 use ndarray_npy::WriteNpzError;
-use seismix::separate::{Channel, ChannelSeparation, LocalMethod, LocalResult, SourceSnippets};
+use seismix::separation::{Channel, ChannelSeparation, LocalMethod, LocalResult, SourceSnippets};
 use serde_json::json;
 
 use super::arrays::{self, Archive};

@@ -16,6 +16,7 @@ mod encode;
 mod fingerprint;
 mod format;
 mod gallery;
+pub mod gather;
 mod page;
 mod palette;
 mod picture;

@@ -1,6 +1,6 @@
 //! The factorial Gaussian-mixture variational autoencoder, and what prepares and starts it.
 //!
-//! [`inputs`] turns pooled scattering covariances into the numbers that are clustered, [`start`] finds first
+//! [`features`] turns pooled scattering covariances into the numbers that are clustered, [`init`] finds first
 //! clusters in them (k-means, mixture, hidden Markov model), [`agreement`] compares partitions, and [`stability`] says
 //! how far clusters repeat.
 //!
@@ -12,15 +12,16 @@
 pub mod agreement;
 pub mod decode;
 pub mod error;
+pub mod features;
 pub mod file;
-pub mod inputs;
+pub mod init;
+
 pub mod model;
 pub mod noise;
 pub mod objective;
 mod presets;
 pub mod split;
 pub mod stability;
-pub mod start;
 pub mod train;
 
 pub use error::{Error, Result};

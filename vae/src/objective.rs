@@ -1,6 +1,6 @@
 //! The objective and its terms.
 
-use burn::tensor::Tensor;
+use burn_tensor::Tensor;
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Result, setting};

@@ -13,8 +13,8 @@ use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
 
 use crate::agreement::adjusted_rand_index;
-use crate::inputs::{
-    CoefficientTable, FittedInputs, InputsError, InputsOptions, ScaleWindows, WindowFeatures,
+use crate::features::{
+    CoefficientTable, FeaturePipeline, InputsError, InputsOptions, ScaleWindows, WindowFeatures,
 };
 
 /// How often, and from what.
@@ -84,7 +84,7 @@ pub struct ScaleStability {
 /// `before_fit` is called before each of the `n_seeds + n_subsamples` fits; if it says `false` the work ends with `None`.
 ///
 /// # Errors
-/// As [`FittedInputs::fit`].
+/// As [`FeaturePipeline::fit`].
 pub fn stability(
     table: &CoefficientTable,
     features: &WindowFeatures,
@@ -107,7 +107,7 @@ pub fn stability(
         let drawn = (number >= how.n_seeds)
             .then(|| draw_blocks(training, how.block_windows, how.seed, number as u64));
         let training = drawn.as_deref().unwrap_or(training);
-        let (_, scales) = FittedInputs::fit_features(table, features, training, &options)?;
+        let (_, scales) = FeaturePipeline::fit_features(table, features, training, &options)?;
         let labels: Vec<Vec<usize>> = scales.into_iter().map(|scale| scale.labels).collect();
         fits[usize::from(number >= how.n_seeds)].push(labels);
     }

@@ -8,11 +8,11 @@ use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use rand_distr::{Distribution, StandardNormal};
 use seismix_vae::agreement::{adjusted_rand_index, f1_of_union};
-use seismix_vae::inputs::{
-    BlockSegment, CoefficientTable, FittedInputs, InputsError, InputsOptions, StartMethod,
+use seismix_vae::features::{
+    BlockSegment, CoefficientTable, FeaturePipeline, InputsError, InputsOptions, StartMethod,
     WindowLayout, window_powers,
 };
-use seismix_vae::start::{TransientRule, transient_score};
+use seismix_vae::init::{TransientRule, transient_score};
 
 const STATES: usize = 3;
 
@@ -144,7 +144,7 @@ impl Nested {
 
     /// Agreement of the first clusters with the truth, ascending scales.
     fn scores(&self, options: &InputsOptions) -> Vec<f64> {
-        let (_, windows) = FittedInputs::fit(
+        let (_, windows) = FeaturePipeline::fit(
             &self.table,
             &self.segments,
             &self.layout,
@@ -252,7 +252,7 @@ fn rare_events_are_called_transient() {
     };
     let training = set.training();
     let (_, windows) =
-        FittedInputs::fit(&set.table, &set.segments, &set.layout, &training, &options).unwrap();
+        FeaturePipeline::fit(&set.table, &set.segments, &set.layout, &training, &options).unwrap();
     let energies: Vec<_> = set
         .segments
         .iter()
@@ -285,8 +285,9 @@ fn new_records_and_stored_fits_give_the_same() {
         .iter_mut()
         .take(40)
         .for_each(|keep| *keep = false);
-    let fit =
-        || FittedInputs::fit(&set.table, &set.segments, &set.layout, &training, &options).unwrap();
+    let fit = || {
+        FeaturePipeline::fit(&set.table, &set.segments, &set.layout, &training, &options).unwrap()
+    };
     let (fitted, windows) = fit();
     let single = rayon::ThreadPoolBuilder::new()
         .num_threads(1)
@@ -294,7 +295,7 @@ fn new_records_and_stored_fits_give_the_same() {
         .unwrap();
     let (_, repeated) = single.install(fit);
     let text = serde_json::to_string(&fitted).unwrap();
-    let stored: FittedInputs = serde_json::from_str(&text).unwrap();
+    let stored: FeaturePipeline = serde_json::from_str(&text).unwrap();
     let again = stored.transform(&set.segments).unwrap();
     for (scale, windows) in windows.iter().enumerate() {
         assert_eq!(windows.inputs, repeated[scale].inputs);
@@ -320,7 +321,7 @@ fn what_is_held_out_does_not_touch_the_fit() {
     let mut training = set.training();
     training[1].fill(false);
     let fit = |set: &Nested| {
-        let (fitted, _) = FittedInputs::fit(
+        let (fitted, _) = FeaturePipeline::fit(
             &set.table,
             &set.segments,
             &set.layout,
@@ -357,7 +358,8 @@ fn odd_layouts_and_few_windows_have_outcomes() {
             .map(|segment| vec![true; layout.n_windows(segment.n_blocks())])
             .collect();
         let (fitted, windows) =
-            FittedInputs::fit(&set.table, &set.segments, &layout, &training, &options()).unwrap();
+            FeaturePipeline::fit(&set.table, &set.segments, &layout, &training, &options())
+                .unwrap();
         assert_eq!(windows.len(), layout.scales.len());
         for windows in &windows {
             assert!(windows.inputs.iter().all(|value| value.is_finite()));
@@ -369,7 +371,7 @@ fn odd_layouts_and_few_windows_have_outcomes() {
         assert!(none.iter().all(|windows| windows.labels.is_empty()));
     }
     let training = vec![vec![true; 36], vec![], vec![]];
-    let error = FittedInputs::fit(
+    let error = FeaturePipeline::fit(
         &set.table,
         &set.segments,
         &set.layout,
@@ -385,7 +387,7 @@ fn odd_layouts_and_few_windows_have_outcomes() {
         coefficients: Array4::zeros((400, 1, set.table.len(), 2)),
     }];
     let training = vec![vec![true; set.layout.n_windows(400)]];
-    let error = FittedInputs::fit(&set.table, &silent, &set.layout, &training, &options());
+    let error = FeaturePipeline::fit(&set.table, &silent, &set.layout, &training, &options());
     assert!(matches!(error, Err(InputsError::Constant { .. })));
 }
 
@@ -397,7 +399,7 @@ fn thousands_of_windows_take_seconds() {
         n_clusters: vec![9],
         ..options()
     };
-    FittedInputs::fit(
+    FeaturePipeline::fit(
         &set.table,
         &set.segments,
         &set.layout,

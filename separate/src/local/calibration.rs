@@ -77,7 +77,7 @@ pub(super) struct Calibration {
 }
 
 /// The weighed estimate of a window.
-pub(super) struct Weighed {
+pub(super) struct WeightedEstimate {
     pub background: Vec<f64>,
     pub deviation: Vec<f64>,
     pub expected: ExpectedSnr,
@@ -193,7 +193,7 @@ impl Calibration {
     }
 
     /// The estimate of a window of T samples by the filters that [`needed`](Self::needed) names, in its order.
-    pub fn apply(&self, mixture: &[f64], filters: &[Filter<'_>]) -> Weighed {
+    pub fn apply(&self, mixture: &[f64], filters: &[Filter<'_>]) -> WeightedEstimate {
         let filtered: Vec<Filtered> = filters.par_iter().map(|f| f.apply(mixture)).collect();
         let (mut estimates, mut variances) = (Vec::new(), Vec::new());
         let mut weights = Vec::new();
@@ -207,7 +207,7 @@ impl Calibration {
         let background = combine(&estimates, &weights);
         let variance = combine_variances(&variances, &weights);
         let at = features(mixture, &background, &variance);
-        Weighed {
+        WeightedEstimate {
             deviation: variance.iter().map(|v| self.band * v.sqrt()).collect(),
             expected: self.estimate.at(at),
             expected_nothing: self.nothing.at(at),

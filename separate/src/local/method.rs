@@ -4,21 +4,21 @@ use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use rayon::prelude::*;
 
-use super::alone::without_background;
-use super::calibration::{Calibration, ExpectedSnr, MethodScore, Weighed, grid_of};
+use super::calibration::{Calibration, ExpectedSnr, MethodScore, WeightedEstimate, grid_of};
 use super::filters::{Candidate, Clusters, Filter, Grid, Kind, Members};
 use super::level::Levels;
 use super::pieces::Pieces;
-use super::plausible::Recipe;
+use super::realization_choice::Recipe;
+use super::source_spectrum::without_background;
 use crate::error::Error;
-use crate::judge::Judge;
 use crate::method::{
-    Assessment, Channel, ChannelSeparation, Method, Obstacle, Outcome, Problem, Separation,
+    Assessment, Channel, ChannelSeparation, Method, Outcome, Problem, RejectionReason, Separation,
     check_snippets,
 };
+use crate::scaling::PowerOfTwoScale;
+use crate::scattering::acceptance::AcceptanceTest;
+use crate::scattering::terms::{ObjectiveOptions, Terms};
 use crate::short_time::ShortTime;
-use crate::terms::{ObjectiveOptions, Terms};
-use crate::unit::Unit;
 
 /// Fewest snippets of either cluster: with fewer, nothing is left to hold out.
 const LEAST_SNIPPETS: usize = 4;
@@ -101,7 +101,7 @@ impl LocalMethod {
     /// What of the channel cannot be used.
     pub fn separate_channel(&self, channel: &Channel) -> Result<ChannelSeparation, Error> {
         check_snippets(&channel.mixture, &channel.snippets)?;
-        Unit::of_channel(channel)?.solve(channel, |channel| self.solve_channel(channel))
+        PowerOfTwoScale::of_channel(channel)?.solve(channel, |channel| self.solve_channel(channel))
     }
 
     fn solve_channel(&self, channel: &Channel) -> Result<ChannelSeparation, Error> {
@@ -116,7 +116,7 @@ impl LocalMethod {
             local: None,
         };
         if mixture.iter().all(|v| *v == mixture[0]) {
-            let outcome = Outcome::NotSeparable(Obstacle::NoSignal);
+            let outcome = Outcome::NotSeparable(RejectionReason::NoSignal);
             return Ok(untouched(outcome));
         }
         let mut clusters = Clusters {
@@ -125,7 +125,7 @@ impl LocalMethod {
         };
         let found = clusters.source.len().min(clusters.background.len());
         if found < LEAST_SNIPPETS {
-            let outcome = Outcome::NotSeparable(Obstacle::TooFewSnippets {
+            let outcome = Outcome::NotSeparable(RejectionReason::TooFewSnippets {
                 found,
                 least: LEAST_SNIPPETS,
             });
@@ -145,13 +145,13 @@ impl LocalMethod {
         let chance = result.expected.spread_db;
         let least_db = (result.untouched.mean_db + chance + LEAST_GAIN_DB).max(0.0);
         let outcome = if beyond_scaling_db < LEAST_BEYOND_SCALING_DB {
-            Outcome::NotSeparable(Obstacle::Alike {
+            Outcome::NotSeparable(RejectionReason::Alike {
                 gain_db: beyond_scaling_db,
             })
         } else if result.expected.mean_db > least_db {
             Outcome::Separated
         } else {
-            Outcome::NotSeparable(Obstacle::NoGain {
+            Outcome::NotSeparable(RejectionReason::NoGain {
                 expected_db: result.expected.mean_db,
                 least_db,
             })
@@ -200,11 +200,11 @@ impl LocalMethod {
         let needed: Vec<Candidate> = calibration.needed().into_iter().map(|(_, c)| c).collect();
         let filters: Vec<Filter<'_>> = needed.par_iter().map(|c| fit(*c)).collect();
         let parts = pieces.cut(mixture);
-        let weighed: Vec<Weighed> = parts
+        let weighed: Vec<WeightedEstimate> = parts
             .iter()
             .map(|part| calibration.apply(part, &filters))
             .collect();
-        let collect = |pick: &dyn Fn(&Weighed) -> &Vec<f64>| -> Vec<Vec<f64>> {
+        let collect = |pick: &dyn Fn(&WeightedEstimate) -> &Vec<f64>| -> Vec<Vec<f64>> {
             weighed.iter().map(|w| pick(w).clone()).collect()
         };
         let waveform = pieces.blend(&collect(&|w| &w.background));
@@ -302,7 +302,7 @@ impl LocalMethod {
                 snippets: channel.snippets.clone(),
                 source_snippets: Vec::new(),
             };
-            let judge = Judge::new(&piece, self.objective)?;
+            let judge = AcceptanceTest::new(&piece, self.objective)?;
             let own = judge.assess(background);
             let add = |to: &mut Terms, from: Terms| {
                 to.background += from.background / n;
@@ -369,7 +369,10 @@ fn cut_source(snippets: &[Vec<f64>], window: usize) -> Result<Vec<Vec<f64>>, Err
 }
 
 /// SNR of all pieces together: their energies over their errors'.
-fn together(pieces: &[Weighed], expected: impl Fn(&Weighed) -> ExpectedSnr) -> ExpectedSnr {
+fn together(
+    pieces: &[WeightedEstimate],
+    expected: impl Fn(&WeightedEstimate) -> ExpectedSnr,
+) -> ExpectedSnr {
     let (mut energy, mut error, mut spread) = (0.0, 0.0, 0.0);
     for piece in pieces {
         let own: f64 = piece

@@ -1,7 +1,6 @@
 //! Sources that have statistics and no shape: a local Gaussian model of both clusters, chosen and calibrated for each
 //! target on mixtures of held-out snippets.
 
-mod alone;
 mod calibration;
 mod expected;
 mod filters;
@@ -10,8 +9,9 @@ mod grid;
 mod level;
 mod method;
 mod pieces;
-mod plausible;
-mod realise;
+mod realization;
+mod realization_choice;
+mod source_spectrum;
 mod statistics;
 
 pub use calibration::{ExpectedSnr, MethodScore};

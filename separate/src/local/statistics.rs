@@ -5,8 +5,8 @@ use seismix_scattering::{
 };
 
 use crate::error::Error;
-use crate::terms::ObjectiveOptions;
-use crate::workspace::Workspace;
+use crate::scattering::terms::ObjectiveOptions;
+use crate::scattering::workspace::Workspace;
 
 /// Least deviation of a coefficient over the snippets.
 const LEAST_DEVIATION: f64 = 1e-2;

@@ -13,7 +13,7 @@ use std::fmt;
 
 use nalgebra::{Complex, DMatrix, SymmetricEigen};
 
-use crate::inputs::{CoefficientKind, CoefficientTable, InputsError};
+use crate::features::{CoefficientKind, CoefficientTable, InputsError};
 
 /// Least ratio of energies: below, it is rounding.
 const LEAST_RATIO: f64 = 1e-12;
@@ -71,7 +71,7 @@ impl fmt::Display for CoordinateKind {
 
 /// Where a row of the table goes.
 #[derive(Debug, Clone, Copy)]
-enum Place {
+enum Backend {
     Power,
     Sparsity {
         power: usize,
@@ -98,7 +98,7 @@ struct Node {
     /// Row of the table that holds its energy.
     row: usize,
     matrix: usize,
-    /// Place in its matrix.
+    /// Backend in its matrix.
     place: usize,
 }
 
@@ -108,7 +108,7 @@ pub struct Coordinates {
     n_rows: usize,
     /// Rows in an order in which each is computed from earlier ones: power, energies, the rest.
     order: Vec<usize>,
-    places: Vec<Place>,
+    places: Vec<Backend>,
     real: Vec<bool>,
     nodes: Vec<Node>,
     matrix_sizes: Vec<usize>,
@@ -169,7 +169,7 @@ impl Coordinates {
         for (index, row) in table.rows.iter().enumerate() {
             let (place, kind) = match row.kind {
                 CoefficientKind::PowerSpectrum if row.j1_left == row.j1_right => {
-                    (Place::Power, CoordinateKind::Power)
+                    (Backend::Power, CoordinateKind::Power)
                 }
                 CoefficientKind::PowerSpectrum => {
                     return Err(InputsError::Table {
@@ -178,25 +178,25 @@ impl Coordinates {
                 }
                 CoefficientKind::Sparsity => {
                     let power = band(row.j1_left, index)?;
-                    (Place::Sparsity { power }, CoordinateKind::Sparsity)
+                    (Backend::Sparsity { power }, CoordinateKind::Sparsity)
                 }
                 CoefficientKind::Mean => {
                     let power = band(row.j1_left, index)?;
-                    (Place::Mean { power }, CoordinateKind::Mean)
+                    (Backend::Mean { power }, CoordinateKind::Mean)
                 }
                 CoefficientKind::Scattering => {
                     let node = node(row.j2, row.j1_left, index)?;
-                    (Place::Scattering { node }, CoordinateKind::Scattering)
+                    (Backend::Scattering { node }, CoordinateKind::Scattering)
                 }
                 CoefficientKind::Envelope if row.j1_left == row.j1_right => {
                     let power = band(row.j1_left, index)?;
-                    (Place::Energy { power }, CoordinateKind::EnvelopeEnergy)
+                    (Backend::Energy { power }, CoordinateKind::EnvelopeEnergy)
                 }
                 CoefficientKind::Envelope => {
                     let left = node(row.j2, row.j1_left, index)?;
                     let right = node(row.j2, row.j1_right, index)?;
                     (
-                        Place::Product { left, right },
+                        Backend::Product { left, right },
                         CoordinateKind::EnvelopeProduct,
                     )
                 }
@@ -204,14 +204,14 @@ impl Coordinates {
                     let left = node(row.j2, -1, index)?;
                     let right = node(row.j2, row.j1_right, index)?;
                     (
-                        Place::Product { left, right },
+                        Backend::Product { left, right },
                         CoordinateKind::PhaseEnvelope,
                     )
                 }
             };
             first.push(kinds.len());
             let parts = match place {
-                Place::Product { .. } if !row.real => 2,
+                Backend::Product { .. } if !row.real => 2,
                 _ => 1,
             };
             for _ in 0..parts {
@@ -221,8 +221,8 @@ impl Coordinates {
             places.push(place);
         }
         let rank = |row: &usize| match places[*row] {
-            Place::Power => 0,
-            Place::Energy { .. } => 1,
+            Backend::Power => 0,
+            Backend::Energy { .. } => 1,
             _ => 2,
         };
         let mut order: Vec<usize> = (0..table.len()).collect();
@@ -275,20 +275,20 @@ impl Coordinates {
             let value = coefficients[row];
             let out = &mut out[self.first[row]..];
             match *place {
-                Place::Power => out[0] = positive(value.re)?.ln(),
-                Place::Sparsity { power } => {
+                Backend::Power => out[0] = positive(value.re)?.ln(),
+                Backend::Sparsity { power } => {
                     let ratio = value.re.powi(2) / positive(coefficients[power].re)?;
                     out[0] = ratio.max(LEAST_RATIO).ln();
                 }
-                Place::Mean { power } => {
+                Backend::Mean { power } => {
                     let ratio = value.re / positive(coefficients[power].re)?.sqrt();
                     out[0] = ratio.clamp(-LARGEST_MEAN, LARGEST_MEAN).atanh();
                 }
-                Place::Energy { power } => {
+                Backend::Energy { power } => {
                     let ratio = value.re / positive(coefficients[power].re)?;
                     out[0] = ratio.max(LEAST_RATIO).ln();
                 }
-                Place::Scattering { node } => {
+                Backend::Scattering { node } => {
                     let energy = coefficients[self.nodes[node].row].re;
                     let ratio = if energy > 0.0 {
                         value.re.powi(2) / energy
@@ -297,7 +297,7 @@ impl Coordinates {
                     };
                     out[0] = ratio.max(LEAST_RATIO).ln();
                 }
-                Place::Product { left, right } => {
+                Backend::Product { left, right } => {
                     let energy = |node: usize| coefficients[self.nodes[node].row].re.max(0.0);
                     let scale = (energy(left) * energy(right)).sqrt();
                     let ratio = if scale > 0.0 {
@@ -334,16 +334,16 @@ impl Coordinates {
         for &row in &self.order {
             let at = coordinates[self.first[row]];
             out[row] = match self.places[row] {
-                Place::Power if at < SILENCE + 1.0 => Complex::default(),
-                Place::Power => at.exp().into(),
-                Place::Sparsity { power } => (out[power].re * at.min(0.0).exp()).sqrt().into(),
-                Place::Mean { power } => (out[power].re.sqrt() * at.tanh()).into(),
-                Place::Energy { power } => (out[power].re * at.exp()).into(),
-                Place::Scattering { node } => {
+                Backend::Power if at < SILENCE + 1.0 => Complex::default(),
+                Backend::Power => at.exp().into(),
+                Backend::Sparsity { power } => (out[power].re * at.min(0.0).exp()).sqrt().into(),
+                Backend::Mean { power } => (out[power].re.sqrt() * at.tanh()).into(),
+                Backend::Energy { power } => (out[power].re * at.exp()).into(),
+                Backend::Scattering { node } => {
                     let energy = out[self.nodes[node].row].re;
                     (energy * at.min(0.0).exp()).sqrt().into()
                 }
-                Place::Product { left, right } => {
+                Backend::Product { left, right } => {
                     let [left, right] = [left, right].map(|node| self.nodes[node]);
                     let scale = (out[left.row].re * out[right.row].re).sqrt();
                     let product = products[left.matrix][(left.place, right.place)] * scale;
@@ -366,7 +366,7 @@ impl Coordinates {
             .map(|&n| DMatrix::identity(n, n))
             .collect();
         for (row, place) in self.places.iter().enumerate() {
-            if let Place::Product { left, right } = *place {
+            if let Backend::Product { left, right } = *place {
                 let [left, right] = [left, right].map(|node| self.nodes[node]);
                 let at = self.first[row];
                 let im = if self.real[row] {

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{CoordinateKind, LinearDecoder};
 use crate::error::{Error, Result};
-use crate::inputs::matrix::symmetric_eigen;
+use crate::features::matrix::symmetric_eigen;
 
 /// Added to the variance of each input, which is about 1.
 const RIDGE: f64 = 0.05;

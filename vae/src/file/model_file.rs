@@ -3,13 +3,13 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use burn::tensor::TensorData;
+use burn_tensor::TensorData;
 use ndarray::{ArrayD, IxDyn};
 use serde_json::Value;
 
 use crate::error::{Error, Result};
 use crate::file::container::{Array, Container};
-use crate::model::{Fvae, FvaeConfig, Parameters, Place, Plan, Precision, TensorSpec};
+use crate::model::{Backend, Fvae, FvaeConfig, Parameters, Plan, Precision, TensorSpec};
 use crate::train::History;
 
 const KIND: &str = "seismix model";
@@ -130,7 +130,7 @@ fn take_model(path: &Path, container: &mut Container, config: FvaeConfig) -> Res
         .iter()
         .map(|spec| take_tensor(path, container, spec))
         .collect::<Result<_>>()?;
-    let place = Place::cpu(Precision::Single);
+    let place = Backend::cpu(Precision::Single);
     let parameters = Parameters::from_arrays(&plan, place, arrays)?;
     Ok(Fvae::from_parts(config, plan, parameters))
 }

@@ -3,9 +3,9 @@
 use std::fmt;
 use std::str::FromStr;
 
-use burn::tensor::Device;
+use burn_tensor::Device;
 #[cfg(any(feature = "wgpu", feature = "cuda"))]
-use burn::tensor::DeviceType;
+use burn_tensor::DeviceType;
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};

@@ -4,7 +4,7 @@ use ndarray::{Array2, Array3};
 
 use crate::error::{Error, Result, setting};
 use crate::model::{
-    FvaeConfig, Mode, Parameters, Pass, Place, Plan, Precision, TensorSpec, numbers,
+    Backend, FvaeConfig, Mode, Parameters, Pass, Plan, Precision, TensorSpec, numbers,
 };
 use crate::noise::{NoiseKey, Purpose};
 use crate::train::{TrainingData, batches};
@@ -28,7 +28,7 @@ impl Fvae {
     pub fn new(config: &FvaeConfig, seed: u64) -> Result<Self> {
         config.check()?;
         let plan = Plan::new(config);
-        let parameters = Parameters::initial(&plan, Place::cpu(Precision::Single), seed);
+        let parameters = Parameters::initial(&plan, Backend::cpu(Precision::Single), seed);
         Ok(Self::from_parts(config.clone(), plan, parameters))
     }
 

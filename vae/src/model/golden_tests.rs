@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::fs::File;
 use std::path::PathBuf;
 
-use burn::tensor::{Element, Tensor, TensorData};
+use burn_tensor::{Element, Tensor, TensorData};
 use ndarray::{ArrayD, IxDyn, OwnedRepr};
 use ndarray_npy::NpzReader;
 use num_traits::Float;
@@ -113,10 +113,10 @@ fn singles() -> impl Iterator<Item = Case> {
 }
 
 impl Case {
-    fn place(&self) -> Place {
+    fn place(&self) -> Backend {
         match self.precision {
-            Precision::Single => Place::on(self.device).unwrap(),
-            Precision::Double => Place::cpu(self.precision),
+            Precision::Single => Backend::on(self.device).unwrap(),
+            Precision::Double => Backend::cpu(self.precision),
         }
     }
 
@@ -131,7 +131,7 @@ impl Case {
 
     fn batch(&self) -> (Batch, f64) {
         let input = read("fvae_input.npz");
-        fn of<const D: usize>(place: &Place, input: &Arrays, prefix: &str) -> Vec<Tensor<D>> {
+        fn of<const D: usize>(place: &Backend, input: &Arrays, prefix: &str) -> Vec<Tensor<D>> {
             SCALES
                 .iter()
                 .map(|s| place.tensor_of(data(&input[&format!("{prefix}_{s}")])))
@@ -209,7 +209,7 @@ impl Case {
             let expected = &expected[&format!("grad_{}", key(&spec.name))];
             let gradient = wide_numbers(as_in_files(
                 spec,
-                Place::cpu(self.precision).tensor_of(gradient.clone()),
+                Backend::cpu(self.precision).tensor_of(gradient.clone()),
             ));
             let error = largest_difference(&gradient, expected) / largest;
             assert!(error <= self.gradients, "{}: {error:e}", spec.name);

@@ -18,5 +18,5 @@ pub use plan::{TensorKind, TensorSpec};
 pub(crate) use network::{Batch, Mode, Pass, ScaleOutput};
 #[cfg(test)]
 pub(crate) use parameters::as_in_files;
-pub(crate) use parameters::{Parameters, Place, Precision, numbers, wide_numbers};
+pub(crate) use parameters::{Backend, Parameters, Precision, numbers, wide_numbers};
 pub(crate) use plan::Plan;

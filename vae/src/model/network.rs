@@ -1,7 +1,7 @@
 //! The equations: from inputs and noise to every quantity the objective needs.
 
-use burn::tensor::Tensor;
-use burn::tensor::activation::{leaky_relu, log_softmax, softmax, softplus};
+use burn_tensor::Tensor;
+use burn_tensor::activation::{leaky_relu, log_softmax, softmax, softplus};
 
 use crate::model::parameters::Parameters;
 use crate::model::plan::{Decoder, Linear, LinearNorm, Norm, Plan, ScalePlan, Trunk};

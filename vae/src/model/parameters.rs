@@ -1,6 +1,6 @@
 //! The tensors of a model, in the order of its plan.
 
-use burn::tensor::{DType, Device, Tensor, TensorData};
+use burn_tensor::{DType, Device, Tensor, TensorData};
 
 use crate::error::{Error, Result};
 use crate::model::device::ComputeDevice;
@@ -28,12 +28,12 @@ impl Precision {
 
 /// Where tensors live and in which format.
 #[derive(Clone, Debug)]
-pub(crate) struct Place {
+pub(crate) struct Backend {
     device: Device,
     precision: Precision,
 }
 
-impl Place {
+impl Backend {
     /// The CPU.
     pub fn cpu(precision: Precision) -> Self {
         Self {
@@ -77,13 +77,13 @@ impl Place {
 /// Tensors of a model. Vectors are held as one row, matrices as (inputs, outputs).
 #[derive(Clone, Debug)]
 pub(crate) struct Parameters {
-    pub place: Place,
+    pub place: Backend,
     pub values: Vec<Tensor<2>>,
 }
 
 impl Parameters {
     /// Start values: Glorot-normal matrices, zero biases, unit scales.
-    pub fn initial(plan: &Plan, place: Place, seed: u64) -> Self {
+    pub fn initial(plan: &Plan, place: Backend, seed: u64) -> Self {
         let values = plan
             .specs()
             .iter()
@@ -97,7 +97,7 @@ impl Parameters {
     }
 
     /// From one array per tensor of the plan, in order, each as long as its shape says.
-    pub fn from_arrays(plan: &Plan, place: Place, arrays: Vec<TensorData>) -> Result<Self> {
+    pub fn from_arrays(plan: &Plan, place: Backend, arrays: Vec<TensorData>) -> Result<Self> {
         if arrays.len() != plan.specs().len() {
             return Err(Error::shape("tensors", plan.specs().len(), arrays.len()));
         }
@@ -132,7 +132,7 @@ impl Parameters {
         if self.place.device == Device::flex() {
             return self;
         }
-        let place = Place::cpu(self.place.precision);
+        let place = Backend::cpu(self.place.precision);
         let values = self.values.into_iter();
         let values = values.map(|tensor| place.tensor_of(tensor.into_data()));
         Self {

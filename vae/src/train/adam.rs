@@ -3,7 +3,7 @@
 //! PyTorch's formula (Kingma and Ba 2015), betas 0.9 and 0.999, eps 1e-8, no decay, with gradients cut entry by entry
 //! first. Moments are plain vectors, so that a checkpoint holds them bit for bit, and one loop does it all.
 
-use burn::tensor::TensorData;
+use burn_tensor::TensorData;
 use num_traits::Float;
 
 use crate::model::{Parameters, Plan, TensorKind};
@@ -45,7 +45,7 @@ pub(crate) struct Adam<T = f32> {
     pub moments: Moments<T>,
 }
 
-impl<T: Float + burn::tensor::Element> Adam<T> {
+impl<T: Float + burn_tensor::Element> Adam<T> {
     /// Before the first step.
     pub fn new(plan: &Plan) -> Self {
         Self {

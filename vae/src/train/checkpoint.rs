@@ -6,12 +6,12 @@
 
 use std::path::Path;
 
-use burn::tensor::TensorData;
+use burn_tensor::TensorData;
 use sha2::{Digest, Sha256};
 
 use crate::error::{Error, Result};
 use crate::file::container::{Array, Container, hex};
-use crate::model::{FvaeConfig, Parameters, Place, Plan, TensorKind};
+use crate::model::{Backend, FvaeConfig, Parameters, Plan, TensorKind};
 use crate::split::Split;
 use crate::train::adam::{Adam, Moments};
 use crate::train::data::TrainingData;
@@ -125,7 +125,7 @@ impl Checkpoint {
     pub fn read(
         path: &Path,
         plan: &Plan,
-        place: &Place,
+        place: &Backend,
         fingerprint: &Fingerprint,
     ) -> Result<Self> {
         let mut container = Container::read(path).map_err(|error| match error {
@@ -201,7 +201,7 @@ impl Checkpoint {
     }
 }
 
-fn tensors(plan: &Plan, place: &Place, arrays: Vec<Vec<f32>>) -> Result<Parameters> {
+fn tensors(plan: &Plan, place: &Backend, arrays: Vec<Vec<f32>>) -> Result<Parameters> {
     let arrays = arrays
         .into_iter()
         .map(|values| {

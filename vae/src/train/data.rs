@@ -1,10 +1,10 @@
 //! Training windows, and batches of them.
 
-use burn::tensor::Tensor;
+use burn_tensor::Tensor;
 use ndarray::{Array3, Axis};
 
 use crate::error::{Error, Result};
-use crate::model::{Batch, FvaeConfig, Place};
+use crate::model::{Backend, Batch, FvaeConfig};
 use crate::noise::{NoiseKey, Purpose};
 use crate::objective::StartBatch;
 
@@ -62,7 +62,7 @@ impl TrainingData {
     }
 
     /// Inputs of the given windows, per scale (batch, channel, feature).
-    pub(crate) fn inputs(&self, place: &Place, windows: &[usize]) -> Vec<Tensor<3>> {
+    pub(crate) fn inputs(&self, place: &Backend, windows: &[usize]) -> Vec<Tensor<3>> {
         self.scales
             .iter()
             .map(|array| {
@@ -93,7 +93,7 @@ impl BatchNoise {
         &self,
         data: &TrainingData,
         config: &FvaeConfig,
-        place: &Place,
+        place: &Backend,
         windows: &[usize],
     ) -> Batch {
         let n = windows.len();
@@ -122,7 +122,7 @@ pub(crate) fn start_batch(
     labels: &[Vec<Option<usize>>],
     weight: f64,
     n_clusters: usize,
-    place: &Place,
+    place: &Backend,
     windows: &[usize],
 ) -> StartBatch {
     let one_hot = |labels: &Vec<Option<usize>>| {

@@ -4,7 +4,7 @@ use std::ops::ControlFlow;
 use std::path::Path;
 
 use crate::error::{Error, Result};
-use crate::model::{Fvae, FvaeConfig, Parameters, Place, Plan};
+use crate::model::{Backend, Fvae, FvaeConfig, Parameters, Plan};
 use crate::noise::{NoiseKey, Purpose};
 use crate::objective::{TermSums, Terms};
 use crate::split::Split;
@@ -62,7 +62,7 @@ pub fn train(
 ) -> Result<(Fvae, History)> {
     check(config, data, split, options)?;
     let plan = Plan::new(config);
-    let place = Place::on(options.device)?;
+    let place = Backend::on(options.device)?;
     let fingerprint = Fingerprint::new(config, data, split, options);
     let resumed = match checkpoint {
         Some(path) if path.exists() => Some(Checkpoint::read(path, &plan, &place, &fingerprint)?),

@@ -1,6 +1,6 @@
 //! A model in training, and its single step.
 
-use burn::tensor::{Element, TensorData};
+use burn_tensor::{Element, TensorData};
 use num_traits::Float;
 
 use crate::model::{Batch, Mode, Parameters, Pass, Plan, TensorKind, numbers};

@@ -1,0 +1,214 @@
+//! Whether a background is like the snippets: the verdict on the result of any method.
+
+use seismix_scattering::Real;
+
+use crate::error::Error;
+use crate::method::{
+    Assessment, Channel, ChannelSeparation, Optimization, Outcome, RejectionReason,
+};
+use crate::scattering::loss::ScatteringLoss;
+use crate::scattering::terms::{ObjectiveOptions, Terms};
+use crate::wiener::LocalWiener;
+
+/// A mixture is background already if neither L1 nor the local Wiener filter sees more in it than in this part of the
+/// snippets. Chosen on toys of six kinds of source at 3 to 20 dB in two kinds of background (docs/benchmarks.md).
+const CONSISTENT: f64 = 0.75;
+/// A term this many times above the largest of a left-out snippet says that the result cannot be.
+const IMPOSSIBLE: f64 = 2.0;
+/// A background with so much more energy than the mixture cannot be a part of it. By chance source and background may
+/// cancel a little.
+const EXCESS_DB: f64 = 1.0;
+
+/// The judge in double precision.
+pub type AcceptanceTest<'a> = AcceptanceTestIn<'a, f64>;
+
+/// The scattering objective of one channel, with what its terms are at the truth; transforms run in `F`.
+pub struct AcceptanceTestIn<'a, F: Real> {
+    channel: &'a Channel,
+    objective: ScatteringLoss<F>,
+    wiener: LocalWiener,
+    start: Terms,
+    /// L1 expected at the truth, which does not depend on the source, and the most that passes for background.
+    expected_background: f64,
+    consistent_background: f64,
+    /// A typical sample of the background.
+    scale: f64,
+}
+
+/// What the terms are at the truth, by leaving out one snippet after the other.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub struct LeaveOneOutTerms {
+    /// The median of each term.
+    pub median: Terms,
+    /// The largest of each term.
+    pub largest: Terms,
+}
+
+impl<'a, F: Real> AcceptanceTestIn<'a, F> {
+    /// For one channel.
+    ///
+    /// # Errors
+    /// As [`ScatteringLoss::new`], and [`Error::NoBackground`] if the snippets hold no signal.
+    pub fn new(channel: &'a Channel, options: ObjectiveOptions) -> Result<Self, Error> {
+        let objective = ScatteringLoss::new(&channel.mixture, &channel.snippets, options)?;
+        let power = channel.snippets.iter().map(|s| power(s)).sum::<f64>();
+        let scale = (power / channel.snippets.len() as f64).sqrt();
+        if !(scale > 0.0 && scale.is_finite()) {
+            return Err(Error::NoBackground);
+        }
+        let mut expected = objective.expected_background_terms();
+        expected.sort_by(f64::total_cmp);
+        Ok(Self {
+            expected_background: at_quantile(&expected, 0.5),
+            consistent_background: at_quantile(&expected, CONSISTENT),
+            start: objective.evaluate(&channel.mixture, None),
+            wiener: LocalWiener::new(channel.mixture.len(), &channel.snippets),
+            objective,
+            channel,
+            scale,
+        })
+    }
+
+    /// The objective.
+    pub fn objective(&self) -> &ScatteringLoss<F> {
+        &self.objective
+    }
+
+    /// The local Wiener filter of the channel.
+    pub fn wiener(&self) -> &LocalWiener {
+        &self.wiener
+    }
+
+    /// Root mean square of the snippets about their means.
+    pub fn scale(&self) -> f64 {
+        self.scale
+    }
+
+    /// What the terms are at the truth, if the source is the mixture minus `background`.
+    pub fn expectation(&self, background: &[f64]) -> LeaveOneOutTerms {
+        let all = self.objective.expected_terms(background);
+        let of = |quantile: f64| {
+            let term = |i: usize| {
+                let mut values: Vec<f64> = all.iter().map(|terms| terms.to_array()[i]).collect();
+                values.sort_by(f64::total_cmp);
+                at_quantile(&values, quantile)
+            };
+            Terms::from_array([term(0), term(1), term(2)])
+        };
+        LeaveOneOutTerms {
+            median: of(0.5),
+            largest: of(1.0),
+        }
+    }
+
+    /// Whether the loss, or L1 alone, is at its expected value at the truth or below.
+    ///
+    /// L1 alone counts too because the other terms need not get there: where the background of the window is unlike the
+    /// snippets in its own way, the loss would be driven down at the cost of the source.
+    pub fn at_expectation(&self, background: &[f64], terms: &Terms) -> bool {
+        terms.background <= self.expected_background
+            || terms.loss() <= self.expectation(background).median.loss()
+    }
+
+    /// The verdict before anything is done: a mixture without signal, or one that is background already.
+    pub fn without_method(&self) -> Option<ChannelSeparation> {
+        self.without_signal().or_else(|| {
+            let consistent = self.start.background <= self.consistent_background
+                && self.wiener.rank(&self.channel.mixture) <= CONSISTENT;
+            consistent.then(|| self.untouched(Outcome::AlreadyBackground))
+        })
+    }
+
+    /// The verdict on a mixture without signal.
+    pub fn without_signal(&self) -> Option<ChannelSeparation> {
+        let silent = power(&self.channel.mixture) == 0.0;
+        silent.then(|| self.untouched(Outcome::NotSeparable(RejectionReason::NoSignal)))
+    }
+
+    fn untouched(&self, outcome: Outcome) -> ChannelSeparation {
+        let expectation = self.expectation(&self.channel.mixture);
+        ChannelSeparation {
+            background: self.channel.mixture.clone(),
+            outcome,
+            assessment: Some(self.assessment(self.start, expectation)),
+            optimization: None,
+            local: None,
+        }
+    }
+
+    fn assessment(&self, end: Terms, expectation: LeaveOneOutTerms) -> Assessment {
+        Assessment {
+            start: self.start,
+            end,
+            expected: expectation.median,
+            largest: expectation.largest,
+        }
+    }
+
+    /// The terms at a background, and what they are at the truth.
+    pub fn assess(&self, background: &[f64]) -> Assessment {
+        let end = self.objective.evaluate(background, None);
+        self.assessment(end, self.expectation(background))
+    }
+
+    /// The verdict on a background that a method found.
+    pub fn verdict(
+        &self,
+        background: Vec<f64>,
+        optimization: Option<Optimization>,
+    ) -> ChannelSeparation {
+        let end = match optimization.as_ref().and_then(|o| o.history.last()) {
+            Some(terms) => *terms,
+            None => self.objective.evaluate(&background, None),
+        };
+        let expectation = self.expectation(&background);
+        let obstacle = self.obstacle(&background, end, &expectation);
+        let outcome = obstacle.map_or(Outcome::Separated, Outcome::NotSeparable);
+        ChannelSeparation {
+            background: match outcome {
+                Outcome::Separated => background,
+                _ => self.channel.mixture.clone(),
+            },
+            outcome,
+            assessment: Some(self.assessment(end, expectation)),
+            optimization,
+            local: None,
+        }
+    }
+
+    fn obstacle(
+        &self,
+        background: &[f64],
+        end: Terms,
+        expected: &LeaveOneOutTerms,
+    ) -> Option<RejectionReason> {
+        let excess_db = 10.0 * (power(background) / power(&self.channel.mixture)).log10();
+        if excess_db > EXCESS_DB {
+            return Some(RejectionReason::LessThanBackground { excess_db });
+        }
+        let terms = end.to_array().into_iter().zip(expected.largest.to_array());
+        terms
+            .enumerate()
+            .find(|(_, (value, largest))| *value > IMPOSSIBLE * largest)
+            .map(|(i, (value, largest))| RejectionReason::Term {
+                term: i + 1,
+                value,
+                largest,
+            })
+    }
+}
+
+/// Mean square about the mean.
+fn power(signal: &[f64]) -> f64 {
+    let n = signal.len().max(1) as f64;
+    let mean = signal.iter().sum::<f64>() / n;
+    signal.iter().map(|v| (v - mean).powi(2)).sum::<f64>() / n
+}
+
+/// Between the sorted values, linearly.
+fn at_quantile(sorted: &[f64], quantile: f64) -> f64 {
+    let at = quantile * (sorted.len().max(1) - 1) as f64;
+    let below = sorted[at as usize];
+    let above = sorted[(at as usize + 1).min(sorted.len() - 1)];
+    below + at.fract() * (above - below)
+}

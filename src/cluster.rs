@@ -1,0 +1,139 @@
+//! From a model and feature files to the table of clusters.
+
+use std::path::{Path, PathBuf};
+
+use ndarray::Array2;
+use seismix_data::store::{ClusterRow, ClusterTable, write_clusters};
+use seismix_vae as vae;
+
+use crate::stage::progress::Observer;
+use crate::stage::{PipelineError, Result};
+use crate::train::feature_dataset::{CorpusDay, FeatureDataset};
+use crate::train::{ModelInputs, compact_data, model_inputs};
+
+/// Assigns every window of the feature files to a cluster at each scale, and writes `clusters.csv` to `out`: one row a
+/// window and scale, days one after the other.
+///
+/// # Errors
+/// [`PipelineError::Unusable`] if the files were made with other settings than the model's; what files and model
+/// refuse; [`PipelineError::Interrupted`].
+pub fn cluster(
+    features: &[PathBuf],
+    model: &vae::ModelFile,
+    out: &Path,
+    observer: &dyn Observer,
+) -> Result<ClusterTable> {
+    let corpus = FeatureDataset::open(features, observer)?;
+    let inputs = model_inputs(model)?;
+    check(&corpus, &inputs)?;
+    let n_clusters = model.model.config().n_clusters;
+    let mut rows = Vec::new();
+    let mut probabilities = Vec::new();
+    observer.begin("cluster", corpus.days().count() as u64, "days");
+    for day in corpus.days() {
+        if observer.cancelled() {
+            return Err(PipelineError::Interrupted);
+        }
+        let loaded = corpus.load(day)?;
+        let responsibilities = model
+            .model
+            .responsibilities(&network_inputs(&inputs, &loaded)?)?;
+        for (index, window) in loaded.windows.iter().flatten().enumerate() {
+            for (scale, responsibilities) in responsibilities.iter().enumerate() {
+                let p = responsibilities.row(index);
+                let best = (0..n_clusters).fold(0, |best, k| if p[k] > p[best] { k } else { best });
+                rows.push(ClusterRow {
+                    start_ns: window.start_ns[scale],
+                    end_ns: window.end_ns,
+                    scale: corpus.layout().scales[scale],
+                    cluster: best,
+                    probability: p[best],
+                    id: Some(window.station.clone()),
+                });
+                probabilities.extend(p.iter().copied());
+            }
+        }
+        observer.advance(1);
+    }
+    observer.end();
+    let probabilities = Array2::from_shape_vec((rows.len(), n_clusters), probabilities)
+        .map_err(|e| PipelineError::unusable(e.to_string(), "report this"))?;
+    let table = ClusterTable {
+        rows,
+        probabilities,
+    };
+    write_clusters(out, &table)?;
+    Ok(table)
+}
+
+/// The network's inputs for the windows of one day.
+pub(crate) fn network_inputs(inputs: &ModelInputs, day: &CorpusDay) -> Result<vae::TrainingData> {
+    match inputs {
+        ModelInputs::Compact { fitted, .. } => Ok(compact_data(&fitted.transform(&day.segments)?)),
+        ModelInputs::Paper {
+            table,
+            layout,
+            standardisers,
+            ..
+        } => {
+            let plan = vae::features::paper::PaperFeatures::plan(table, layout)?;
+            let mut scales = Vec::new();
+            for (scale, standardiser) in standardisers.iter().enumerate() {
+                let mut parts = Vec::new();
+                for (index, segment) in day.segments.iter().enumerate() {
+                    let mut part =
+                        plan.process(segment, index, scale, 0..day.windows[index].len())?;
+                    standardiser.apply(&mut part)?;
+                    parts.push(part);
+                }
+                let views: Vec<_> = parts.iter().map(|part| part.view()).collect();
+                scales.push(
+                    ndarray::concatenate(ndarray::Axis(0), &views)
+                        .map_err(|e| PipelineError::unusable(e.to_string(), "report this"))?,
+                );
+            }
+            Ok(vae::TrainingData { scales })
+        }
+    }
+}
+
+fn check(corpus: &FeatureDataset, inputs: &ModelInputs) -> Result<()> {
+    let (ours, theirs) = (inputs.layout(), corpus.layout());
+    let list = |scales: &[usize]| {
+        scales
+            .iter()
+            .map(ToString::to_string)
+            .collect::<Vec<_>>()
+            .join(",")
+    };
+    if ours != theirs {
+        return Err(PipelineError::unusable(
+            format!(
+                "the features have scales {} every {} samples from blocks of {}, the model wants {} every {} from blocks of {}",
+                list(&theirs.scales),
+                theirs.stride_samples,
+                theirs.block_samples,
+                list(&ours.scales),
+                ours.stride_samples,
+                ours.block_samples
+            ),
+            format!(
+                "compute features with --scales {} --stride {} --block {}",
+                list(&ours.scales),
+                ours.stride_samples,
+                ours.block_samples
+            ),
+        ));
+    }
+    if inputs.table() != corpus.table() {
+        return Err(PipelineError::unusable(
+            format!(
+                "the features hold {} coefficients, the model wants {} others",
+                corpus.table().len(),
+                inputs.table().len()
+            ),
+            "compute the features with the --octaves the model was trained with",
+        ));
+    }
+    Ok(())
+}

@@ -1,0 +1,145 @@
+//! Settings of the separation.
+
+use std::fmt;
+use std::str::FromStr;
+
+use clap::ValueEnum;
+use serde::{Deserialize, Serialize};
+
+use crate::config::{ConfigError, Length, Result, display_as_value, serde_as_text};
+
+/// The objective that the separation minimises.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, ValueEnum, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Objective {
+    /// L1 + L2 + L3 of arXiv 2305.16189.
+    Paper,
+    /// The project's own choice among its methods.
+    Seismix,
+}
+
+display_as_value!(Objective);
+
+/// How sources are taken out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, ValueEnum, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum SeparationMethod {
+    /// By evidence: family where the windows share a shape, else local where there are windows enough, else scattering.
+    Auto,
+    /// Shapes learned from the windows themselves.
+    Family,
+    /// A local model of both clusters, from windows of each.
+    Local,
+    /// Scattering covariances matched by optimisation.
+    Scattering,
+    /// What stands out of the snippets' spectrum, cell by cell.
+    Wiener,
+}
+
+display_as_value!(SeparationMethod);
+
+/// Clusters at one scale: `65536:3` or `1024:0,5`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Target {
+    /// The scale, one of those of the clusters' windows.
+    pub scale: Length,
+    /// Cluster numbers, ascending, at least one, each once.
+    pub clusters: Vec<usize>,
+}
+
+impl FromStr for Target {
+    type Err = ConfigError;
+
+    fn from_str(text: &str) -> Result<Self> {
+        let wrong = || {
+            ConfigError::new(format!(
+                "`{text}` is not SCALE:CLUSTER[,CLUSTER..], such as `1024:0,5` or `51.2s:3`"
+            ))
+        };
+        let (scale, clusters) = text.split_once(':').ok_or_else(wrong)?;
+        let scale = scale.parse()?;
+        let mut clusters = clusters
+            .split(',')
+            .map(|cluster| cluster.trim().parse().map_err(|_| wrong()))
+            .collect::<Result<Vec<usize>>>()?;
+        clusters.sort_unstable();
+        clusters.dedup();
+        Ok(Self { scale, clusters })
+    }
+}
+
+impl fmt::Display for Target {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:", self.scale)?;
+        for (i, cluster) in self.clusters.iter().enumerate() {
+            let comma = if i > 0 { "," } else { "" };
+            write!(f, "{comma}{cluster}")?;
+        }
+        Ok(())
+    }
+}
+
+serde_as_text!(Target);
+
+/// What is separated from what, and how.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct SeparateConfig {
+    /// The clusters to take out; `None` lets `run` choose.
+    pub target: Option<Target>,
+    /// The clusters whose windows serve as background; `None` is every other cluster of the target's scale.
+    pub background: Option<Target>,
+    /// How sources are taken out.
+    pub method: SeparationMethod,
+    /// Octaves J of the coefficients that the objective compares.
+    pub octaves: usize,
+    /// At most so many stretches, the most confident first.
+    pub max_targets: usize,
+    /// Background snippets R for each stretch.
+    pub snippets: usize,
+    /// At most so many iterations a window.
+    pub max_iter: usize,
+    /// The objective.
+    pub objective: Objective,
+}
+
+impl SeparateConfig {
+    /// Fewest snippets of background that a stretch is separated with.
+    pub const LEAST_SNIPPETS: usize = 4;
+}
+
+impl Default for SeparateConfig {
+    fn default() -> Self {
+        Self {
+            target: None,
+            background: None,
+            method: SeparationMethod::Auto,
+            octaves: 8,
+            max_targets: 50,
+            snippets: 20,
+            max_iter: 100,
+            objective: Objective::Seismix,
+        }
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn targets() {
+        let target: Target = "1024:5,0,5".parse().unwrap();
+        assert_eq!(target.scale, Length::Samples(1024));
+        assert_eq!(target.clusters, [0, 5]);
+        assert_eq!(target.to_string(), "1024:0,5");
+        assert_eq!(
+            "51.2s:3".parse::<Target>().unwrap().scale,
+            Length::Seconds(51.2)
+        );
+        for wrong in ["", "1024", "1024:", "1024:a", "x:1", "1024:1;2"] {
+            assert!(wrong.parse::<Target>().is_err(), "{wrong}");
+        }
+    }
+}

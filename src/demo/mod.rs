@@ -1,0 +1,274 @@
+//! A synthetic archive with known sources through the whole pipeline, with scores.
+
+pub mod score;
+
+use std::path::{Path, PathBuf};
+
+use seismix_data::synthetic::{Archive as SyntheticArchive, SyntheticConfig, Truth};
+use serde::{Deserialize, Serialize};
+
+use crate::demo::score::{
+    Detection, STRONG_RATIO, ScaleAgreement, TargetSnr, agreements, detection, quantile,
+    target_snrs,
+};
+use crate::report::{
+    PictureData, ReportData, ScaleScore, Scores, SnrScore, TransientScore, render_picture,
+    write_report,
+};
+use crate::run::{RunConfig, RunSummary, run};
+use crate::stage::Result;
+use crate::stage::progress::Observer;
+use crate::stage::provenance::{fingerprint, provenance};
+
+/// What the demo found, beside the run's own summary.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct DemoScores {
+    /// Agreement with the known sources, scale by scale.
+    pub scales: Vec<ScaleAgreement>,
+    /// Pulses found at the finest scale.
+    pub detection: Detection,
+    /// SNR of the background in each target.
+    pub targets: Vec<TargetSnr>,
+    /// The same in short.
+    pub snr: Vec<SnrSummary>,
+    /// Samples outside the targets that differ from the input: none.
+    pub changed_outside: usize,
+}
+
+/// SNR of the background over some targets, dB.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct SnrSummary {
+    /// Which targets.
+    pub label: String,
+    /// How many.
+    pub n_targets: usize,
+    /// Median before.
+    pub before_median_db: f64,
+    /// Tenth percentile before.
+    pub before_p10_db: f64,
+    /// Median after.
+    pub after_median_db: f64,
+    /// Tenth percentile after.
+    pub after_p10_db: f64,
+    /// Median of the improvement.
+    pub gain_median_db: f64,
+}
+
+/// What the demo made.
+pub struct Demo {
+    /// The run.
+    pub summary: RunSummary,
+    /// Its scores.
+    pub scores: DemoScores,
+    /// Picture of the record, its clusters and a separated pulse.
+    pub picture: PathBuf,
+}
+
+/// Settings of the demo: the defaults, with fewer clusters and iterations than a real archive wants.
+pub fn settings() -> RunConfig {
+    RunConfig::default()
+}
+
+/// Makes the archive in `out/archive` (truth beside it), runs all stages on it, and scores them.
+///
+/// # Errors
+/// What any stage refuses.
+pub fn demo(out: &Path, config: &RunConfig, observer: &dyn Observer) -> Result<Demo> {
+    let synthetic = SyntheticConfig {
+        seed: config.control.seed,
+        ..SyntheticConfig::default()
+    };
+    let truth = archive(out, &synthetic, config.control.fresh, observer)?;
+    let records = vec![out.join("archive")];
+    let summary = run(&records, out, config, observer)?;
+    observer.begin("score", 1, "step");
+    let model = seismix_vae::ModelFile::load(&summary.files.model)?;
+    let features: Vec<PathBuf> = vec![summary.files.features.clone()];
+    let scales = agreements(
+        &features,
+        &model,
+        &summary.table,
+        &truth,
+        config.control.seed,
+        observer,
+    )?;
+    let detection = detection(&summary.table, &summary.transient, &truth);
+    let targets = target_snrs(
+        &records,
+        &summary.separation,
+        &summary.files.separation,
+        &out.join("truth/pulses"),
+        &truth,
+    )?;
+    let snr = vec![
+        snr_summary(
+            &format!("pulses of {STRONG_RATIO:.0} times the background's rms and more"),
+            &targets,
+            |t| t.ratio >= STRONG_RATIO,
+        ),
+        snr_summary("all targets", &targets, |_| true),
+    ];
+    let changed_outside =
+        crate::separate::changed_outside(&records, &summary.files.separation, &summary.separation)?;
+    let scores = DemoScores {
+        scales,
+        detection,
+        targets,
+        snr,
+        changed_outside,
+    };
+    crate::stage::write_json(&out.join("scores.json"), &scores)?;
+    let mut data = ReportData::load(&summary.files.report_data)?;
+    data.scores = Some(report_scores(&scores));
+    mark_snrs(&mut data, &scores);
+    data.save(&summary.files.report_data)?;
+    write_report(&summary.files.report, &data)?;
+    let picture = out.join("demo.png");
+    if let Some(drawn) = picture_data(&data, &scores) {
+        render_picture(&picture, &drawn)?;
+    }
+    observer.advance(1);
+    observer.end();
+    Ok(Demo {
+        summary,
+        scores,
+        picture,
+    })
+}
+
+/// The synthetic archive, made unless it is there already.
+fn archive(
+    out: &Path,
+    config: &SyntheticConfig,
+    fresh: bool,
+    observer: &dyn Observer,
+) -> Result<Truth> {
+    let truth_path = out.join("truth").join("truth.json");
+    let marker = out.join("truth").join("provenance.json");
+    let made_by = provenance("demo", config, config.seed, &());
+    let up_to_date = !fresh
+        && std::fs::read(&marker).is_ok_and(|bytes| {
+            serde_json::from_slice::<serde_json::Value>(&bytes)
+                .is_ok_and(|v| fingerprint(&v) == fingerprint(&made_by))
+        });
+    if up_to_date && let Ok(truth) = Truth::read(&truth_path) {
+        return Ok(truth);
+    }
+    observer.begin("make archive", config.days as u64, "days");
+    let truth = SyntheticArchive::generate(out, config)?;
+    observer.advance(config.days as u64);
+    observer.end();
+    crate::stage::write_json(&marker, &made_by)?;
+    Ok(truth)
+}
+
+fn snr_summary(
+    label: &str,
+    targets: &[TargetSnr],
+    which: impl Fn(&TargetSnr) -> bool,
+) -> SnrSummary {
+    let chosen: Vec<&TargetSnr> = targets.iter().filter(|t| which(t)).collect();
+    let values =
+        |pick: &dyn Fn(&TargetSnr) -> f64| chosen.iter().map(|t| pick(t)).collect::<Vec<f64>>();
+    let (before, after) = (values(&|t| t.before_db), values(&|t| t.after_db));
+    SnrSummary {
+        label: label.into(),
+        n_targets: chosen.len(),
+        before_median_db: quantile(&before, 0.5),
+        before_p10_db: quantile(&before, 0.1),
+        after_median_db: quantile(&after, 0.5),
+        after_p10_db: quantile(&after, 0.1),
+        gain_median_db: quantile(&values(&|t| t.after_db - t.before_db), 0.5),
+    }
+}
+
+fn report_scores(scores: &DemoScores) -> Scores {
+    Scores {
+        scales: scores
+            .scales
+            .iter()
+            .map(|s| ScaleScore {
+                window_samples: s.scale as u32,
+                ari: s.ari,
+                nmi: s.nmi,
+                kmeans_ari: s.kmeans_ari,
+                kmeans_nmi: s.kmeans_nmi,
+            })
+            .collect(),
+        transient: Some(TransientScore {
+            window_samples: scores.detection.scale as u32,
+            clusters: scores
+                .detection
+                .clusters
+                .iter()
+                .map(|k| *k as u32)
+                .collect(),
+            precision: scores.detection.precision,
+            recall: scores.detection.recall,
+            f1: scores.detection.f1,
+        }),
+        snr: scores
+            .snr
+            .iter()
+            .map(|s| SnrScore {
+                label: s.label.clone(),
+                n_windows: s.n_targets as u32,
+                before_median_db: s.before_median_db,
+                before_p10_db: s.before_p10_db,
+                after_median_db: s.after_median_db,
+                after_p10_db: s.after_p10_db,
+            })
+            .collect(),
+    }
+}
+
+fn mark_snrs(data: &mut ReportData, scores: &DemoScores) {
+    for separation in &mut data.separations {
+        if let Some(snr) = scores
+            .targets
+            .iter()
+            .find(|t| t.start_ns == separation.start_ns)
+        {
+            separation.snr_before_db = Some(snr.before_db);
+            separation.snr_after_db = Some(snr.after_db);
+        }
+    }
+}
+
+/// Some hours of the record around the separated pulse that gained most among the strong ones.
+fn picture_data(data: &ReportData, scores: &DemoScores) -> Option<PictureData> {
+    let gain = |start_ns: i64| {
+        let target = scores.targets.iter().find(|t| t.start_ns == start_ns)?;
+        (target.ratio >= STRONG_RATIO && target.ratio < 4.0 * STRONG_RATIO)
+            .then_some(target.after_db - target.before_db)
+    };
+    let best = data
+        .separations
+        .iter()
+        .filter_map(|s| Some((gain(s.start_ns)?, s)))
+        .max_by(|a, b| a.0.total_cmp(&b.0))
+        .map(|(_, s)| s);
+    let separation = best.or(data.separations.first())?;
+    let separated = separation.channels.first()?.clone();
+    let station = data
+        .stations
+        .iter()
+        .find(|s| s.station == separation.station)?;
+    let channel = station
+        .channels
+        .iter()
+        .find(|c| c.id == separated.id)?
+        .clone();
+    let hours = 4 * 3_600_000_000_000_i64;
+    Some(PictureData {
+        title: "A pulse taken out of a synthetic record".into(),
+        amplitude_unit: data.amplitude_unit.clone(),
+        start_ns: separation.start_ns - hours,
+        end_ns: separation.start_ns + hours,
+        channel,
+        strips: station.strips.clone(),
+        separated,
+        target_start_ns: separation.start_ns,
+        target_end_ns: separation.end_ns,
+    })
+}

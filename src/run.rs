@@ -1,0 +1,366 @@
+//! All stages, one after the other, resumable at any moment.
+
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
+
+use serde::{Deserialize, Serialize};
+
+use crate::config::{
+    Length, RunControl, SelectionConfig, SeparateConfig, Target, TrainConfig, TransformConfig,
+};
+use crate::report::gather as report;
+use crate::report::{InputFile as ReportedFile, ReportData, write_report};
+use crate::separate::targets::{save_scores, score_transients, transient_clusters};
+use crate::separate::{SeparationFile, TargetSource, separate};
+use crate::stage::output_lock::OutputLock;
+use crate::stage::progress::Observer;
+use crate::stage::provenance::InputFile;
+use crate::stage::{PipelineError, Result};
+use crate::{cluster, features, train};
+use seismix_data::store::ClusterTable;
+use seismix_vae::init::ClusterScore;
+
+/// Settings of a run.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct RunConfig {
+    /// Which streams and times.
+    pub selection: SelectionConfig,
+    /// The transform and its windows.
+    pub transform: TransformConfig,
+    /// The model.
+    pub train: TrainConfig,
+    /// The separation.
+    pub separate: SeparateConfig,
+    /// Seed, memory, resuming.
+    pub control: RunControl,
+}
+
+/// Where a run keeps what it makes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RunFiles {
+    /// Feature files.
+    pub features: PathBuf,
+    /// The model.
+    pub model: PathBuf,
+    /// The cluster table.
+    pub clusters: PathBuf,
+    /// Scores of the finest clusters as transients.
+    pub transients: PathBuf,
+    /// Separated records and `separation.json`.
+    pub separation: PathBuf,
+    /// The data of the report.
+    pub report_data: PathBuf,
+    /// The report.
+    pub report: PathBuf,
+    /// The run's settings and inputs, for `seismix report`.
+    pub settings: PathBuf,
+}
+
+impl RunFiles {
+    /// The files of the run in `folder`.
+    pub fn of(folder: &Path) -> Self {
+        Self {
+            features: folder.join("features"),
+            model: folder.join("model.safetensors"),
+            clusters: folder.join("clusters.csv"),
+            transients: folder.join("transients.json"),
+            separation: folder.join("separated"),
+            report_data: folder.join("report.json"),
+            report: folder.join("report.html"),
+            settings: folder.join("run.json"),
+        }
+    }
+
+    /// What a report is gathered from, with hashes; feature files by their sizes.
+    ///
+    /// # Errors
+    /// [`PipelineError::Io`].
+    pub fn reported(&self) -> Result<Vec<ReportedFile>> {
+        let hashed = [
+            &self.model,
+            &self.clusters,
+            &self.transients,
+            &self.separation_json(),
+        ];
+        let mut all = Vec::new();
+        for path in hashed.into_iter().filter(|path| path.exists()) {
+            let file = InputFile::of(path)?;
+            all.push(ReportedFile {
+                path: file.name,
+                bytes: file.bytes,
+                sha256: file.sha256,
+            });
+        }
+        let mut features = Vec::new();
+        for entry in std::fs::read_dir(&self.features).into_iter().flatten() {
+            let entry = entry.map_err(PipelineError::io("reading", &self.features))?;
+            let name = entry.file_name().to_string_lossy().into_owned();
+            if name.ends_with(".h5") {
+                features.push(ReportedFile {
+                    path: name,
+                    bytes: entry.metadata().map_or(0, |m| m.len()),
+                    sha256: String::new(),
+                });
+            }
+        }
+        features.sort_by(|a, b| a.path.cmp(&b.path));
+        all.extend(features);
+        Ok(all)
+    }
+
+    /// What was separated and how it ended.
+    pub fn separation_json(&self) -> PathBuf {
+        self.separation.join("separation.json")
+    }
+}
+
+/// Settings and inputs as `run.json` keeps them.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct RunSettings {
+    /// Version that made the run.
+    pub version: String,
+    /// Paths as they were given.
+    pub paths: Vec<PathBuf>,
+    /// All settings.
+    pub config: RunConfig,
+}
+
+/// What a run found.
+pub struct RunSummary {
+    /// Its files.
+    pub files: RunFiles,
+    /// The cluster table.
+    pub table: ClusterTable,
+    /// How much each cluster of the finest scale looks like a transient.
+    pub scores: Vec<ClusterScore>,
+    /// Clusters called transient, best first.
+    pub transient: Vec<usize>,
+    /// What was separated.
+    pub separation: SeparationFile,
+    /// Days without features because of an error.
+    pub n_failed: usize,
+}
+
+/// Features, training, clusters, separation, report. Each stage passes over what is up to date, so the same command
+/// goes on where it was stopped.
+///
+/// # Errors
+/// What any stage refuses; [`PipelineError::Interrupted`].
+pub fn run(
+    paths: &[PathBuf],
+    out: &Path,
+    config: &RunConfig,
+    observer: &dyn Observer,
+) -> Result<RunSummary> {
+    let files = RunFiles::of(out);
+    let control = &config.control;
+    let _held = OutputLock::hold(out)?;
+    let watched = Watched::new(observer);
+    let observer = &watched;
+    let settings = RunSettings {
+        version: crate::stage::provenance::VERSION.into(),
+        paths: paths.to_vec(),
+        config: config.clone(),
+    };
+    crate::stage::write_json(&files.settings, &settings)?;
+
+    let made = features::features(
+        paths,
+        &config.selection,
+        &config.transform,
+        control,
+        &files.features,
+        observer,
+    )?;
+    if made.files.is_empty() {
+        return Err(PipelineError::unusable(
+            format!("none of the {} days gave features", made.n_failed),
+            "the lines above say why",
+        ));
+    }
+    let model = train::train(
+        &made.files,
+        &files.model,
+        &config.train,
+        control.seed,
+        control.fresh,
+        observer,
+    )?;
+    let table = cluster::cluster(&made.files, &model, &files.clusters, observer)?;
+    let scores = score_transients(&made.files, &table, observer)?;
+    save_scores(&files.transients, &scores)?;
+    let transient = transient_clusters(&scores);
+    let finest = table.scales().first().copied().unwrap_or(0);
+    let separate_config = with_targets(&config.separate, finest, &scores, &transient, observer);
+    let separation = separate(
+        paths,
+        &config.selection,
+        &TargetSource::Clusters(&files.clusters),
+        &separate_config,
+        control.fresh,
+        &files.separation,
+        observer,
+    )?;
+    let data = report_of(&files, &settings, &watched.problems(), observer)?;
+    data.save(&files.report_data)?;
+    write_report(&files.report, &data)?;
+    Ok(RunSummary {
+        files,
+        table,
+        scores,
+        transient,
+        separation,
+        n_failed: made.n_failed,
+    })
+}
+
+/// Passes everything on, and keeps the problems for the report.
+struct Watched<'a> {
+    inner: &'a dyn Observer,
+    problems: Mutex<Vec<(String, String)>>,
+}
+
+impl<'a> Watched<'a> {
+    fn new(inner: &'a dyn Observer) -> Self {
+        Self {
+            inner,
+            problems: Mutex::new(Vec::new()),
+        }
+    }
+
+    fn problems(&self) -> Vec<(String, String)> {
+        let problems = self.problems.lock();
+        problems.unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+impl Observer for Watched<'_> {
+    fn begin(&self, stage: &str, total: u64, unit: &str) {
+        self.inner.begin(stage, total, unit);
+    }
+
+    fn advance(&self, steps: u64) {
+        self.inner.advance(steps);
+    }
+
+    fn remark(&self, text: &str) {
+        self.inner.remark(text);
+    }
+
+    fn end(&self) {
+        self.inner.end();
+    }
+
+    fn problem(&self, subject: &str, reason: &str) {
+        let problem = (subject.to_owned(), reason.to_owned());
+        let problems = self.problems.lock();
+        let mut problems = problems.unwrap_or_else(PoisonError::into_inner);
+        problems.push(problem);
+        drop(problems);
+        self.inner.problem(subject, reason);
+    }
+
+    fn cancelled(&self) -> bool {
+        self.inner.cancelled()
+    }
+}
+
+/// Settings and inputs of a run.
+///
+/// # Errors
+/// [`PipelineError::Unusable`] if the folder holds no run.
+pub fn read_settings(files: &RunFiles) -> Result<RunSettings> {
+    let bytes = std::fs::read(&files.settings).map_err(|e| {
+        PipelineError::unusable(
+            format!("reading `{}`: {e}", files.settings.display()),
+            "give the folder that `seismix run` or `seismix demo` wrote",
+        )
+    })?;
+    serde_json::from_slice(&bytes).map_err(|e| {
+        PipelineError::unusable(
+            format!("`{}` is damaged: {e}", files.settings.display()),
+            "give the folder of a run that ended",
+        )
+    })
+}
+
+/// The report of a finished run; `problems` are inputs that could not be used, and why, beside those that the records'
+/// headers tell.
+///
+/// # Errors
+/// What its files refuse.
+pub fn report_of(
+    files: &RunFiles,
+    settings: &RunSettings,
+    problems: &[(String, String)],
+    observer: &dyn Observer,
+) -> Result<ReportData> {
+    let text = serde_json::to_string_pretty(&settings.config)
+        .map_err(|e| PipelineError::unusable(e.to_string(), "report this"))?;
+    let data = report::report_data(
+        &settings.paths,
+        &settings.config.selection,
+        files,
+        &text,
+        settings.config.control.seed,
+        problems,
+        observer,
+    )?;
+    Ok(ReportData {
+        gathered_from: files.reported()?,
+        ..data
+    })
+}
+
+/// Without a target: the cluster of the finest scale that looks most like a transient; without a background: the
+/// finest clusters that do not.
+fn with_targets(
+    config: &SeparateConfig,
+    finest: usize,
+    scores: &[ClusterScore],
+    transient: &[usize],
+    observer: &dyn Observer,
+) -> SeparateConfig {
+    let mut config = config.clone();
+    if config.target.is_none() {
+        let Some(&best) = transient.first() else {
+            return config;
+        };
+        if let Some(score) = scores.iter().find(|score| score.cluster == best) {
+            let verdict = if score.is_transient {
+                "looks most like a transient"
+            } else {
+                "is the least unlike a transient"
+            };
+            observer.remark(&format!(
+                "target {finest}:{best}: of the clusters at the finest scale it {verdict} (prominence {:.1}, share {:.1} %, stay {:.1} windows)",
+                score.prominence,
+                100.0 * score.share,
+                score.dwell
+            ));
+        }
+        config.target = Some(Target {
+            scale: Length::Samples(finest),
+            clusters: vec![best],
+        });
+    }
+    if config.background.is_none() {
+        let target = config
+            .target
+            .as_ref()
+            .map(|target| target.clusters.clone())
+            .unwrap_or_default();
+        let quiet = scores.iter().filter(|s| {
+            s.n_windows > 0 && !transient.contains(&s.cluster) && !target.contains(&s.cluster)
+        });
+        let clusters: Vec<usize> = quiet.map(|score| score.cluster).collect();
+        if !clusters.is_empty() {
+            config.background = Some(Target {
+                scale: Length::Samples(finest),
+                clusters,
+            });
+        }
+    }
+    config
+}

@@ -1,0 +1,209 @@
+//! Separated records: miniSEED in two SDS trees, `background/` and `source/`.
+
+use std::path::{Path, PathBuf};
+
+use ndarray::Array2;
+use seismix_data::archive::Archive;
+use seismix_data::mseed::{WriteOptions, write_mseed_file};
+use seismix_data::time::{day_start_ns, year_day};
+use seismix_data::{Encoding, Samples, Segment, StationKey, StreamId, TimeSpan};
+
+use crate::records::fault_text;
+use crate::separate::result_file::TargetResult;
+use crate::stage::progress::Observer;
+use crate::stage::{PipelineError, Result};
+
+/// Writes background and source of every stream and UTC day of the archive. Samples outside the targets are the
+/// input's, bit for bit, and 0 in the source; background + source is the input.
+pub(super) fn write(
+    archive: &Archive,
+    stations: &[StationKey],
+    targets: &[(TargetResult, Array2<f64>)],
+    out: &Path,
+    observer: &dyn Observer,
+) -> Result<()> {
+    let mut days = archive.station_days();
+    days.retain(|day| stations.contains(&day.key));
+    // Deviations are written where any target has them.
+    let told = targets
+        .iter()
+        .any(|(result, rows)| rows.nrows() > result.channels.len());
+    observer.begin("write records", days.len() as u64, "days");
+    for day in &days {
+        if observer.cancelled() {
+            return Err(PipelineError::Interrupted);
+        }
+        for id in archive.channels_of(&day.key) {
+            let span = TimeSpan::day_of(day.day_start_ns);
+            let raw = archive.load_raw_starting(&id, span);
+            for fault in &raw.faults {
+                let (file, message) = fault_text(fault);
+                observer.problem(&file, &message);
+            }
+            let mut segments = raw.segments;
+            if segments.is_empty() {
+                continue;
+            }
+            let mut sources: Vec<Segment> = segments.iter().map(zeroed).collect();
+            let mut deviations =
+                told.then(|| segments.iter().map(uncertain).collect::<Vec<Segment>>());
+            for (result, background) in targets
+                .iter()
+                .filter(|(result, _)| result.id == day.key.to_string())
+            {
+                let Some(row) = result
+                    .channels
+                    .iter()
+                    .position(|channel| channel.id == id.to_string())
+                else {
+                    continue;
+                };
+                let deviation = result.channels.len() + row;
+                if let Some(deviations) = &mut deviations
+                    && deviation < background.nrows()
+                {
+                    let row = background.row(deviation);
+                    fill(deviations, result, row.as_slice().unwrap_or_default());
+                }
+                let row = background.row(row);
+                apply(
+                    &mut segments,
+                    &mut sources,
+                    result,
+                    row.as_slice().unwrap_or_default(),
+                );
+            }
+            let mut kinds = vec![("background", &segments), ("source", &sources)];
+            if let Some(deviations) = &deviations {
+                kinds.push(("deviation", deviations));
+            }
+            for (kind, segments) in kinds {
+                let path = sds_path(&out.join(kind), &id, day.day_start_ns);
+                if let Some(folder) = path.parent() {
+                    std::fs::create_dir_all(folder)
+                        .map_err(PipelineError::io("creating", folder))?;
+                }
+                write_mseed_file(&path, segments, &WriteOptions::default())?;
+            }
+        }
+        observer.advance(1);
+    }
+    observer.end();
+    Ok(())
+}
+
+/// `YEAR/NET/STA/CHAN.D/NET.STA.LOC.CHAN.D.YEAR.DAY`.
+pub fn sds_path(root: &Path, id: &StreamId, ns: i64) -> PathBuf {
+    let (year, day) = year_day(day_start_ns(ns));
+    let StreamId {
+        network,
+        station,
+        location,
+        channel,
+    } = id;
+    root.join(format!("{year:04}"))
+        .join(network)
+        .join(station)
+        .join(format!("{channel}.D"))
+        .join(format!(
+            "{network}.{station}.{location}.{channel}.D.{year:04}.{day:03}"
+        ))
+}
+
+/// A segment of deviations, 0 throughout.
+fn uncertain(segment: &Segment) -> Segment {
+    Segment {
+        samples: Samples::F32(vec![0.0; segment.npts()]),
+        encoding: Encoding::Float32,
+        ..segment.clone()
+    }
+}
+
+/// Puts a target's deviations into the segments it lies in.
+fn fill(segments: &mut [Segment], result: &TargetResult, deviation: &[f64]) {
+    for segment in segments {
+        let Some((skip, first)) = place(segment, result) else {
+            continue;
+        };
+        if let Samples::F32(samples) = &mut segment.samples {
+            for (to, value) in samples[first..].iter_mut().zip(deviation.iter().skip(skip)) {
+                *to = *value as f32;
+            }
+        }
+    }
+}
+
+/// Sample `first + i` of a segment is sample `skip + i` of a target; `None` if they do not meet.
+fn place(segment: &Segment, result: &TargetResult) -> Option<(usize, usize)> {
+    let half = (0.5e9 / segment.sampling_rate) as i64;
+    if result.end_ns < segment.start_ns() - half || result.start_ns > segment.end_ns() + half {
+        return None;
+    }
+    let step = 1e9 / segment.sampling_rate;
+    // The segment may start inside the target.
+    Some(if result.start_ns < segment.start_ns() - half {
+        let skip = ((segment.start_ns() - result.start_ns) as f64 / step).round() as usize;
+        (skip, 0)
+    } else {
+        (0, segment.first_index_at(result.start_ns - half))
+    })
+}
+
+fn zeroed(segment: &Segment) -> Segment {
+    let n = segment.npts();
+    let samples = match &segment.samples {
+        Samples::I32(_) => Samples::I32(vec![0; n]),
+        Samples::F32(_) => Samples::F32(vec![0.0; n]),
+        Samples::F64(_) => Samples::F64(vec![0.0; n]),
+    };
+    Segment {
+        samples,
+        ..segment.clone()
+    }
+}
+
+/// Puts a target's background into the segments it lies in, and the rest of the input into the source.
+fn apply(
+    segments: &mut [Segment],
+    sources: &mut [Segment],
+    result: &TargetResult,
+    background: &[f64],
+) {
+    for (segment, source) in segments.iter_mut().zip(sources) {
+        let Some((skip, first)) = place(segment, result) else {
+            continue;
+        };
+        for (at, value) in (first..segment.npts()).zip(background.iter().skip(skip)) {
+            put(&mut segment.samples, &mut source.samples, at, *value);
+        }
+    }
+}
+
+/// Replaces one sample by its background; a full-scale sample or one that is not finite is never touched.
+fn put(samples: &mut Samples, source: &mut Samples, at: usize, background: f64) {
+    if !samples.is_usable(at) {
+        return;
+    }
+    match (samples, source) {
+        (Samples::I32(samples), Samples::I32(source)) => {
+            let input = samples[at];
+            let value = background
+                .round()
+                .clamp(f64::from(i32::MIN), f64::from(i32::MAX)) as i32;
+            // The source must fit too; then the two add up to the input exactly.
+            if let Some(rest) = input.checked_sub(value) {
+                samples[at] = value;
+                source[at] = rest;
+            }
+        }
+        (Samples::F32(samples), Samples::F32(source)) => {
+            source[at] = samples[at] - background as f32;
+            samples[at] -= source[at];
+        }
+        (Samples::F64(samples), Samples::F64(source)) => {
+            source[at] = samples[at] - background;
+            samples[at] -= source[at];
+        }
+        _ => {}
+    }
+}

@@ -1,0 +1,83 @@
+//! What can go wrong while inputs are prepared.
+
+use crate::init::StartError;
+
+/// Why inputs could not be fitted or computed; each text says what to change.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum InputsError {
+    /// The coefficient table cannot serve as a source of features.
+    #[error("the coefficient table {what}; features need pooled `scat+cov` coefficients")]
+    Table {
+        /// What is missing or contradictory.
+        what: String,
+    },
+    /// Scales, block and stride do not fit together.
+    #[error("window layout: {what}")]
+    Layout {
+        /// What does not fit, and the rule it breaks.
+        what: String,
+    },
+    /// An option is out of range.
+    #[error("option `{name}`: {what}")]
+    Option {
+        /// Name of the field of [`InputsOptions`](super::InputsOptions).
+        name: &'static str,
+        /// What was given and what is allowed.
+        what: String,
+    },
+    /// An array has another shape than the table or the other segments ask for.
+    #[error("segment {segment}: {what}")]
+    Shape {
+        /// Index of the segment in the call.
+        segment: usize,
+        /// Found and expected shape.
+        what: String,
+    },
+    /// A coefficient is NaN or infinite.
+    #[error(
+        "segment {segment}, block {block}, channel {channel}: a coefficient is not finite; leave blocks that touch bad samples out (cut the segment there)"
+    )]
+    NotFinite {
+        /// Index of the segment in the call.
+        segment: usize,
+        /// Index of the block in the segment.
+        block: usize,
+        /// Index of the channel.
+        channel: usize,
+    },
+    /// Too few training windows to fit anything.
+    #[error(
+        "{found} training windows at the scale of {scale_samples} samples, at least {needed} are needed; give more records, shorten the largest scale or ask for fewer clusters"
+    )]
+    TooFewWindows {
+        /// Length of the scale's windows in samples.
+        scale_samples: usize,
+        /// Training windows found.
+        found: usize,
+        /// Least number that can be fitted.
+        needed: usize,
+    },
+    /// Every feature of a scale is constant on the training windows.
+    #[error(
+        "all features at the scale of {scale_samples} samples are constant over the training windows; are the records constant or empty?"
+    )]
+    Constant {
+        /// Length of the scale's windows in samples.
+        scale_samples: usize,
+    },
+    /// A stored, fitted struct contradicts itself.
+    #[error("the fitted inputs are damaged: {what}; fit them again")]
+    Damaged {
+        /// Which part contradicts which.
+        what: String,
+    },
+    /// Clustering of one scale failed.
+    #[error("start at the scale of {scale_samples} samples: {source}")]
+    Start {
+        /// Length of the scale's windows in samples.
+        scale_samples: usize,
+        /// The cause.
+        source: StartError,
+    },
+}

@@ -1,0 +1,401 @@
+//! A hidden Markov model of Gaussian clusters: what clusters cannot tell one window at a time, coherence in time can.
+
+use std::ops::Range;
+
+use ndarray::{Array1, Array2, ArrayView2, ArrayViewMut2, Axis, Slice};
+use rayon::prelude::*;
+use serde::{Deserialize, Serialize};
+
+use super::gaussian::{TiedGaussians, one_hot};
+use super::{KMeans, KMeansOptions, StartError};
+use crate::features::matrix;
+
+/// How the model is fitted.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct HmmOptions {
+    /// The k-means it starts from.
+    pub kmeans: KMeansOptions,
+    /// Steps of expectation maximisation.
+    pub n_steps: usize,
+    /// Added to the diagonal of the covariance.
+    pub ridge: f64,
+    /// Probability at the start of staying in a cluster from one window to the next.
+    pub initial_stay: f64,
+    /// Added to each expected number of transitions.
+    pub transition_count: f64,
+    /// Power of the Gaussian density, in (0, 1]. Windows that overlap r-fold say the same r times; 1/r weighs them once.
+    pub emission_exponent: f64,
+}
+
+impl HmmOptions {
+    /// 20 steps, ridge .05, initial stay .8, one count, exponent 1.
+    pub fn new(n_clusters: usize, seed: u64) -> Self {
+        Self {
+            kmeans: KMeansOptions::new(n_clusters, seed),
+            n_steps: 20,
+            ridge: 0.05,
+            initial_stay: 0.8,
+            transition_count: 1.0,
+            emission_exponent: 1.0,
+        }
+    }
+}
+
+/// A fitted model.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Hmm {
+    /// Emission means and shared covariance.
+    pub gaussians: TiedGaussians,
+    /// `(from, to)`, rows add to 1.
+    #[serde(with = "matrix")]
+    pub transitions: Array2<f64>,
+    /// Probability of each cluster at the beginning of a run.
+    pub initial: Vec<f64>,
+    /// Power of the Gaussian density.
+    pub emission_exponent: f64,
+}
+
+/// Expected cluster of each row and expected transitions of one run.
+struct Expectation {
+    posteriors: Array2<f64>,
+    transitions: Array2<f64>,
+}
+
+impl Hmm {
+    /// Fits the model to `rows`, `(window, feature)`; `runs` are the stretches of rows that follow each other in time.
+    ///
+    /// Baum-Welch from k-means, with a covariance that all clusters share: free ones collapse on some seeds. It stops
+    /// early, before the step that would leave less than six tenths of the clusters k-means had in use (counted as the
+    /// exponential of the entropy of their shares).
+    ///
+    /// # Errors
+    /// As [`KMeans::fit`]; [`StartError::Singular`]; [`StartError::Length`] if a run leaves the rows.
+    pub fn fit(
+        rows: ArrayView2<'_, f64>,
+        runs: &[Range<usize>],
+        options: &HmmOptions,
+    ) -> Result<Self, StartError> {
+        check_runs(runs, rows.nrows())?;
+        let kmeans = KMeans::fit(rows, &options.kmeans)?;
+        Self::fit_from(rows, runs, &kmeans.predict(rows)?, options)
+    }
+
+    /// The same from given labels instead of k-means.
+    ///
+    /// # Errors
+    /// As [`fit`](Self::fit); [`StartError::Length`] also if there is not one label below K for each row.
+    pub fn fit_from(
+        rows: ArrayView2<'_, f64>,
+        runs: &[Range<usize>],
+        labels: &[usize],
+        options: &HmmOptions,
+    ) -> Result<Self, StartError> {
+        let k = options.kmeans.n_clusters;
+        super::kmeans::check_rows(rows, k)?;
+        check_runs(runs, rows.nrows())?;
+        let valid = labels.iter().filter(|&&label| label < k).count();
+        if labels.len() != rows.nrows() || valid != labels.len() {
+            return Err(StartError::Length {
+                what: "labels below the number of clusters",
+                found: valid,
+                expected: rows.nrows(),
+            });
+        }
+        let hard = one_hot(labels, k);
+        let leave = (1.0 - options.initial_stay) / (k.max(2) - 1) as f64;
+        let mut fit = Self {
+            gaussians: TiedGaussians::estimate(rows, hard.view(), options.ridge, None),
+            transitions: Array2::from_shape_fn((k, k), |(i, j)| match (i == j, k) {
+                (_, 1) => 1.0,
+                (true, _) => options.initial_stay,
+                (false, _) => leave,
+            }),
+            initial: vec![1.0 / k as f64; k],
+            emission_exponent: options.emission_exponent,
+        };
+        let start = effective_clusters(&hard);
+        for _ in 0..options.n_steps {
+            let (next, posteriors) = fit.step(rows, runs, options)?;
+            // Where emissions say little, the likeliest model may be one cluster for everything; the start is better.
+            if effective_clusters(&posteriors) < 0.6 * start {
+                break;
+            }
+            fit = next;
+        }
+        Ok(fit)
+    }
+
+    fn step(
+        &self,
+        rows: ArrayView2<'_, f64>,
+        runs: &[Range<usize>],
+        options: &HmmOptions,
+    ) -> Result<(Self, Array2<f64>), StartError> {
+        let k = self.initial.len();
+        let expectations = self.expect(rows, runs)?;
+        let mut posteriors = Array2::zeros((rows.nrows(), k));
+        let mut transitions = Array2::from_elem((k, k), options.transition_count);
+        let mut initial = Array1::<f64>::ones(k);
+        for (run, expectation) in runs.iter().zip(&expectations) {
+            posteriors
+                .slice_axis_mut(Axis(0), Slice::from(run.clone()))
+                .assign(&expectation.posteriors);
+            transitions += &expectation.transitions;
+            if !run.is_empty() {
+                initial += &expectation.posteriors.row(0);
+            }
+        }
+        for mut row in transitions.outer_iter_mut() {
+            let sum = row.sum();
+            row /= sum;
+        }
+        let total = initial.sum();
+        let next = Self {
+            gaussians: TiedGaussians::estimate(
+                rows,
+                posteriors.view(),
+                options.ridge,
+                Some(&self.gaussians),
+            ),
+            transitions,
+            initial: initial.iter().map(|value| value / total).collect(),
+            emission_exponent: self.emission_exponent,
+        };
+        Ok((next, posteriors))
+    }
+
+    fn expect(
+        &self,
+        rows: ArrayView2<'_, f64>,
+        runs: &[Range<usize>],
+    ) -> Result<Vec<Expectation>, StartError> {
+        let density = self.gaussians.log_density(rows)? * self.emission_exponent;
+        Ok(runs
+            .par_iter()
+            .map(|run| {
+                let mut emissions = density
+                    .slice_axis(Axis(0), Slice::from(run.clone()))
+                    .to_owned();
+                for mut row in emissions.outer_iter_mut() {
+                    let most = row.fold(f64::NEG_INFINITY, |a, &b| a.max(b));
+                    // A floor keeps every cluster possible, so that no scaling factor can become zero.
+                    row.mapv_inplace(|value| (value - most).exp().max(1e-280));
+                }
+                self.forward_backward(emissions.view_mut())
+            })
+            .collect())
+    }
+
+    /// Scaled forward and backward recursions of one run (Rabiner 1989); `emissions`: `(window, cluster)`.
+    fn forward_backward(&self, emissions: ArrayViewMut2<'_, f64>) -> Expectation {
+        let (n, k) = emissions.dim();
+        let mut forward = Array2::<f64>::zeros((n, k));
+        let mut scales = vec![1.0f64; n];
+        for t in 0..n {
+            for to in 0..k {
+                let prior = if t == 0 {
+                    self.initial[to]
+                } else {
+                    (0..k)
+                        .map(|from| forward[[t - 1, from]] * self.transitions[[from, to]])
+                        .sum()
+                };
+                forward[[t, to]] = prior * emissions[[t, to]];
+            }
+            scales[t] = forward.row(t).sum().max(f64::MIN_POSITIVE);
+            let scale = scales[t];
+            forward.row_mut(t).mapv_inplace(|value| value / scale);
+        }
+        let mut backward = Array1::<f64>::ones(k);
+        let mut posteriors = forward.clone();
+        let mut transitions = Array2::<f64>::zeros((k, k));
+        for t in (1..n).rev() {
+            let ahead = &emissions.row(t) * &backward / scales[t];
+            for from in 0..k {
+                let mut sum = 0.0;
+                for to in 0..k {
+                    let step = self.transitions[[from, to]] * ahead[to];
+                    transitions[[from, to]] += forward[[t - 1, from]] * step;
+                    sum += step;
+                }
+                backward[from] = sum;
+            }
+            let mut row = posteriors.row_mut(t - 1);
+            row *= &backward;
+            let total = row.sum().max(f64::MIN_POSITIVE);
+            row /= total;
+        }
+        Expectation {
+            posteriors,
+            transitions,
+        }
+    }
+
+    /// Probability of each cluster given the whole run a row lies in, `(window, cluster)`.
+    ///
+    /// `runs` must cover all rows, one after the other.
+    ///
+    /// # Errors
+    /// [`StartError::Length`], [`StartError::Singular`].
+    pub fn posteriors(
+        &self,
+        rows: ArrayView2<'_, f64>,
+        runs: &[Range<usize>],
+    ) -> Result<Array2<f64>, StartError> {
+        check_runs(runs, rows.nrows())?;
+        let covered: usize = runs.iter().map(|run| run.len()).sum();
+        if covered != rows.nrows() {
+            return Err(StartError::Length {
+                what: "windows covered by the runs",
+                found: covered,
+                expected: rows.nrows(),
+            });
+        }
+        let mut posteriors = Array2::zeros((rows.nrows(), self.initial.len()));
+        for (run, expectation) in runs.iter().zip(self.expect(rows, runs)?) {
+            posteriors
+                .slice_axis_mut(Axis(0), Slice::from(run.clone()))
+                .assign(&expectation.posteriors);
+        }
+        Ok(posteriors)
+    }
+
+    /// Cluster of largest posterior probability for each row.
+    ///
+    /// # Errors
+    /// As [`posteriors`](Self::posteriors).
+    pub fn predict(
+        &self,
+        rows: ArrayView2<'_, f64>,
+        runs: &[Range<usize>],
+    ) -> Result<Vec<usize>, StartError> {
+        let posteriors = self.posteriors(rows, runs)?;
+        Ok(posteriors
+            .axis_iter(Axis(0))
+            .map(|row| super::argmax(row.iter().copied()))
+            .collect())
+    }
+
+    pub(crate) fn is_consistent(&self) -> bool {
+        let k = self.initial.len();
+        self.gaussians.is_consistent()
+            && self.gaussians.means.nrows() == k
+            && self.transitions.dim() == (k, k)
+            && self.emission_exponent.is_finite()
+    }
+}
+
+/// Number of clusters in use: the exponential of the entropy of their shares.
+fn effective_clusters(posteriors: &Array2<f64>) -> f64 {
+    let total = posteriors.sum().max(f64::MIN_POSITIVE);
+    let shares = posteriors.sum_axis(Axis(0)) / total;
+    let entropy: f64 = shares
+        .iter()
+        .filter(|&&share| share > 0.0)
+        .map(|share| -share * share.ln())
+        .sum();
+    entropy.exp()
+}
+
+fn check_runs(runs: &[Range<usize>], n_rows: usize) -> Result<(), StartError> {
+    let mut last = 0;
+    for run in runs {
+        if run.start < last || run.end > n_rows || run.start > run.end {
+            return Err(StartError::Length {
+                what: "rows reached by an orderly run",
+                found: run.end,
+                expected: n_rows,
+            });
+        }
+        last = run.end;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+#[allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::single_range_in_vec_init
+)]
+mod tests {
+    use super::*;
+    use crate::agreement::adjusted_rand_index;
+    use rand::{RngExt, SeedableRng};
+    use rand_chacha::ChaCha8Rng;
+    use rand_distr::{Distribution, StandardNormal};
+
+    fn dwelling(seed: u64, n: usize, distance: f64) -> (Array2<f64>, Vec<usize>) {
+        let mut rng = ChaCha8Rng::seed_from_u64(seed);
+        let mut state = 0;
+        let truth: Vec<usize> = (0..n)
+            .map(|_| {
+                if rng.random::<f64>() < 0.05 {
+                    state = (state + rng.random_range(1..3)) % 3;
+                }
+                state
+            })
+            .collect();
+        let rows = Array2::from_shape_fn((n, 3), |(row, k)| {
+            let noise: f64 = StandardNormal.sample(&mut rng);
+            noise + if truth[row] == k { distance } else { 0.0 }
+        });
+        (rows, truth)
+    }
+
+    /// Posterior by summing over every path.
+    fn naive(hmm: &Hmm, rows: ArrayView2<'_, f64>) -> Array2<f64> {
+        let (n, k) = (rows.nrows(), hmm.initial.len());
+        let density = hmm.gaussians.log_density(rows).unwrap() * hmm.emission_exponent;
+        let mut posteriors = Array2::<f64>::zeros((n, k));
+        for code in 0..k.pow(n as u32) {
+            let path: Vec<usize> = (0..n).map(|t| code / k.pow(t as u32) % k).collect();
+            let mut weight = hmm.initial[path[0]];
+            for t in 0..n {
+                weight *= density[[t, path[t]]].exp();
+                if t > 0 {
+                    weight *= hmm.transitions[[path[t - 1], path[t]]];
+                }
+            }
+            for t in 0..n {
+                posteriors[[t, path[t]]] += weight;
+            }
+        }
+        let total = posteriors.row(0).sum();
+        posteriors / total
+    }
+
+    #[test]
+    fn posteriors_are_the_sum_over_paths() {
+        let (rows, _) = dwelling(1, 300, 2.0);
+        let mut options = HmmOptions::new(3, 0);
+        options.emission_exponent = 0.5;
+        let hmm = Hmm::fit(rows.view(), &[0..100, 100..300], &options).unwrap();
+        let short = rows.slice_axis(Axis(0), Slice::from(40..47));
+        let fast = hmm.posteriors(short, &[0..7]).unwrap();
+        let slow = naive(&hmm, short);
+        assert!((&fast - &slow).iter().all(|d| d.abs() < 1e-10));
+    }
+
+    #[test]
+    fn time_helps_where_clusters_overlap() {
+        let (rows, truth) = dwelling(2, 3000, 1.8);
+        let options = HmmOptions::new(3, 0);
+        let kmeans = KMeans::fit(rows.view(), &options.kmeans).unwrap();
+        let alone = adjusted_rand_index(&kmeans.predict(rows.view()).unwrap(), &truth);
+        let runs = [0..1000, 1000..3000];
+        let hmm = Hmm::fit(rows.view(), &runs, &options).unwrap();
+        let together = adjusted_rand_index(&hmm.predict(rows.view(), &runs).unwrap(), &truth);
+        assert!(alone < 0.7 && together > 0.85, "{alone} {together}");
+    }
+
+    #[test]
+    fn runs_must_be_orderly() {
+        let (rows, _) = dwelling(3, 50, 3.0);
+        let options = HmmOptions::new(3, 0);
+        assert!(Hmm::fit(rows.view(), &[0..60], &options).is_err());
+        assert!(Hmm::fit(rows.view(), &[10..20, 0..5], &options).is_err());
+        let hmm = Hmm::fit(rows.view(), &[0..50], &options).unwrap();
+        assert!(hmm.posteriors(rows.view(), &[0..20]).is_err());
+    }
+}
