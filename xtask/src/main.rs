@@ -2,7 +2,13 @@
 //!
 //! Steps share what they compile: tests, examples and the binary use the dev profile, clippy and doc one set of
 //! check metadata. Nothing is installed.
-#![expect(clippy::print_stderr, reason = "a tool for a terminal")]
+#![expect(
+    clippy::print_stderr,
+    clippy::print_stdout,
+    reason = "a tool for a terminal"
+)]
+
+mod style;
 
 use std::env;
 use std::fs;
@@ -16,7 +22,7 @@ use std::time::{Duration, Instant};
 /// A step: its name, what it is for, and what does it.
 type Step = (&'static str, &'static str, fn() -> Result<(), String>);
 
-const STEPS: [Step; 7] = [
+const STEPS: [Step; 8] = [
     ("fmt", "the code is formatted", fmt),
     (
         "test",
@@ -24,6 +30,11 @@ const STEPS: [Step; 7] = [
         test,
     ),
     ("examples", "each crate's examples run", examples),
+    (
+        "style",
+        "counts over the source tree keep their bounds",
+        style_counts,
+    ),
     ("clippy", "no lint is broken", clippy),
     ("doc", "the documentation builds without a warning", doc),
     (
@@ -77,12 +88,21 @@ fn fmt() -> Result<(), String> {
     cargo(&["fmt", "--all", "--check"], &[])
 }
 
+/// The folder of the workspace.
+fn workspace_root() -> std::path::PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
+}
+
+fn style_counts() -> Result<(), String> {
+    style::check(&workspace_root())
+}
+
 fn test() -> Result<(), String> {
     cargo(&["test", "--workspace"], &[])
 }
 
 fn examples() -> Result<(), String> {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let root = workspace_root();
     for folder in CRATES {
         let package = format!("seismix-{folder}");
         let files = fs::read_dir(root.join(folder).join("examples"))
