@@ -90,7 +90,9 @@ fn fmt() -> Result<(), String> {
 
 /// The folder of the workspace.
 fn workspace_root() -> std::path::PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
+    // Cargo sets it for the programs that it runs, so a moved checkout is found as well.
+    let package = env::var_os("CARGO_MANIFEST_DIR").unwrap_or_else(|| "xtask".into());
+    Path::new(&package).join("..")
 }
 
 fn style_counts() -> Result<(), String> {
