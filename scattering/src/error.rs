@@ -5,7 +5,7 @@ use thiserror::Error as ThisError;
 #[non_exhaustive]
 pub enum Error {
     /// A parameter of the plan is outside what the transform allows.
-    #[error("`{name}` is {value}: {reason}")]
+    #[error("`{name}` is `{value}`: {reason}")]
     Parameter {
         /// Name of the parameter.
         name: &'static str,

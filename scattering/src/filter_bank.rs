@@ -4,36 +4,8 @@ use std::marker::PhantomData;
 use std::ops::Range;
 
 use crate::error::{Error, parameter};
-use crate::real::Real;
-use crate::{battle_lemarie, bump_steerable, meyer, morlet, shannon};
-
-/// Family of the band-pass filters (MATH: section 1).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
-#[non_exhaustive]
-pub enum Wavelet {
-    /// Cubic spline wavelets with their side lobes removed (arXiv 2301.11981); Q moves the centres only.
-    #[default]
-    BattleLemarie,
-    /// Gabor less a Gaussian; its bandwidth follows Q.
-    Morlet,
-    /// Smooth bumps of compact support in Fourier.
-    BumpSteerable,
-    /// Meyer wavelets of degree 7; Q moves the centres only.
-    Meyer,
-    /// Boxes in Fourier.
-    Shannon,
-}
-
-/// What the band-pass filters are divided by.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
-#[non_exhaustive]
-pub enum FilterNorm {
-    /// Each family's own: peaks about 1, so that a sinusoid keeps its amplitude at any scale.
-    #[default]
-    L1,
-    /// The root of the sum of squares over bins (Morlet: of the impulse response).
-    L2,
-}
+use crate::fourier::real::Real;
+use crate::wavelet::{Band, FilterNorm, Wavelet, shannon};
 
 /// Centre frequency of the finest filter, cycles per sample.
 const FINEST_CENTER: f64 = 0.425;
@@ -161,50 +133,33 @@ impl<F: Real> FilterBankBuilder<F> {
         })
     }
 
-    fn center(&self, j: usize) -> f64 {
-        if self.wavelets_per_octave == 1 {
+    fn band(&self, j: usize) -> Band {
+        // Powers of 1/2 are exact, those of its roots are not: with Q = 1 the centres are exact octaves.
+        let center = if self.wavelets_per_octave == 1 {
             FINEST_CENTER * 0.5_f64.powi(j as i32)
         } else {
             FINEST_CENTER
                 * (1.0 / 2.0_f64.powf(1.0 / self.wavelets_per_octave as f64)).powi(j as i32)
-        }
-    }
-
-    fn bandwidth(&self, j: usize) -> Option<f64> {
-        match self.wavelet {
-            Wavelet::Morlet => Some(morlet::bandwidth(self.center(j), self.wavelets_per_octave)),
-            Wavelet::Shannon => Some(shannon::bandwidth(self.center(j), self.wavelets_per_octave)),
-            _ => None,
-        }
-    }
-
-    /// `psi_hat_j` on its support; nothing on the last ceil(N/8) bins.
-    fn sampled_band_pass(&self, j: usize) -> BandPass<F> {
-        let (n_bins, center) = (self.n_bins, self.center(j));
-        let bandwidth = self.bandwidth(j);
-        let sigma = bandwidth.unwrap_or(center);
-        let frequency = |k: usize| k as f64 / n_bins as f64;
-        let sampled = |at: &dyn Fn(usize) -> f64| (0..n_bins).map(at).collect::<Vec<f64>>();
-        let mut values = match self.wavelet {
-            Wavelet::BattleLemarie => without_side_lobes(center, n_bins),
-            Wavelet::Morlet => morlet::band_pass(center, sigma, n_bins, self.norm),
-            Wavelet::BumpSteerable => sampled(&|k| {
-                bump_steerable::band_pass(frequency(k), center, self.wavelets_per_octave)
-            }),
-            Wavelet::Meyer => sampled(&|k| match 2 * k < n_bins {
-                true => meyer::band_pass(frequency(k), center),
-                false => 0.0,
-            }),
-            Wavelet::Shannon => {
-                sampled(&|k| shannon::band_pass(k as f64 / (n_bins - 1) as f64, center, sigma))
-            }
         };
+        Band {
+            center,
+            wavelets_per_octave: self.wavelets_per_octave,
+        }
+    }
+
+    /// `psi_hat_j` on its support.
+    fn sampled_band_pass(&self, j: usize) -> BandPass<F> {
+        let (n_bins, band) = (self.n_bins, self.band(j));
+        let mut values = self.wavelet.band_pass(band, n_bins, self.norm);
+        // Morlet's L2 norm is that of its impulse response and has been applied.
         if self.norm == FilterNorm::L2 && self.wavelet != Wavelet::Morlet {
             let size = values.iter().map(|v| v * v).sum::<f64>().sqrt();
             if size > 0.0 {
                 values.iter_mut().for_each(|value| *value /= size);
             }
         }
+        // Part of the definition: the last ceil(N/8) bins, the lowest negative frequencies, are 0, so that the finest
+        // filter remains analytic.
         values.truncate(n_bins - n_bins.div_ceil(8));
         while values.last() == Some(&0.0) {
             values.pop();
@@ -214,57 +169,38 @@ impl<F: Real> FilterBankBuilder<F> {
             .position(|&v| v != 0.0)
             .unwrap_or(values.len());
         BandPass {
-            center_frequency: center,
-            bandwidth,
+            center_frequency: band.center,
+            bandwidth: self.wavelet.bandwidth(band),
             first_bin,
             values: values[first_bin..].iter().map(|&v| F::of(v)).collect(),
         }
     }
 
+    fn last_band(&self) -> Band {
+        self.band(self.octaves * self.wavelets_per_octave - 1)
+    }
+
     /// `phi_hat` at bins 0 ..= N/2, below the last band-pass filter.
     fn sampled_low_pass(&self) -> Vec<F> {
-        let n_bins = self.n_bins;
-        let last = self.octaves * self.wavelets_per_octave - 1;
-        let center = self.center(last);
-        let sigma = self.bandwidth(last).unwrap_or(center);
-        let frequency = |k: usize| k as f64 / n_bins as f64;
-        if self.wavelet == Wavelet::Morlet {
-            let values = morlet::low_pass(sigma, n_bins);
-            return values[..=n_bins / 2].iter().map(|&v| F::of(v)).collect();
-        }
-        let at = |k: usize| match self.wavelet {
-            Wavelet::BumpSteerable => bump_steerable::low_pass(frequency(k), center),
-            Wavelet::Meyer => meyer::low_pass(frequency(k), center),
-            Wavelet::Shannon => shannon::low_pass(k as f64 / (n_bins - 1) as f64, center, sigma),
-            _ => battle_lemarie::low_pass(frequency(k), center),
-        };
-        (0..=n_bins / 2).map(|k| F::of(at(k))).collect()
+        let values = self.wavelet.low_pass(self.last_band(), self.n_bins);
+        values.into_iter().map(F::of).collect()
     }
-}
 
-impl<F: Real> FilterBankBuilder<F> {
-    /// Shannon's low-pass, on the grid k/(N - 1) of its reference.
+    /// Shannon's low-pass, on its uneven grid; empty for the other families.
     fn sampled_uneven_low_pass(&self) -> Vec<BandPass<F>> {
         if self.wavelet != Wavelet::Shannon {
             return Vec::new();
         }
-        let last = self.octaves * self.wavelets_per_octave - 1;
-        let center = self.center(last);
-        let sigma = self.bandwidth(last).unwrap_or(center);
-        let frequency = |k: usize| k as f64 / (self.n_bins - 1) as f64;
-        let pass = |f: f64| shannon::low_pass(f, center, sigma) != 0.0;
-        let above = (0..self.n_bins).take_while(|&k| pass(frequency(k))).count();
-        let below = (above..self.n_bins)
-            .rev()
-            .take_while(|&k| pass(1.0 - frequency(k)))
-            .count();
-        let piece = |first_bin, n| BandPass {
-            center_frequency: 0.0,
-            bandwidth: None,
-            first_bin,
-            values: vec![F::one(); n],
-        };
-        vec![piece(0, above), piece(self.n_bins - below, below)]
+        let last = self.last_band();
+        let sigma = self.wavelet.bandwidth(last).unwrap_or(last.center);
+        shannon::low_pass_bins(last.center, sigma, self.n_bins)
+            .map(|bins| BandPass {
+                center_frequency: 0.0,
+                bandwidth: None,
+                first_bin: bins.start,
+                values: vec![F::one(); bins.len()],
+            })
+            .into()
     }
 }
 
@@ -334,18 +270,4 @@ impl<F: Real> FilterBank<F> {
     pub fn n_band_pass(&self) -> usize {
         self.band_pass.len()
     }
-}
-
-/// Battle-Lemarie `psi_hat` cut after its first local minimum.
-fn without_side_lobes(center: f64, n_bins: usize) -> Vec<f64> {
-    let mut values: Vec<f64> =
-        Vec::with_capacity(n_bins.min((4.0 * center * n_bins as f64) as usize + 3));
-    for k in 0..n_bins {
-        values.push(battle_lemarie::band_pass(k as f64 / n_bins as f64, center));
-        if k >= 2 && values[k - 2] > values[k - 1] && values[k - 1] < values[k] {
-            values.truncate(k);
-            break;
-        }
-    }
-    values
 }

@@ -48,53 +48,35 @@
 //!
 //! with medians below 1e-7.
 
-mod battle_lemarie;
-mod block_means;
-mod blocks;
-mod bump_steerable;
-mod correlation;
-mod covariance;
+mod block;
+mod coefficients;
 mod error;
 mod filter_bank;
-mod grid;
+mod fourier;
 mod layers;
-mod level;
-mod meyer;
-mod morlet;
-mod normalization;
-mod operations;
-mod padded;
-mod path;
-mod path_table;
-mod periodic;
-mod real;
-mod scattering_adjoint;
-mod scattering_builder;
-mod scattering_steps;
-mod scattering_transform;
-mod segment;
-mod shannon;
-mod simd;
-mod stream;
-mod sums;
+mod names;
 mod transform;
+mod wavelet;
+mod wavelet_transform;
 
-pub use blocks::{BlockTransform, BlockTransformBuilder};
-pub use correlation::{CorrelationRow, Correlations};
-pub use covariance::ScatteringCovariance;
-pub use error::Error;
-pub use filter_bank::{BandPass, FilterBank, FilterBankBuilder, FilterNorm, Wavelet};
-pub use layers::Layers;
-pub use normalization::Normalization;
-pub use num_complex::Complex;
-pub use padded::Padding;
-pub use path::{
+pub use block::stream::BlockStream;
+pub use block::transform::{BlockTransform, BlockTransformBuilder};
+pub use coefficients::path::{
     CoefficientKind, CoefficientSet, ScaleDistance, ScatteringPath, envelope_count,
     scattering_paths,
 };
-pub use path_table::{ChannelPairs, LayerScales};
-pub use real::Real;
-pub use scattering_builder::{EnvelopeMean, PowerRows, ScatteringTransformBuilder};
-pub use scattering_transform::{ScatteringScratch, ScatteringTransform};
-pub use stream::BlockStream;
-pub use transform::{Oversampling, Spectrum, TransformScratch, WaveletTransform};
+pub use coefficients::table::{ChannelPairs, LayerScales};
+pub use error::Error;
+pub use filter_bank::{BandPass, FilterBank, FilterBankBuilder};
+pub use fourier::grid::Oversampling;
+pub use fourier::real::Real;
+pub use layers::Layers;
+pub use layers::correlation::{CorrelationRow, Correlations};
+pub use layers::covariance::ScatteringCovariance;
+pub use num_complex::Complex;
+pub use transform::builder::{EnvelopeMean, PowerRows, ScatteringTransformBuilder};
+pub use transform::normalization::Normalization;
+pub use transform::plan::{ScatteringScratch, ScatteringTransform};
+pub use wavelet::{FilterNorm, Wavelet};
+pub use wavelet_transform::padded::Padding;
+pub use wavelet_transform::reflected::{Spectrum, TransformScratch, WaveletTransform};

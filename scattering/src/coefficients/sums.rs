@@ -1,12 +1,12 @@
 //! Sums over the places of a row.
 //!
 //! Independent partial sums let the compiler use vector registers, and fix the order of summation. Everything is inlined
-//! into [`vectorized`](crate::simd::vectorized) callers.
+//! into [`vectorized`](crate::fourier::simd::vectorized) callers.
 
 use num_complex::Complex;
 
-use crate::block_means::Weights;
-use crate::real::Real;
+use crate::coefficients::averages::Weights;
+use crate::fourier::real::Real;
 
 /// Partial sums of each sum: two AVX registers of `f32`.
 const LANES: usize = 16;

@@ -1,6 +1,7 @@
 //! The tables of coefficients: which there are, in the order in which they are given out.
 
-use crate::path::{CoefficientKind, CoefficientSet, ScaleDistance, ScatteringPath};
+use crate::coefficients::path::{CoefficientKind, CoefficientSet, ScaleDistance, ScatteringPath};
+use crate::names::option_names;
 
 /// Octaves J and filters an octave Q of the two layers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -73,6 +74,8 @@ pub enum ChannelPairs {
     /// All ordered pairs of two different channels.
     OffDiag,
 }
+
+option_names!(ChannelPairs, "channels", { Diag => "diag", Full => "full", OffDiag => "offdiag" });
 
 impl ChannelPairs {
     fn list(self, n_channels: usize) -> Vec<(usize, usize)> {
@@ -321,7 +324,7 @@ impl Reduction {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::path::envelope_count;
+    use crate::coefficients::path::envelope_count;
 
     #[test]
     fn counts_are_those_of_the_paper() {

@@ -2,17 +2,17 @@
 
 use num_complex::Complex;
 
-use crate::block_means::Weights;
-use crate::blocks::check_finite;
-use crate::correlation::Correlations;
+use crate::block::transform::check_finite;
+use crate::coefficients::averages::Weights;
+use crate::coefficients::path::{CoefficientSet, ScatteringPath, scattering_paths};
+use crate::coefficients::sums::{modulus, weighted_sum};
+use crate::coefficients::table::table;
 use crate::error::{Error, check_length};
+use crate::fourier::real::Real;
+use crate::fourier::simd::vectorized;
 use crate::layers::Layers;
-use crate::path::{CoefficientSet, ScatteringPath, scattering_paths};
-use crate::path_table::table;
-use crate::real::Real;
-use crate::simd::vectorized;
-use crate::sums::{modulus, weighted_sum};
-use crate::transform::WaveletTransform;
+use crate::layers::correlation::Correlations;
+use crate::wavelet_transform::reflected::WaveletTransform;
 
 /// Plan for unnormalised `cov` or `scat+cov` of one channel at one filter an octave, step by step: the [`Layers`] of a
 /// signal first, their coefficients and those between two signals ([`Correlations`]) after, and back again.

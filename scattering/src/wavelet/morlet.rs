@@ -3,7 +3,7 @@
 use rustfft::FftPlanner;
 use rustfft::num_complex::Complex;
 
-use crate::filter_bank::FilterNorm;
+use crate::wavelet::FilterNorm;
 
 /// Bandwidth at which neighbours, a factor 2^(1/Q) apart, cross at 1/sqrt 2:
 /// `sigma = xi (1 - a)/(1 + a) / sqrt(2 ln sqrt 2)`, `a = 2^(-1/Q)`.

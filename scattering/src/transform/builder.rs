@@ -1,15 +1,17 @@
 use std::marker::PhantomData;
 
+use crate::coefficients::path::CoefficientSet;
+use crate::coefficients::table::{ChannelPairs, LayerScales, table_len};
 use crate::error::{Error, check_length, parameter};
-use crate::filter_bank::{FilterBank, FilterNorm, Wavelet};
-use crate::grid::grid_sizes;
-use crate::normalization::Normalization;
-use crate::padded::{PaddedTransform, Padding};
-use crate::path::CoefficientSet;
-use crate::path_table::{ChannelPairs, LayerScales, table_len};
-use crate::real::Real;
-use crate::scattering_transform::ScatteringTransform;
-use crate::transform::{OVERSAMPLING_ADVICE, Oversampling};
+use crate::filter_bank::FilterBank;
+use crate::fourier::grid::grid_sizes;
+use crate::fourier::grid::{OVERSAMPLING_ADVICE, Oversampling};
+use crate::fourier::real::Real;
+use crate::names::option_names;
+use crate::transform::normalization::Normalization;
+use crate::transform::plan::ScatteringTransform;
+use crate::wavelet::{FilterNorm, Wavelet};
+use crate::wavelet_transform::padded::{PaddedTransform, Padding};
 
 /// Longest table of coefficients, and most values of an output (2 GiB in f64).
 const MOST_PATHS: u128 = 1 << 21;
@@ -26,6 +28,8 @@ pub enum EnvelopeMean {
     Removed,
 }
 
+option_names!(EnvelopeMean, "envelope_mean", { Kept => "kept", Removed => "removed" });
+
 /// What a normalisation makes of the power spectrum of each channel with itself, which it would turn into 1.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 #[non_exhaustive]
@@ -36,6 +40,8 @@ pub enum PowerRows {
     /// Left as it is, so that amplitude stays in the output.
     Kept,
 }
+
+option_names!(PowerRows, "power_rows", { Normalized => "normalized", Kept => "kept" });
 
 /// Parameters of a [`ScatteringTransform`]; only [`check`](Self::check)ed ones run.
 #[derive(Debug, Clone)]

@@ -4,12 +4,14 @@ use std::ops::Range;
 
 use num_complex::Complex;
 
-use crate::block_means::{BlockMeans, Shape, Weights};
-use crate::path::{CoefficientKind, ScatteringPath};
-use crate::path_table::LayerScales;
-use crate::real::Real;
-use crate::simd::vectorized;
-use crate::sums::{One, add_product, add_weighted, modulus, power, product, weighted_sum_from};
+use crate::coefficients::averages::{BlockMeans, Shape, Weights};
+use crate::coefficients::path::{CoefficientKind, ScatteringPath};
+use crate::coefficients::sums::{
+    One, add_product, add_weighted, modulus, power, product, weighted_sum_from,
+};
+use crate::coefficients::table::LayerScales;
+use crate::fourier::real::Real;
+use crate::fourier::simd::vectorized;
 
 /// Places of all rows that are gone through together, so that they stay in the nearest cache.
 const STRETCH: usize = 512;
@@ -43,16 +45,16 @@ pub(crate) struct Operation {
 
 /// A table of coefficients, sorted by what must be at hand.
 #[derive(Debug, Clone)]
-pub(crate) struct Program {
+pub(crate) struct AveragingSchedule {
     /// Of the first layer alone.
     pub(crate) first: Vec<Operation>,
     /// For each j2.
     pub(crate) second: Vec<Vec<Operation>>,
 }
 
-impl Program {
+impl AveragingSchedule {
     pub(crate) fn new(paths: &[ScatteringPath], scales: &LayerScales) -> Self {
-        let mut program = Self {
+        let mut schedule = Self {
             first: Vec::new(),
             second: vec![Vec::new(); scales.second_low_pass() + 1],
         };
@@ -83,13 +85,13 @@ impl Program {
                 grid: path.j2.unwrap_or(path.j1_left),
             };
             match path.j2 {
-                None => program.first.push(operation),
-                Some(j2) => program.second[j2].push(operation),
+                None => schedule.first.push(operation),
+                Some(j2) => schedule.second[j2].push(operation),
             }
         }
         // Rows of one grid are read together.
-        program.first.sort_by_key(|operation| operation.grid);
-        program
+        schedule.first.sort_by_key(|operation| operation.grid);
+        schedule
     }
 }
 

@@ -21,8 +21,8 @@ use num_complex::Complex;
 use realfft::{ComplexToReal, RealFftPlanner, RealToComplex};
 use rustfft::{Fft, FftPlanner};
 
-use crate::real::Real;
-use crate::simd::vectorized;
+use crate::fourier::real::Real;
+use crate::fourier::simd::vectorized;
 
 /// One sampling rate: n samples for the window, period M = 2n.
 pub(crate) struct Level<F: Real> {

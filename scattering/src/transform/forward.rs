@@ -5,17 +5,17 @@ use std::ops::Range;
 use num_complex::Complex;
 use rayon::prelude::*;
 
-use crate::block_means::{BlockMeans, Weights};
+use crate::coefficients::averages::{BlockMeans, Weights};
+use crate::coefficients::operations::RowPair;
+use crate::coefficients::path::{CoefficientKind, ScatteringPath};
+use crate::coefficients::sums::{power, weighted_sum};
 use crate::error::{Error, check_length};
-use crate::normalization::{Normalization, factor};
-use crate::operations::RowPair;
-use crate::padded::PaddedTransform;
-use crate::path::{CoefficientKind, ScatteringPath};
-use crate::real::Real;
-use crate::scattering_builder::{EnvelopeMean, PowerRows};
-use crate::scattering_transform::{ScatteringScratch, ScatteringTransform};
-use crate::simd::vectorized;
-use crate::sums::{power, weighted_sum};
+use crate::fourier::real::Real;
+use crate::fourier::simd::vectorized;
+use crate::transform::builder::{EnvelopeMean, PowerRows};
+use crate::transform::normalization::{Normalization, factor};
+use crate::transform::plan::{ScatteringScratch, ScatteringTransform};
+use crate::wavelet_transform::padded::PaddedTransform;
 
 impl<F: Real> ScatteringTransform<F> {
     pub(crate) fn layer(&self, layer: usize) -> &PaddedTransform<F> {
@@ -137,12 +137,12 @@ impl<F: Real> ScatteringTransform<F> {
             second: &scratch.second,
         };
         rows.measure(
-            &self.program.first,
+            &self.schedule.first,
             self.means(0),
             blocks.clone(),
             &mut scratch.raw,
         );
-        for (j2, operations) in self.program.second.iter().enumerate() {
+        for (j2, operations) in self.schedule.second.iter().enumerate() {
             if operations.is_empty() {
                 continue;
             }

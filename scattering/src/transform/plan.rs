@@ -3,16 +3,16 @@
 use num_complex::Complex;
 use rayon::prelude::*;
 
-use crate::block_means::BlockMeans;
+use crate::coefficients::averages::BlockMeans;
+use crate::coefficients::operations::{AveragingSchedule, Rows};
+use crate::coefficients::path::{CoefficientSet, ScatteringPath};
+use crate::coefficients::table::{LayerScales, Reduction, full_table};
 use crate::error::{Error, check_length};
 use crate::filter_bank::FilterBank;
-use crate::normalization::Normalization;
-use crate::operations::{Program, Rows};
-use crate::padded::{PaddedScratch, PaddedTransform};
-use crate::path::{CoefficientSet, ScatteringPath};
-use crate::path_table::{LayerScales, Reduction, full_table};
-use crate::real::Real;
-use crate::scattering_builder::ScatteringTransformBuilder;
+use crate::fourier::real::Real;
+use crate::transform::builder::ScatteringTransformBuilder;
+use crate::transform::normalization::Normalization;
+use crate::wavelet_transform::padded::{PaddedScratch, PaddedTransform};
 
 /// Plan for scattering coefficients of windows of one length (arXiv 2204.10177; MATH: sections 1 and 2).
 ///
@@ -24,7 +24,7 @@ pub struct ScatteringTransform<F: Real> {
     pub(crate) transforms: Vec<PaddedTransform<F>>,
     pub(crate) base: Vec<ScatteringPath>,
     pub(crate) reduction: Option<Reduction>,
-    pub(crate) program: Program,
+    pub(crate) schedule: AveragingSchedule,
     /// Weights of the blocks on the grids of the two layers.
     pub(crate) means: Vec<Vec<BlockMeans<F>>>,
     n_blocks: usize,
@@ -114,7 +114,7 @@ impl<F: Real> ScatteringTransform<F> {
         let reduction = (options.coefficients == CoefficientSet::CovReduced)
             .then(|| Reduction::new(&base, &options.scales));
         Self {
-            program: Program::new(&base, &options.scales),
+            schedule: AveragingSchedule::new(&base, &options.scales),
             given_sigma: options
                 .given_power
                 .iter()
@@ -251,7 +251,7 @@ impl<F: Real> ScatteringTransform<F> {
     }
 
     fn make_second(&self) -> Rows<F> {
-        let longest = (0..self.program.second.len())
+        let longest = (0..self.schedule.second.len())
             .filter(|&j2| self.n_active(j2) > 0)
             .map(|j2| self.row_samples(1, j2))
             .max();

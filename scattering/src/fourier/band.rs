@@ -8,7 +8,7 @@
 use num_complex::Complex;
 
 use crate::filter_bank::BandPass;
-use crate::real::Real;
+use crate::fourier::real::Real;
 
 /// Consecutive bins whose places in source and target are consecutive too.
 pub(crate) struct Segment {

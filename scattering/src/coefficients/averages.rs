@@ -10,8 +10,8 @@
 use std::f64::consts::PI;
 use std::ops::Range;
 
-use crate::level::folded_sample;
-use crate::real::Real;
+use crate::fourier::grid_fft::folded_sample;
+use crate::fourier::real::Real;
 
 /// Samples on either side of a block's end whose weights differ from those of a box.
 const REACH: usize = 16;
@@ -249,7 +249,7 @@ fn taper(x: f64) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::level::fold;
+    use crate::fourier::grid_fft::fold;
     use num_complex::Complex;
 
     /// Means of exp(2 pi i f tau) made even and odd about the window's ends, by the weights and at the window's own samples.

@@ -3,12 +3,12 @@
 use num_complex::Complex;
 use rayon::prelude::*;
 
+use crate::coefficients::operations::RowPair;
 use crate::error::{Error, check_length, parameter};
-use crate::normalization::{Normalization, add_power_gradient};
-use crate::operations::RowPair;
-use crate::real::Real;
-use crate::scattering_builder::EnvelopeMean;
-use crate::scattering_transform::{GradientScratch, ScatteringScratch, ScatteringTransform, zeros};
+use crate::fourier::real::Real;
+use crate::transform::builder::EnvelopeMean;
+use crate::transform::normalization::{Normalization, add_power_gradient};
+use crate::transform::plan::{GradientScratch, ScatteringScratch, ScatteringTransform, zeros};
 
 impl<F: Real> ScatteringTransform<F> {
     /// Gradient with respect to the signal of any real function L of the coefficients: `d_out` `(coefficient, block)`
@@ -191,14 +191,14 @@ impl<F: Real> ScatteringTransform<F> {
             second: &scratch.second,
         };
         rows.measure_adjoint(
-            &self.program.first,
+            &self.schedule.first,
             self.means(0),
             &gradients.d_raw,
             &mut gradients.d_first,
             &mut gradients.d_second,
         );
-        for j2 in 0..self.program.second.len() {
-            if !self.program.second[j2].is_empty() {
+        for j2 in 0..self.schedule.second.len() {
+            if !self.schedule.second[j2].is_empty() {
                 self.backpropagate_second(j2, scratch, gradients);
             }
         }
@@ -222,7 +222,7 @@ impl<F: Real> ScatteringTransform<F> {
             second: &scratch.second,
         };
         rows.measure_adjoint(
-            &self.program.second[j2],
+            &self.schedule.second[j2],
             self.means(1),
             &gradients.d_raw,
             &mut gradients.d_first,

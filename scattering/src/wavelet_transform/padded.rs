@@ -1,10 +1,11 @@
 //! What lies beyond the ends of a window, and the transform for each choice.
 
-use crate::block_means::BlockMeans;
+use crate::coefficients::averages::BlockMeans;
 use crate::filter_bank::FilterBank;
-use crate::periodic::{PeriodicScratch, PeriodicTransform};
-use crate::real::Real;
-use crate::transform::{TransformScratch, WaveletTransform};
+use crate::fourier::real::Real;
+use crate::names::option_names;
+use crate::wavelet_transform::periodic::{PeriodicScratch, PeriodicTransform};
+use crate::wavelet_transform::reflected::{TransformScratch, WaveletTransform};
 
 /// What lies beyond the ends of a window.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
@@ -16,6 +17,8 @@ pub enum Padding {
     /// The window again: a period of T.
     Periodic,
 }
+
+option_names!(Padding, "padding", { Reflect => "reflect", Periodic => "periodic" });
 
 impl Padding {
     /// Length N of the padded window, the number of bins of its filters.

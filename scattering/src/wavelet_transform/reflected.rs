@@ -5,34 +5,15 @@ use rustfft::FftPlanner;
 
 use num_complex::Complex;
 
-use crate::block_means::BlockMeans;
+use crate::coefficients::averages::BlockMeans;
 use crate::error::{Error, parameter};
-use crate::filter_bank::{FilterBank, Wavelet};
-use crate::grid::grid_sizes;
-use crate::level::{Buffers, Level, folded_sample};
-use crate::real::Real;
-use crate::segment::{each_segment, low_pass, low_pass_adjoint, set_filtered};
-use crate::simd::vectorized;
-
-/// On how fine a grid each `W_j` is kept.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Oversampling {
-    /// The window's own samples: agrees with the definition to rounding.
-    Exact,
-    /// At least this many times the upper edge of the filter, 2 or more (MATH: section 3): errors of means over a window,
-    /// relative to the natural scale of a coefficient, of 4e-3 at 2, 3e-4 at 4 and 1e-4 at 8 (the default). Filters
-    /// whose grid would be as fine as the window's are kept at its samples.
-    Times(u32),
-}
-
-pub(crate) const OVERSAMPLING_ADVICE: &str = "give 2 or more; 8 keeps errors below 1e-4";
-
-impl Default for Oversampling {
-    fn default() -> Self {
-        Self::Times(8)
-    }
-}
+use crate::filter_bank::FilterBank;
+use crate::fourier::band::{each_segment, low_pass, low_pass_adjoint, set_filtered};
+use crate::fourier::grid::{OVERSAMPLING_ADVICE, Oversampling, grid_sizes};
+use crate::fourier::grid_fft::{Buffers, Level, folded_sample};
+use crate::fourier::real::Real;
+use crate::fourier::simd::vectorized;
+use crate::wavelet::Wavelet;
 
 /// `W_j` of windows of T samples, extended by half-sample reflection to N = 2T (MATH: section 1).
 ///

@@ -1,11 +1,14 @@
 //! First and second layer of one signal: everything that covariances are made of.
 
+pub(crate) mod correlation;
+pub(crate) mod covariance;
+
 use std::ops::Range;
 
-use crate::path::{pair_index, scattering_paths};
-use crate::real::Real;
-use crate::simd::vectorized;
-use crate::transform::{TransformScratch, WaveletTransform, modulus};
+use crate::coefficients::path::{pair_index, scattering_paths};
+use crate::fourier::real::Real;
+use crate::fourier::simd::vectorized;
+use crate::wavelet_transform::reflected::{TransformScratch, WaveletTransform, modulus};
 
 /// `W_j x` (J + 1 rows), `|W_j x|` (J rows) and `W_j2 |W_j1 x|` (one row a path), each on the grid of its last scale,
 /// in folded order ([`WaveletTransform::sample_of_place`]), real and imaginary parts apart. The same layout holds gradients of these.

@@ -4,14 +4,14 @@ use std::ops::Range;
 
 use num_complex::Complex;
 
-use crate::block_means::Weights;
+use crate::coefficients::averages::Weights;
+use crate::coefficients::path::{CoefficientKind, ScatteringPath, pair_index};
+use crate::coefficients::sums::{One, add_weighted, power, product_sums, weighted_sum};
+use crate::coefficients::table::products;
+use crate::fourier::real::Real;
+use crate::fourier::simd::vectorized;
 use crate::layers::Layers;
-use crate::path::{CoefficientKind, ScatteringPath, pair_index};
-use crate::path_table::products;
-use crate::real::Real;
-use crate::simd::vectorized;
-use crate::sums::{One, add_weighted, power, product_sums, weighted_sum};
-use crate::transform::WaveletTransform;
+use crate::wavelet_transform::reflected::WaveletTransform;
 
 /// One product: which rows of the left and right layers it averages.
 #[derive(Debug, Clone, Copy)]

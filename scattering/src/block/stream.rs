@@ -2,9 +2,9 @@
 
 use num_complex::Complex;
 
-use crate::blocks::{BlockScratch, BlockTransform, check_finite, reflected};
+use crate::block::transform::{BlockScratch, BlockTransform, check_finite, reflected};
 use crate::error::Error;
-use crate::real::Real;
+use crate::fourier::real::Real;
 
 /// Block averages of one gap-free record of any length, handed over in pieces of any size.
 ///

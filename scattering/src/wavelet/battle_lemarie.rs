@@ -28,8 +28,8 @@ fn scaling_decay(u: f64) -> f64 {
     }
 }
 
-/// `psi_hat` of centre `center` at frequency `f >= 0` (cycles/sample), side lobes still there.
-pub(crate) fn band_pass(f: f64, center: f64) -> f64 {
+/// `psi_hat` of centre `center` at frequency `f >= 0` (cycles/sample), with its side lobes.
+fn band_pass(f: f64, center: f64) -> f64 {
     let u = f * MOTHER_CENTER / center;
     if u == 0.0 {
         return 0.0;
@@ -49,4 +49,19 @@ pub(crate) fn band_pass(f: f64, center: f64) -> f64 {
 pub(crate) fn low_pass(f: f64, center: f64) -> f64 {
     let u = f.abs() * MOTHER_CENTER / center;
     scaling_decay(u) / spline_energy(u).sqrt()
+}
+
+/// `psi_hat` at bins 0, 1, .. up to its first local minimum, beyond which it is 0.
+pub(crate) fn without_side_lobes(center: f64, n_bins: usize) -> Vec<f64> {
+    let expected = (4.0 * center * n_bins as f64) as usize + 3;
+    let mut values: Vec<f64> = Vec::with_capacity(n_bins.min(expected));
+    for k in 0..n_bins {
+        values.push(band_pass(k as f64 / n_bins as f64, center));
+        // A strict minimum, at k - 1: equal neighbours (such as the zeros near f = 0) do not end the main lobe.
+        if k >= 2 && values[k - 2] > values[k - 1] && values[k - 1] < values[k] {
+            values.truncate(k);
+            break;
+        }
+    }
+    values
 }

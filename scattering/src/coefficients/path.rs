@@ -1,5 +1,7 @@
 //! What a coefficient is.
 
+use crate::names::option_names;
+
 /// Kind of a coefficient (MATH: section 2).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
@@ -52,6 +54,14 @@ pub enum CoefficientSet {
     /// scales, envelope at fixed (a, b); low-pass rows stay apart (97 at J = 8).
     CovReduced,
 }
+
+option_names!(CoefficientSet, "coefficients", {
+    Raw => "raw",
+    Scat => "scat",
+    Cov => "cov",
+    ScatCov => "scat+cov",
+    CovReduced => "covreduced",
+});
 
 /// Distances between scales in an averaged coefficient of [`CoefficientSet::CovReduced`], in filters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

@@ -5,8 +5,9 @@
 
 use num_complex::Complex;
 
-use crate::path::{CoefficientKind, ScatteringPath};
-use crate::real::Real;
+use crate::coefficients::path::{CoefficientKind, ScatteringPath};
+use crate::fourier::real::Real;
+use crate::names::option_names;
 
 /// What the first layer is divided by. A band without energy gives 0.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
@@ -22,6 +23,13 @@ pub enum Normalization {
     /// The sigma_j^2 that the plan was given.
     Given,
 }
+
+option_names!(Normalization, "normalization", {
+    None => "none",
+    EachPowerSpectrum => "each-ps",
+    BatchPowerSpectrum => "batch-ps",
+    Given => "given",
+});
 
 /// A power of a first-layer sigma.
 #[derive(Debug, Clone, Copy, PartialEq)]

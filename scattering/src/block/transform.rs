@@ -12,14 +12,14 @@
 use num_complex::Complex;
 use rayon::prelude::*;
 
+use crate::block::stream::BlockStream;
+use crate::coefficients::path::{CoefficientSet, ScatteringPath};
 use crate::error::{Error, check_length, parameter};
-use crate::filter_bank::{FilterNorm, Wavelet};
-use crate::path::{CoefficientSet, ScatteringPath};
-use crate::real::Real;
-use crate::scattering_builder::ScatteringTransformBuilder;
-use crate::scattering_transform::{ScatteringScratch, ScatteringTransform};
-use crate::stream::BlockStream;
-use crate::transform::Oversampling;
+use crate::fourier::grid::Oversampling;
+use crate::fourier::real::Real;
+use crate::transform::builder::ScatteringTransformBuilder;
+use crate::transform::plan::{ScatteringScratch, ScatteringTransform};
+use crate::wavelet::{FilterNorm, Wavelet};
 
 /// Shortest chunk that is transformed at once, in samples.
 const CHUNK_SAMPLES: usize = 1 << 16;

@@ -7,8 +7,8 @@ use realfft::{ComplexToReal, RealFftPlanner, RealToComplex};
 use rustfft::{Fft, FftPlanner};
 
 use crate::filter_bank::{BandPass, FilterBank};
-use crate::real::Real;
-use crate::transform::modulus;
+use crate::fourier::real::Real;
+use crate::wavelet_transform::reflected::modulus;
 
 /// `W_j` of windows of N samples without padding. Spectra are bins 0 ..= N/2, normalised by 1/N, the real parts first,
 /// then the imaginary ones.

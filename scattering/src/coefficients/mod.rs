@@ -1,0 +1,7 @@
+//! Coefficients: their table, and the time averages that define them.
+
+pub(crate) mod averages;
+pub(crate) mod operations;
+pub(crate) mod path;
+pub(crate) mod sums;
+pub(crate) mod table;
