@@ -152,6 +152,92 @@ fn an_interrupt_ends_unmix_and_synth_in_the_midst() {
     }
 }
 
+/// Every signal that asks a process to end is an interrupt, and none has an effect where it is ignored, as below `nohup`.
+#[cfg(unix)]
+#[test]
+fn signals_end_a_command_with_130_unless_they_are_ignored() {
+    use std::process::{Command, Stdio};
+    use std::time::Duration;
+    let folder = tempfile::tempdir().unwrap();
+    let record = ndarray::Array1::from_shape_fn(16384, |t| ((t * t * 7) % 1009) as f64);
+    ndarray_npy::write_npy(folder.path().join("x.npy"), &record).unwrap();
+    let binary = assert_cmd::cargo::cargo_bin("seismix");
+    let run = |before: &str, signals: &[&str]| {
+        let line = format!(
+            "{before} exec \"$0\" synth --like x.npy --tolerance 1e-12 --max-iter 100000 -o out.npz --threads 1"
+        );
+        let mut child = Command::new("sh")
+            .current_dir(folder.path())
+            .args(["-c", &line])
+            .arg(&binary)
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        std::thread::sleep(Duration::from_millis(1000));
+        let send = |signal: &str, pid: u32| {
+            let sent = Command::new("kill")
+                .args([signal, &pid.to_string()])
+                .status();
+            assert!(sent.unwrap().success());
+            std::thread::sleep(Duration::from_millis(300));
+        };
+        for signal in &signals[..signals.len() - 1] {
+            send(signal, child.id());
+            assert!(child.try_wait().unwrap().is_none(), "{signal} is ignored");
+        }
+        send(signals[signals.len() - 1], child.id());
+        assert_eq!(
+            child.wait().unwrap().code(),
+            Some(130),
+            "{before} {signals:?}"
+        );
+        assert!(!folder.path().join("out.npz").exists());
+    };
+    for signal in ["-INT", "-TERM", "-HUP"] {
+        run("", &[signal]);
+    }
+    if cfg!(target_os = "linux") {
+        run("trap '' HUP;", &["-HUP", "-TERM"]);
+    }
+}
+
+/// A reader that closes stdout or stderr ends neither in a panic nor in another exit code.
+#[cfg(target_os = "linux")]
+#[test]
+fn closed_pipes_do_not_panic() {
+    use std::process::{Command, Stdio};
+    let folder = tempfile::tempdir().unwrap();
+    write_ramp(folder.path());
+    let binary = assert_cmd::cargo::cargo_bin("seismix");
+    for (arguments, code) in [
+        ("scatter x.npy -o y.npz --octaves 3 -vv", 0),
+        ("scatter nowhere.npy -o y.npz", 1),
+        ("info /nowhere -vv", 1),
+        ("--help", 0),
+        ("info", 2),
+    ] {
+        // `/dev/full` fails every write, a closed descriptor and a pipe without a reader fail differently.
+        for redirect in ["2>/dev/full", "2>&-", ">&- 2>&-", "2>&1 | true"] {
+            let line = format!(
+                "exec 3>code; {{ \"$0\" {arguments} {redirect_own}; echo $? >&3; }} {pipe}",
+                redirect_own = redirect.split(" | ").next().unwrap(),
+                pipe = if redirect.contains('|') { "| true" } else { "" }
+            );
+            let status = Command::new("sh")
+                .current_dir(folder.path())
+                .args(["-c", &line])
+                .arg(&binary)
+                .stdout(Stdio::null())
+                .status()
+                .unwrap();
+            assert!(status.success(), "{line}");
+            let found = std::fs::read_to_string(folder.path().join("code")).unwrap();
+            assert_eq!(found.trim(), code.to_string(), "{arguments} {redirect}");
+        }
+    }
+}
+
 /// Nothing is allocated or begun for numbers that no machine can serve.
 #[test]
 fn numbers_beyond_reason_are_refused_at_once() {
@@ -189,13 +275,107 @@ fn numbers_beyond_reason_are_refused_at_once() {
 }
 
 #[test]
-fn an_unknown_variable_is_an_error_with_the_nearest() {
-    let outcome = finish(seismix().args(["info", "x"]).env("SEISMIX_OCTAVS", "8"));
-    assert_usage_outcome(
-        &outcome,
-        "variable",
-        &["`SEISMIX_OCTAVS`", "`SEISMIX_OCTAVES`"],
+fn an_unknown_variable_is_a_warning_with_the_nearest() {
+    let folder = tempfile::tempdir().unwrap();
+    write_ramp(folder.path());
+    let scatter = ["scatter", "x.npy", "-o", "y.npz", "--octaves", "3"];
+    for (variable, says) in [
+        ("SEISMIX_OCTAVS", "`SEISMIX_OCTAVES`"),
+        ("SEISMIX_HOME_OF_ANOTHER_PROGRAM", "is ignored"),
+    ] {
+        let mut command = seismix();
+        command.current_dir(folder.path()).args(scatter);
+        let outcome = finish(command.env(variable, "8"));
+        assert_eq!(outcome.code, Some(0), "{}", outcome.stderr);
+        for text in ["WARN", &format!("`{variable}`"), says] {
+            assert!(outcome.stderr.contains(text), "{text}: {}", outcome.stderr);
+        }
+    }
+}
+
+/// A record for `scatter`, in `x.npy`.
+fn write_ramp(folder: &std::path::Path) {
+    let signal = ndarray::Array1::from_shape_fn(64, |t| ((t * t) % 37) as f64);
+    ndarray_npy::write_npy(folder.join("x.npy"), &signal).unwrap();
+}
+
+/// A name that has little in common with all known ones gets no suggestion.
+#[test]
+fn only_slips_are_corrected() {
+    for args in [
+        &["banana"][..],
+        &["scatter", "x.npy", "-o", "y.npz", "--banana", "8"],
+        &["features", "x", "-o", "y", "--wavelet", "banana"],
+    ] {
+        let outcome = run(args);
+        assert_eq!(outcome.code, Some(2));
+        assert!(!outcome.stderr.contains("nearest"), "{}", outcome.stderr);
+        assert!(!outcome.stderr.contains("similar"), "{}", outcome.stderr);
+    }
+    assert_usage(
+        &["info", "x", "--octave", "8"],
+        &["`seismix features` has an option '--octaves'"],
     );
+}
+
+/// A table named as a command holds for that command only, and for `run` where it is a stage of it.
+#[test]
+fn tables_are_named_as_the_commands() {
+    let folder = tempfile::tempdir().unwrap();
+    write_ramp(folder.path());
+    let file = folder.path().join("seismix.toml");
+    let scatter = |text: &str| {
+        std::fs::write(&file, text).unwrap();
+        let mut command = seismix();
+        command
+            .current_dir(folder.path())
+            .args(["scatter", "x.npy", "-o", "y.npz"]);
+        finish(command.args(["--config", "seismix.toml"]))
+    };
+    for (text, coefficients) in [
+        ("octaves = 3", "3"),
+        ("octaves = 4\n[scatter]\noctaves = 3", "3"),
+        ("octaves = 3\n[features]\noctaves = 4", "3"),
+    ] {
+        let outcome = scatter(text);
+        assert_eq!(outcome.code, Some(0), "{text}: {}", outcome.stderr);
+        assert_eq!(
+            configuration(folder.path(), "octaves"),
+            coefficients,
+            "{text}"
+        );
+    }
+    // A key of another command has no place in the table.
+    let outcome = scatter("[scatter]\nepochs = 3");
+    assert_usage_outcome(&outcome, "table", &["`epochs` is not known"]);
+    std::fs::write(&file, "[train]\nepochs = \"many\"").unwrap();
+    for command in ["train", "run"] {
+        let args = [command, "x", "-o", "y", "--config"];
+        let outcome = finish(seismix().args(args).arg(&file));
+        assert_usage_outcome(&outcome, command, &["'many'", "key `epochs`"]);
+    }
+}
+
+/// The name of a file before the command is not taken for the command.
+#[test]
+fn a_value_of_a_common_option_is_no_command() {
+    let folder = tempfile::tempdir().unwrap();
+    write_ramp(folder.path());
+    std::fs::write(folder.path().join("run"), "octaves = 3").unwrap();
+    let mut command = seismix();
+    command.current_dir(folder.path());
+    let outcome = finish(command.args(["--config", "run", "scatter", "x.npy", "-o", "y.npz"]));
+    assert_eq!(outcome.code, Some(0), "{}", outcome.stderr);
+    assert_eq!(configuration(folder.path(), "octaves"), "3");
+}
+
+/// A setting that `y.npz` says it was made with.
+fn configuration(folder: &std::path::Path, name: &str) -> String {
+    let file = std::fs::File::open(folder.join("y.npz")).unwrap();
+    let mut archive = ndarray_npy::NpzReader::new(file).unwrap();
+    let provenance: ndarray::Array1<u8> = archive.by_name("provenance").unwrap();
+    let found: serde_json::Value = serde_json::from_slice(&provenance.to_vec()).unwrap();
+    found["configuration"][name].as_str().unwrap().to_owned()
 }
 
 #[test]
@@ -245,8 +425,7 @@ fn files_are_checked_as_a_whole() {
 /// The oversampling that a result says it was made with, which shows which layer won.
 fn oversampling_used(flag: Option<&str>, variable: Option<&str>, file: Option<&str>) -> String {
     let folder = tempfile::tempdir().unwrap();
-    let signal = ndarray::Array1::from_shape_fn(64, |t| ((t * t) % 37) as f64);
-    ndarray_npy::write_npy(folder.path().join("x.npy"), &signal).unwrap();
+    write_ramp(folder.path());
     let mut command = seismix();
     command.current_dir(folder.path());
     command.args(["scatter", "x.npy", "-o", "y.npz", "--octaves", "3"]);
@@ -263,14 +442,7 @@ fn oversampling_used(flag: Option<&str>, variable: Option<&str>, file: Option<&s
     }
     let outcome = finish(&mut command);
     assert_eq!(outcome.code, Some(0), "{}", outcome.stderr);
-    let file = std::fs::File::open(folder.path().join("y.npz")).unwrap();
-    let mut archive = ndarray_npy::NpzReader::new(file).unwrap();
-    let provenance: ndarray::Array1<u8> = archive.by_name("provenance").unwrap();
-    let told: serde_json::Value = serde_json::from_slice(&provenance.to_vec()).unwrap();
-    told["configuration"]["oversampling"]
-        .as_str()
-        .unwrap()
-        .to_owned()
+    configuration(folder.path(), "oversampling")
 }
 
 #[test]
@@ -356,8 +528,19 @@ fn numbers_out_of_range_are_refused_before_any_work() {
 
 #[test]
 fn stderr_of_a_pipe_has_no_colours_and_quiet_leaves_only_errors() {
-    let loud = run(&["info", "/nowhere", "-vv"]);
-    assert!(!loud.stderr.contains('\u{1b}'), "{:?}", loud.stderr);
+    for (options, colored) in [
+        (&["-vv"][..], false),
+        (&["--color", "never"], false),
+        (&["--color=always"], true),
+    ] {
+        let loud = run(&[&["info", "/nowhere"], options].concat());
+        assert_eq!(
+            loud.stderr.contains('\u{1b}'),
+            colored,
+            "{options:?}: {:?}",
+            loud.stderr
+        );
+    }
     let quiet = run(&["info", "/nowhere", "--quiet"]);
     assert_eq!(quiet.code, Some(1));
     assert!(quiet.stderr.lines().count() <= 2, "{}", quiet.stderr);

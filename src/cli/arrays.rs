@@ -10,7 +10,7 @@ use py_literal::Value;
 use seismix::data::atomic::atomic_write;
 use sha2::{Digest, Sha256};
 
-use super::failure::{Failure, Result};
+use super::exit::{Failure, Result};
 
 /// An array of numbers from a `.npy` file.
 #[derive(Debug)]

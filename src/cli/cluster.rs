@@ -8,8 +8,9 @@ use seismix::stage::PipelineError;
 use seismix::vae::ModelFile;
 use serde_json::json;
 
-use super::failure::Result;
-use super::{Context, apart};
+use super::context::Context;
+use super::exit::Result;
+use super::output_guard;
 
 /// Write the cluster of every window at every scale
 ///
@@ -31,7 +32,7 @@ impl Cluster {
     /// Runs the command.
     pub fn run(&self, context: &mut Context) -> Result<()> {
         let inputs = self.features.iter().chain([&self.model]);
-        apart::file(&self.output, inputs.map(PathBuf::as_path))?;
+        output_guard::file(&self.output, inputs.map(PathBuf::as_path))?;
         let model = ModelFile::load(&self.model).map_err(PipelineError::from)?;
         let table = cluster(&self.features, &model, &self.output, &context.observer)?;
         context.printer.text(format_args!(

@@ -8,8 +8,8 @@ use seismix::demo::{Demo as Made, demo};
 use seismix::run::RunConfig;
 use serde_json::json;
 
-use super::Context;
-use super::failure::Result;
+use super::context::Context;
+use super::exit::Result;
 use super::options::Seed;
 use super::output::table;
 

@@ -6,8 +6,8 @@ use clap::Args;
 use seismix::features;
 use serde_json::json;
 
-use super::Context;
-use super::failure::Result;
+use super::context::Context;
+use super::exit::Result;
 use super::options::{Planning, Resuming, Selection, Sharding, Transform, run_control};
 
 /// Compute the features of an archive: one HDF5 file a station and day

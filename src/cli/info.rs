@@ -13,10 +13,11 @@ use seismix::data::time::{format_utc, steps_ns};
 use seismix::data::{Error, StreamId};
 use seismix::stage::Observer;
 
-use super::failure::Result;
+use super::context::Context;
+use super::exit::Result;
+use super::interrupt;
 use super::options::Selection;
 use super::output::table;
-use super::{Context, interrupt};
 
 /// Say what is in files and archives: ids, rates, spans, gaps, overlaps, amplitudes
 ///

@@ -1,28 +1,29 @@
 //! The command line: one file a subcommand, and what they share.
 
-mod apart;
 mod arrays;
 mod cluster;
+mod context;
 mod demo;
-mod explain;
-mod failure;
+mod exit;
 mod features;
 mod info;
 mod interrupt;
-mod layers;
 mod options;
 mod output;
+mod output_guard;
 mod progress;
 mod recipe;
 mod report;
 mod run;
 mod scatter;
 mod separate;
+mod settings;
 mod synth;
 mod toy;
 mod train;
 mod unmix;
 mod unmix_local;
+mod usage_error;
 
 use std::ffi::OsString;
 use std::io::Write;
@@ -30,7 +31,7 @@ use std::process::ExitCode;
 
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
-use failure::{Failure, Result};
+use exit::{Failure, Result};
 use output::Printer;
 use progress::Terminal;
 
@@ -66,20 +67,13 @@ enum Command {
     Run(Box<run::Run>),
 }
 
-/// What a command gets beside its own options.
-struct Context {
-    common: options::Common,
-    printer: Printer,
-    observer: Terminal,
-}
-
 /// Runs the command line of this process.
 pub fn main() -> ExitCode {
     let argv: Vec<OsString> = std::env::args_os().collect();
     match start(argv) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
-            // Without a stderr there is nobody left to tell.
+            // A closed stderr must not change the exit code.
             for line in failure.lines() {
                 let _ = writeln!(std::io::stderr(), "{line}");
             }
@@ -89,26 +83,19 @@ pub fn main() -> ExitCode {
 }
 
 fn start(argv: Vec<OsString>) -> Result<()> {
-    let (argv, layers) = layers::join(&Cli::command(), argv, std::env::vars_os())?;
+    let (argv, settings) = settings::merge(&Cli::command(), argv, std::env::vars_os())?;
     let cli = match Cli::command()
         .try_get_matches_from(&argv)
         .and_then(|matches| Cli::from_arg_matches(&matches))
     {
         Ok(cli) => cli,
-        Err(error) => return explain::explain(&error, &Cli::command(), &layers),
+        Err(error) => return usage_error::report(&error, &Cli::command(), &settings),
     };
     interrupt::listen();
-    if let Some(threads) = cli.common.threads {
-        rayon::ThreadPoolBuilder::new()
-            .num_threads(threads)
-            .build_global()
-            .map_err(|error| Failure::new(format!("cannot start {threads} threads: {error}")))?;
+    let mut context = Context::start(cli.common)?;
+    for warning in settings.warnings() {
+        tracing::warn!("{warning}");
     }
-    let mut context = Context {
-        printer: Printer::new(cli.common.json),
-        observer: Terminal::start(cli.common.quiet, cli.common.verbose),
-        common: cli.common,
-    };
     let outcome = match &cli.command {
         Command::Demo(command) => command.run(&mut context),
         Command::Info(command) => command.run(&mut context),
@@ -122,9 +109,10 @@ fn start(argv: Vec<OsString>) -> Result<()> {
         Command::Report(command) => command.run(&mut context),
         Command::Run(command) => command.run(&mut context),
     };
-    // What was found out before a failure is shown too.
+    // Results that precede a failure are printed as well.
     let flushed = context.printer.flush().map_err(Failure::from);
     outcome?;
     flushed?;
+    context.finish();
     context.observer.verdict()
 }

@@ -13,7 +13,8 @@ use seismix::data::time;
 use seismix::vae::features::InputsOptions;
 use seismix::vae::{FvaeConfig, TrainOptions};
 
-use super::failure::{Failure, Result};
+use super::exit::{Failure, Result};
+use super::progress::Color;
 use super::recipe::RecipeOptions;
 
 /// Most threads.
@@ -41,9 +42,12 @@ pub struct Common {
     /// More logs on stderr; twice for still more
     #[arg(long, short, global = true, action = clap::ArgAction::Count)]
     pub verbose: u8,
-    /// TOML file with settings; its keys are the names of the options
+    /// TOML file with settings; its keys are the names of the options, its tables those of the commands
     #[arg(long, global = true, value_name = "FILE")]
     pub config: Option<PathBuf>,
+    /// Colours on stderr: auto means on a terminal, unless NO_COLOR is set
+    #[arg(long, global = true, value_name = "WHEN", default_value = "auto")]
+    pub color: Color,
 }
 
 /// Which records are used.

@@ -5,7 +5,8 @@ use std::io::{self, IsTerminal, Write};
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
-use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
+use clap::ValueEnum;
+use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle, TermLike};
 use seismix::stage::Observer;
 use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::fmt::MakeWriter;
@@ -14,10 +15,10 @@ use tracing_subscriber::fmt::time::FormatTime;
 use tracing_subscriber::layer::{Layer as _, SubscriberExt as _};
 use tracing_subscriber::util::SubscriberInitExt as _;
 
-use super::failure::Failure;
+use super::exit::Failure;
 use super::interrupt;
 
-/// The observer of the command line: bars on a terminal, a line a stage elsewhere, and the failed inputs counted.
+/// Observer of the command line: progress bars on a terminal, log lines elsewhere, and the set of failed inputs.
 #[derive(Debug)]
 pub struct Terminal {
     bars: MultiProgress,
@@ -32,10 +33,35 @@ struct Stage {
     unit: String,
     bar: ProgressBar,
     began: Instant,
-    told: Instant,
+    logged: Instant,
 }
 
-/// How often a stage tells how far it is where there is no bar.
+/// Use of colours on stderr.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Color {
+    /// On a terminal, unless `NO_COLOR` is set.
+    Auto,
+    /// Colours, into files and pipes as well.
+    Always,
+    /// No colours.
+    Never,
+}
+
+impl Color {
+    /// True if lines on stderr are coloured.
+    fn is_on(self) -> bool {
+        match self {
+            Self::Always => true,
+            Self::Never => false,
+            Self::Auto => {
+                io::stderr().is_terminal()
+                    && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
+            }
+        }
+    }
+}
+
+/// Interval between the log lines of a stage without a bar.
 const HEARTBEAT: Duration = Duration::from_secs(30);
 
 impl Stage {
@@ -52,12 +78,12 @@ impl Stage {
 }
 
 impl Terminal {
-    /// Sets logging up (once) and returns the observer. `verbose` counts `-v`.
-    pub fn start(quiet: bool, verbose: u8) -> Self {
+    /// Starts logging (once) and returns the observer. `verbose` is the number of `-v`.
+    pub fn start(quiet: bool, verbose: u8, color: Color) -> Self {
         let target = if quiet || !io::stderr().is_terminal() {
             ProgressDrawTarget::hidden()
         } else {
-            ProgressDrawTarget::stderr()
+            ProgressDrawTarget::term_like(Box::new(StderrTerm(console::Term::stderr())))
         };
         let bars = MultiProgress::with_draw_target(target);
         let (others, ours) = match (quiet, verbose) {
@@ -69,12 +95,10 @@ impl Terminal {
         let filter = Targets::new()
             .with_default(others)
             .with_target("seismix", ours);
-        let color = io::stderr().is_terminal()
-            && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
         let lines = tracing_subscriber::fmt::layer()
             .with_target(false)
             .with_timer(SinceStart(Instant::now()))
-            .with_ansi(color)
+            .with_ansi(color.is_on())
             .with_writer(AboveBars(bars.clone()));
         let started = tracing_subscriber::registry()
             .with(lines.with_filter(filter))
@@ -87,7 +111,7 @@ impl Terminal {
         }
     }
 
-    /// `Ok` unless inputs failed or the user asked to stop.
+    /// Fails if inputs failed or a signal requested the command to stop.
     pub fn verdict(&self) -> Result<(), Failure> {
         if interrupt::asked() {
             return Err(Failure::Interrupted);
@@ -138,7 +162,7 @@ impl Observer for Terminal {
                 unit: unit.to_owned(),
                 bar,
                 began: Instant::now(),
-                told: Instant::now(),
+                logged: Instant::now(),
             });
         });
     }
@@ -147,8 +171,8 @@ impl Observer for Terminal {
         self.with_stage(|stage| {
             if let Some(stage) = stage {
                 stage.bar.inc(steps);
-                if self.bars.is_hidden() && stage.told.elapsed() > HEARTBEAT {
-                    stage.told = Instant::now();
+                if self.bars.is_hidden() && stage.logged.elapsed() > HEARTBEAT {
+                    stage.logged = Instant::now();
                     let left = stage.bar.eta().as_secs();
                     tracing::info!("{}: {}, ETA {left} s", stage.name, stage.position());
                 }
@@ -178,7 +202,7 @@ impl Observer for Terminal {
     }
 
     fn problem(&self, subject: &str, reason: &str) {
-        // Several stages may meet the same bad file; it is told and counted once.
+        // Several stages may meet the same bad file; it is reported once.
         let new = locked(&self.problems).insert((subject.to_owned(), reason.to_owned()));
         if new {
             tracing::error!("{subject}: {reason}");
@@ -203,15 +227,70 @@ impl FormatTime for SinceStart {
 #[derive(Debug, Clone)]
 struct AboveBars(MultiProgress);
 
+/// Never fails: the subscriber reports a failed write by `eprintln!`, which panics where stderr is closed.
 impl Write for AboveBars {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0
-            .suspend(|| io::stderr().write_all(bytes))
-            .map(|()| bytes.len())
+        let _ = self.0.suspend(|| io::stderr().write_all(bytes));
+        Ok(bytes.len())
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        io::stderr().flush()
+        let _ = io::stderr().flush();
+        Ok(())
+    }
+}
+
+/// Terminal whose drawing never fails: `MultiProgress::suspend` panics on an error, as of a terminal that was closed.
+#[derive(Debug)]
+struct StderrTerm(console::Term);
+
+impl TermLike for StderrTerm {
+    fn width(&self) -> u16 {
+        self.0.size().1
+    }
+
+    fn height(&self) -> u16 {
+        self.0.size().0
+    }
+
+    fn move_cursor_up(&self, n: usize) -> io::Result<()> {
+        let _ = self.0.move_cursor_up(n);
+        Ok(())
+    }
+
+    fn move_cursor_down(&self, n: usize) -> io::Result<()> {
+        let _ = self.0.move_cursor_down(n);
+        Ok(())
+    }
+
+    fn move_cursor_right(&self, n: usize) -> io::Result<()> {
+        let _ = self.0.move_cursor_right(n);
+        Ok(())
+    }
+
+    fn move_cursor_left(&self, n: usize) -> io::Result<()> {
+        let _ = self.0.move_cursor_left(n);
+        Ok(())
+    }
+
+    fn write_line(&self, text: &str) -> io::Result<()> {
+        let _ = self.0.write_line(text);
+        Ok(())
+    }
+
+    fn write_str(&self, text: &str) -> io::Result<()> {
+        let _ = self.0.write_str(text);
+        Ok(())
+    }
+
+    fn clear_line(&self) -> io::Result<()> {
+        let _ = self.0.clear_line();
+        Ok(())
+    }
+
+    fn flush(&self) -> io::Result<()> {
+        let _ = self.0.flush();
+        Ok(())
     }
 }
 

@@ -8,8 +8,9 @@ use seismix::run::{RunFiles, read_settings, report_of};
 use seismix::stage::PipelineError;
 use serde_json::json;
 
-use super::failure::Result;
-use super::{Context, apart};
+use super::context::Context;
+use super::exit::Result;
+use super::output_guard;
 
 /// Write one self-contained page about a run
 #[derive(Debug, Args)]
@@ -35,7 +36,7 @@ impl Report {
             &files.settings,
             &separation,
         ];
-        apart::file(&self.output, inputs.map(PathBuf::as_path))?;
+        output_guard::file(&self.output, inputs.map(PathBuf::as_path))?;
         let settings = read_settings(&files)?;
         // The run's own report holds what only the run knew, such as scores; without it all is gathered anew.
         let data = match ReportData::load(&files.report_data) {

@@ -9,11 +9,12 @@ use seismix::separate::WindowOutcome;
 use serde_json::json;
 use std::path::Path;
 
-use super::failure::Result;
+use super::context::Context;
+use super::exit::Result;
 use super::options::{
     Planning, Resuming, Seed, Selection, Separation, Training, Transform, run_control,
 };
-use super::{Context, apart};
+use super::output_guard;
 
 /// Do everything: features, train, cluster, separate and report
 ///
@@ -47,7 +48,7 @@ impl Run {
     /// Runs the command.
     pub fn run(&self, context: &mut Context) -> Result<()> {
         let written = ["features", "separated"];
-        apart::folder(&self.output, &self.paths, &written)?;
+        output_guard::folder(&self.output, &self.paths, &written)?;
         let transform = self.transform.config()?;
         let config = RunConfig {
             selection: self.selection.config()?,

@@ -14,9 +14,10 @@ use seismix::scattering::{
 use serde_json::json;
 
 use super::arrays::{self, Name};
-use super::failure::{Failure, Result};
+use super::context::Context;
+use super::exit::{Failure, Result};
 use super::options::positive;
-use super::{Context, apart, interrupt};
+use super::{interrupt, output_guard};
 
 /// Compute the scattering covariance of arrays
 ///
@@ -220,7 +221,7 @@ impl Scatter {
     pub fn run(&self, context: &mut Context) -> Result<()> {
         let inputs = [Some(&self.input), self.options.given_power.as_ref()];
         let inputs = inputs.into_iter().flatten();
-        apart::file(&self.output, inputs.map(PathBuf::as_path))?;
+        output_guard::file(&self.output, inputs.map(PathBuf::as_path))?;
         let input = arrays::read_npy(&self.input)?;
         let signals = self.as_batch(input.values)?;
         if let Some(rate) = self.options.sampling_rate

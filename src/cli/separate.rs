@@ -5,9 +5,10 @@ use std::path::PathBuf;
 use clap::Args;
 use seismix::separate::{TargetSource, separate};
 
-use super::failure::Result;
+use super::context::Context;
+use super::exit::Result;
 use super::options::{Resuming, Selection, Separation, positive};
-use super::{Context, apart};
+use super::output_guard;
 
 /// Take the windows of chosen clusters apart into background and source
 ///
@@ -49,7 +50,7 @@ impl Separate {
     /// Runs the command.
     pub fn run(&self, context: &mut Context) -> Result<()> {
         let written = ["background", "source", "deviation", "parts"];
-        apart::folder(&self.output, &self.paths, &written)?;
+        output_guard::folder(&self.output, &self.paths, &written)?;
         let selection = self.selection.config()?;
         let separation = self.separation.config(self.octaves)?;
         let listed = match (&self.clusters, &self.windows) {
@@ -59,7 +60,7 @@ impl Separate {
             },
             (Some(clusters), None) => TargetSource::Clusters(clusters),
             (None, None) => {
-                return Err(super::failure::Failure::usage("neither --clusters nor --windows is given")
+                return Err(super::exit::Failure::usage("neither --clusters nor --windows is given")
                     .with_help("name the clusters with --clusters and --target, or list windows with --windows"));
             }
         };

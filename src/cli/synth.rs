@@ -13,9 +13,10 @@ use seismix::vae::ModelFile;
 use serde_json::{Value, json};
 
 use super::arrays;
-use super::failure::{Failure, Result};
+use super::context::Context;
+use super::exit::{Failure, Result};
 use super::options::{MAX_ITERATIONS, Seed, positive, whole};
-use super::{Context, apart, interrupt};
+use super::{interrupt, output_guard};
 
 /// A signal that goes with the original more than this is drawn again.
 const MOST_CORRELATION: f64 = 0.2;
@@ -94,7 +95,7 @@ impl Synth {
         }
         let single = [&self.like, &self.model, &self.clusters];
         let inputs = single.into_iter().flatten().chain(&self.features);
-        apart::file(&self.output, inputs.map(PathBuf::as_path))?;
+        output_guard::file(&self.output, inputs.map(PathBuf::as_path))?;
         match (&self.like, &self.cluster) {
             (Some(path), _) => self.like(context, path),
             (None, Some(cluster)) => match (&self.model, &self.clusters) {

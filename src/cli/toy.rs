@@ -9,7 +9,7 @@ use seismix::toy::{Toy, ToyKind};
 use serde_json::json;
 
 use super::arrays;
-use super::failure::{Failure, Result};
+use super::exit::{Failure, Result};
 use super::options::whole;
 
 /// Snippets of a toy, and their samples, unless told.

@@ -7,9 +7,10 @@ use seismix::train::stability::Stability;
 use seismix::train::{ModelInputs, model_inputs, train};
 use serde_json::json;
 
-use super::failure::Result;
+use super::context::Context;
+use super::exit::Result;
 use super::options::{Resuming, Seed, Training};
-use super::{Context, apart};
+use super::output_guard;
 
 /// Train the model that groups windows into clusters at all scales at once
 #[derive(Debug, Args)]
@@ -39,7 +40,7 @@ fn stability(model: &seismix::vae::ModelFile) -> Result<Option<Stability>> {
 impl Train {
     /// Runs the command.
     pub fn run(&self, context: &mut Context) -> Result<()> {
-        apart::file(&self.output, self.features.iter().map(PathBuf::as_path))?;
+        output_guard::file(&self.output, self.features.iter().map(PathBuf::as_path))?;
         let training = self.training.config()?;
         let model = train(
             &self.features,

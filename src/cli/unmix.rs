@@ -13,11 +13,12 @@ use seismix::toy::snr_db;
 use serde_json::json;
 
 use super::arrays::{self, Name};
-use super::failure::{Failure, Result};
+use super::context::Context;
+use super::exit::{Failure, Result};
 use super::options::{MAX_ITERATIONS, MAX_SNIPPETS, positive, whole};
 use super::toy::{ToyOptions, Truth};
 use super::unmix_local::{self, LocalOptions};
-use super::{Context, apart, interrupt};
+use super::{interrupt, output_guard};
 
 mod given;
 mod told;
@@ -122,7 +123,7 @@ impl Unmix {
     pub fn run(&self, context: &mut Context) -> Result<()> {
         let inputs = [&self.mixture, &self.background, &self.evaluate];
         let inputs = inputs.into_iter().filter_map(Option::as_deref);
-        apart::file(
+        output_guard::file(
             &self.output,
             inputs.chain(self.local.input()).chain(self.toy.input()),
         )?;

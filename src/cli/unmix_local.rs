@@ -9,7 +9,7 @@ use seismix::separation::{Channel, ChannelSeparation, LocalMethod, LocalResult, 
 use serde_json::json;
 
 use super::arrays::{self, Archive};
-use super::failure::{Failure, Result};
+use super::exit::{Failure, Result};
 use super::options::whole;
 
 /// Options of the local model.

@@ -3,7 +3,7 @@
 use std::ffi::OsStr;
 use std::path::{Component, Path, PathBuf};
 
-use super::failure::{Failure, Result};
+use super::exit::{Failure, Result};
 
 /// Refuses an output file that is one of the inputs, or a feature file in a folder of them.
 ///

@@ -1,4 +1,4 @@
-//! How a command ends when it does not end well.
+//! Failures of a command: exit code, message and advice.
 
 use std::io;
 use std::path::Path;
@@ -7,28 +7,28 @@ use std::process::ExitCode;
 use seismix::config::ConfigError;
 use seismix::stage::PipelineError;
 
-/// Why a command stopped; it decides the exit code and what is said on stderr.
+/// Reason for which a command stopped; it decides the exit code and the message on stderr.
 #[derive(Debug)]
 pub enum Failure {
     /// The command line, an environment variable or the configuration file is wrong: exit code 2.
     Usage {
-        /// What was wrong.
+        /// The fault.
         message: String,
-        /// What to do, if there is more to say.
+        /// The remedy, if the message does not contain it.
         help: Option<String>,
     },
     /// Something failed: exit code 1.
     Failed {
-        /// What was wrong, and where.
+        /// The fault, and where it is.
         message: String,
-        /// What to do, if there is more to say.
+        /// The remedy, if the message does not contain it.
         help: Option<String>,
     },
-    /// This many inputs failed and were named; the others are done: exit code 1.
+    /// Number of inputs that failed and were named; the others are complete: exit code 1.
     Partial(usize),
-    /// The user asked to stop: exit code 130.
+    /// A signal requested the command to stop: exit code 130.
     Interrupted,
-    /// Nobody reads our output any more; that is their choice: exit code 0, and not a word.
+    /// The reader of stdout closed it, as `head` does: exit code 0 without a message.
     BrokenPipe,
 }
 
@@ -36,7 +36,7 @@ pub enum Failure {
 pub type Result<T> = std::result::Result<T, Failure>;
 
 impl Failure {
-    /// Something failed.
+    /// Failure with exit code 1.
     pub fn new(message: impl Into<String>) -> Self {
         Self::Failed {
             message: message.into(),
@@ -44,7 +44,7 @@ impl Failure {
         }
     }
 
-    /// The command line is wrong.
+    /// Usage failure with exit code 2.
     pub fn usage(message: impl Into<String>) -> Self {
         Self::Usage {
             message: message.into(),
@@ -52,12 +52,12 @@ impl Failure {
         }
     }
 
-    /// A file could not be read or written.
+    /// Failure to read or write a file.
     pub fn io(path: &Path, error: &io::Error) -> Self {
         Self::new(format!("{}: {error}", path.display()))
     }
 
-    /// The same failure with what to do about it.
+    /// Adds the remedy.
     pub fn with_help(mut self, text: impl Into<String>) -> Self {
         if let Self::Usage { help, .. } | Self::Failed { help, .. } = &mut self {
             *help = Some(text.into());
@@ -70,12 +70,12 @@ impl Failure {
         match self {
             Self::Usage { .. } => ExitCode::from(2),
             Self::Failed { .. } | Self::Partial(_) => ExitCode::from(1),
-            Self::Interrupted => ExitCode::from(130),
+            Self::Interrupted => ExitCode::from(super::interrupt::EXIT_CODE),
             Self::BrokenPipe => ExitCode::SUCCESS,
         }
     }
 
-    /// What is said on stderr: a line `error: ...`, and a line `help: ...` where there is help.
+    /// Lines for stderr: `error: ...`, and `help: ...` where there is advice.
     pub fn lines(&self) -> Vec<String> {
         let (message, help) = match self {
             Self::Usage { message, help } | Self::Failed { message, help } => {
@@ -85,7 +85,7 @@ impl Failure {
             Self::Partial(n) => (format!("{n} inputs could not be used"), None),
             Self::Interrupted => (
                 "interrupted".into(),
-                Some("what is written is whole; the same command goes on from there".into()),
+                Some("completed files are intact; run the same command to resume".into()),
             ),
             Self::BrokenPipe => return Vec::new(),
         };
@@ -96,21 +96,21 @@ impl Failure {
     }
 }
 
-/// A setting that only turns out wrong when it meets the data is still a matter of usage.
+/// A setting that does not fit the data is a usage failure, too.
 impl From<ConfigError> for Failure {
     fn from(error: ConfigError) -> Self {
         Self::usage(error.to_string())
     }
 }
 
-/// What the readers and writers refused.
+/// Errors of readers and writers.
 impl From<seismix::data::Error> for Failure {
     fn from(error: seismix::data::Error) -> Self {
         Self::new(error.to_string())
     }
 }
 
-/// What a stage refused, with its advice.
+/// Errors of a stage, with their advice.
 impl From<PipelineError> for Failure {
     fn from(error: PipelineError) -> Self {
         match error {
