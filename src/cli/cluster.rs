@@ -31,6 +31,7 @@ pub struct Cluster {
 impl Cluster {
     /// Runs the command.
     pub fn run(&self, context: &mut Context) -> Result<()> {
+        context.open_first(&self.output);
         let inputs = self.features.iter().chain([&self.model]);
         output_guard::file(&self.output, inputs.map(PathBuf::as_path))?;
         let model = ModelFile::load(&self.model).map_err(PipelineError::from)?;

@@ -46,8 +46,8 @@ impl Features {
             &self.planning,
             Some(&self.sharding),
         );
-        let printer = &mut context.printer;
         if run.dry_run {
+            let printer = &mut context.printer;
             let plan = features::plan(
                 &self.paths,
                 &selection,
@@ -75,6 +75,7 @@ impl Features {
             printer.record(&json!({"days": plan.days.len(), "memory_bytes": plan.memory_bytes}))?;
             return Ok(());
         }
+        context.open_first(&self.output);
         let summary = features::features(
             &self.paths,
             &selection,
@@ -83,6 +84,7 @@ impl Features {
             &self.output,
             &context.observer,
         )?;
+        let printer = &mut context.printer;
         printer.text(format_args!(
             "{} feature files with {} windows in {} ({} up to date)",
             summary.files.len(),

@@ -31,9 +31,8 @@ use std::process::ExitCode;
 
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
+use context::Context;
 use exit::{Failure, Result};
-use output::Printer;
-use progress::Terminal;
 
 /// Takes seismic records that mix sources apart, without labels.
 #[derive(Debug, Parser)]
@@ -113,6 +112,7 @@ fn start(argv: Vec<OsString>) -> Result<()> {
     let flushed = context.printer.flush().map_err(Failure::from);
     outcome?;
     flushed?;
+    context.observer.verdict()?;
     context.finish();
-    context.observer.verdict()
+    Ok(())
 }

@@ -26,6 +26,7 @@ pub struct Report {
 impl Report {
     /// Runs the command.
     pub fn run(&self, context: &mut Context) -> Result<()> {
+        context.open_first(&self.output);
         let files = RunFiles::of(&self.run);
         let separation = files.separation_json();
         let inputs = [

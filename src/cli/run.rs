@@ -122,6 +122,7 @@ pub fn print_summary(context: &mut Context, summary: &RunSummary) -> Result<()> 
         "failed_days": summary.n_failed,
     }))?;
     print_separation(context, &summary.separation, &summary.files.separation)?;
+    context.open_first(&summary.files.report);
     context
         .printer
         .text(format_args!("report: {}", summary.files.report.display()))?;

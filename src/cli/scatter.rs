@@ -219,6 +219,7 @@ fn name_of(value: &impl ValueEnum) -> String {
 impl Scatter {
     /// Runs the command.
     pub fn run(&self, context: &mut Context) -> Result<()> {
+        context.open_first(&self.output);
         let inputs = [Some(&self.input), self.options.given_power.as_ref()];
         let inputs = inputs.into_iter().flatten();
         output_guard::file(&self.output, inputs.map(PathBuf::as_path))?;

@@ -49,6 +49,7 @@ pub struct Separate {
 impl Separate {
     /// Runs the command.
     pub fn run(&self, context: &mut Context) -> Result<()> {
+        context.open_first(&self.output);
         let written = ["background", "source", "deviation", "parts"];
         output_guard::folder(&self.output, &self.paths, &written)?;
         let selection = self.selection.config()?;

@@ -87,6 +87,7 @@ struct Made {
 impl Synth {
     /// Runs the command.
     pub fn run(&self, context: &mut Context) -> Result<()> {
+        context.open_first(&self.output);
         if !(self.tolerance > 0.0 && self.tolerance < 1.0) {
             return Err(Failure::usage(format!(
                 "--tolerance {}: write a number above 0 and below 1",

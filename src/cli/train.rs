@@ -40,6 +40,7 @@ fn stability(model: &seismix::vae::ModelFile) -> Result<Option<Stability>> {
 impl Train {
     /// Runs the command.
     pub fn run(&self, context: &mut Context) -> Result<()> {
+        context.open_first(&self.output);
         output_guard::file(&self.output, self.features.iter().map(PathBuf::as_path))?;
         let training = self.training.config()?;
         let model = train(

@@ -121,6 +121,7 @@ struct Given {
 impl Unmix {
     /// Runs the command.
     pub fn run(&self, context: &mut Context) -> Result<()> {
+        context.open_first(&self.output);
         let inputs = [&self.mixture, &self.background, &self.evaluate];
         let inputs = inputs.into_iter().filter_map(Option::as_deref);
         output_guard::file(
