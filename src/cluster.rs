@@ -57,7 +57,7 @@ pub fn cluster(
     }
     observer.end();
     let probabilities = Array2::from_shape_vec((rows.len(), n_clusters), probabilities)
-        .map_err(|e| PipelineError::unusable(e.to_string(), "report this"))?;
+        .map_err(PipelineError::internal)?;
     let table = ClusterTable {
         rows,
         probabilities,
@@ -89,7 +89,7 @@ pub(crate) fn network_inputs(inputs: &ModelInputs, day: &CorpusDay) -> Result<va
                 let views: Vec<_> = parts.iter().map(|part| part.view()).collect();
                 scales.push(
                     ndarray::concatenate(ndarray::Axis(0), &views)
-                        .map_err(|e| PipelineError::unusable(e.to_string(), "report this"))?,
+                        .map_err(PipelineError::internal)?,
                 );
             }
             Ok(vae::TrainingData { scales })

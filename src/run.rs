@@ -297,7 +297,7 @@ pub fn report_of(
     observer: &dyn Observer,
 ) -> Result<ReportData> {
     let text = serde_json::to_string_pretty(&settings.config)
-        .map_err(|e| PipelineError::unusable(e.to_string(), "report this"))?;
+        .map_err(PipelineError::internal)?;
     let data = report::report_data(
         &settings.paths,
         &settings.config.selection,

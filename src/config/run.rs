@@ -121,6 +121,9 @@ pub struct RunControl {
     pub shard: Option<Shard>,
     /// Throw finished parts away and do everything anew; otherwise they are kept.
     pub fresh: bool,
+    /// Read every input again, also where size, time of modification and inode are unchanged.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub verify: bool,
 }
 
 impl Default for RunControl {
@@ -132,6 +135,7 @@ impl Default for RunControl {
             dry_run: false,
             shard: None,
             fresh: false,
+            verify: false,
         }
     }
 }

@@ -396,7 +396,7 @@ fn one_day(
     meta.grid_start = blocks.grid_start;
     let shape = (blocks.time.len(), meta.channels.len(), meta.index.len(), 2);
     let coefficients = Array4::from_shape_vec(shape, blocks.coefficients)
-        .map_err(|e| PipelineError::unusable(e.to_string(), "report this"))?;
+        .map_err(PipelineError::internal)?;
     let features = DayFeatures {
         meta,
         time: blocks.time,

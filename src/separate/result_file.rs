@@ -131,7 +131,7 @@ impl SeparationFile {
     /// [`PipelineError::Io`].
     pub fn save(&self, path: &Path) -> Result<()> {
         let json = serde_json::to_vec_pretty(self)
-            .map_err(|e| PipelineError::unusable(e.to_string(), "report this"))?;
+            .map_err(PipelineError::internal)?;
         crate::stage::write_atomic(path, &json)
     }
 

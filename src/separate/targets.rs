@@ -83,7 +83,7 @@ pub fn score_transients(
     }
     let views: Vec<_> = powers.iter().map(|part| part.view()).collect();
     let powers = ndarray::concatenate(Axis(0), &views)
-        .map_err(|e| PipelineError::unusable(e.to_string(), "report this"))?;
+        .map_err(PipelineError::internal)?;
     Ok(transient_score(
         powers.view(),
         &labels,
@@ -258,7 +258,7 @@ fn membership(table: &ClusterTable, row: usize, clusters: &[usize]) -> f64 {
 /// [`PipelineError::Io`].
 pub fn save_scores(path: &Path, scores: &[ClusterScore]) -> Result<()> {
     let json = serde_json::to_vec_pretty(scores)
-        .map_err(|e| PipelineError::unusable(e.to_string(), "report this"))?;
+        .map_err(PipelineError::internal)?;
     crate::stage::write_atomic(path, &json)
 }
 

@@ -51,6 +51,45 @@ pub enum PipelineError {
         /// Why it failed.
         source: std::io::Error,
     },
+    /// Something is where an output should be written.
+    #[error("`{}` is in the way: it is {what}", path.display())]
+    InTheWay {
+        /// Where.
+        path: PathBuf,
+        /// Kind of thing that is there.
+        what: &'static str,
+    },
+    /// An output was made with other settings.
+    #[error("`{}` was made with other settings: {}", output.display(), differences.join("; "))]
+    OtherSettings {
+        /// The output.
+        output: PathBuf,
+        /// Settings that differ, as `name: old -> new`.
+        differences: Vec<String>,
+    },
+    /// A file that seismix wrote has another checksum now.
+    #[error("`{}` is damaged: its checksum differs from the one recorded when it was written", path.display())]
+    Damaged {
+        /// The file.
+        path: PathBuf,
+    },
+    /// Inputs vanished or changed while they were in use.
+    #[error("inputs changed during the run: {}", what.join(", "))]
+    InputsChanged {
+        /// The files, and what became of them.
+        what: Vec<String>,
+    },
+    /// The disk is full.
+    #[error("the disk is full: writing `{}`: {source}", path.display())]
+    DiskFull {
+        /// File that could not be written.
+        path: PathBuf,
+        /// Error of the system.
+        source: Box<PipelineError>,
+    },
+    /// A fault of seismix itself.
+    #[error("internal error: {0}")]
+    Internal(String),
     /// The input cannot be used for what was asked.
     #[error("{what}")]
     Unusable {
@@ -72,8 +111,66 @@ impl PipelineError {
     pub fn help(&self) -> Option<&str> {
         match self {
             Self::Unusable { help, .. } => Some(help),
+            Self::InTheWay { .. } => Some("move it away, or write to another place with -o"),
+            Self::OtherSettings { .. } => {
+                Some("repeat the earlier settings, or replace the output with --fresh")
+            }
+            Self::Damaged { .. } => Some("run the command that wrote it again"),
+            Self::InputsChanged { .. } => {
+                Some("run the same command again when the files are complete")
+            }
+            Self::DiskFull { .. } => {
+                Some("free some space; completed files are intact, run the same command to resume")
+            }
+            Self::Internal(_) => Some("please report this with the command that led to it"),
             _ => None,
         }
+    }
+
+    /// A fault of seismix itself, from the error that revealed it.
+    pub(crate) fn internal(error: impl std::fmt::Display) -> Self {
+        Self::Internal(error.to_string())
+    }
+
+    pub(crate) fn in_the_way(path: &Path, what: &'static str) -> Self {
+        Self::InTheWay {
+            path: path.to_path_buf(),
+            what,
+        }
+    }
+
+    /// True if the cause is a disk, quota or file size limit that is exhausted.
+    pub fn is_disk_full(&self) -> bool {
+        use std::io::ErrorKind::{FileTooLarge, QuotaExceeded, StorageFull};
+        let mut next: Option<&(dyn std::error::Error + 'static)> = Some(self);
+        let mut text = String::new();
+        while let Some(error) = next {
+            if let Some(io) = error.downcast_ref::<std::io::Error>() {
+                return matches!(io.kind(), StorageFull | QuotaExceeded | FileTooLarge);
+            }
+            text = error.to_string();
+            next = error.source();
+        }
+        // Some writers pass the system's error on as text only.
+        ["os error 28", "os error 122", "os error 27"]
+            .iter()
+            .any(|code| text.contains(&format!("({code})")))
+    }
+
+    /// Names a full disk as such; other errors are unchanged.
+    pub(crate) fn or_disk_full(self, path: &Path) -> Self {
+        if matches!(self, Self::DiskFull { .. }) || !self.is_disk_full() {
+            return self;
+        }
+        Self::DiskFull {
+            path: path.to_path_buf(),
+            source: Box::new(self),
+        }
+    }
+
+    /// True if no later input can succeed either, so that the run stops.
+    pub(crate) fn ends_the_run(&self) -> bool {
+        matches!(self, Self::Interrupted | Self::InTheWay { .. }) || self.is_disk_full()
     }
 
     pub(crate) fn unusable(what: impl Into<String>, help: impl Into<String>) -> Self {

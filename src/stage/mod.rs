@@ -1,7 +1,12 @@
 //! Parts that every stage shares: errors, progress, provenance, and the writing of its outputs.
 
+pub mod artifact;
+mod context;
 mod error;
+pub mod inputs;
+pub mod manifest;
 pub(crate) mod output_lock;
+mod output_path;
 pub mod progress;
 pub mod provenance;
 
@@ -10,6 +15,8 @@ use std::path::Path;
 
 use serde::Serialize;
 
+pub use artifact::{Artifact, Making};
+pub use context::{Existing, StageContext};
 pub use error::{PipelineError, Result};
 pub use progress::{NoProgress, Observer};
 
@@ -24,7 +31,6 @@ pub(crate) fn write_atomic(path: &Path, bytes: &[u8]) -> Result<()> {
 
 /// Writes JSON, whole or not at all.
 pub(crate) fn write_json(path: &Path, value: &impl Serialize) -> Result<()> {
-    let json = serde_json::to_vec_pretty(value)
-        .map_err(|e| PipelineError::unusable(e.to_string(), "report this"))?;
+    let json = serde_json::to_vec_pretty(value).map_err(PipelineError::internal)?;
     write_atomic(path, &json)
 }

@@ -137,7 +137,7 @@ pub fn model_windows(
     let channels = sampler.decoding().channels.clone();
     let shape = vec![count, channels.len(), n_rows, 2];
     let coefficients = ArrayD::from_shape_vec(shape, values)
-        .map_err(|e| PipelineError::unusable(e.to_string(), "report this"))?;
+        .map_err(PipelineError::internal)?;
     Ok(ModelWindows {
         channels,
         octaves,

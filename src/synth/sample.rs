@@ -136,7 +136,7 @@ impl ClusterSampler {
                 let inputs = decoded
                     .mapv(f64::from)
                     .into_shape_with_order((n, channels * width))
-                    .map_err(|e| PipelineError::unusable(e.to_string(), "report this"))?;
+                    .map_err(PipelineError::internal)?;
                 let drawn = decoder.draw(inputs.view(), cluster, scale, seed);
                 Ok(self.decode(drawn.view()))
             }

@@ -244,7 +244,7 @@ pub fn train(
         preset: preset.name.to_owned(),
         arrays,
         inputs: serde_json::to_value(&prepared.inputs)
-            .map_err(|e| PipelineError::unusable(e.to_string(), "report this"))?,
+            .map_err(PipelineError::internal)?,
         provenance,
     };
     file.save(out)?;

@@ -141,7 +141,7 @@ pub(crate) fn prepare_paper(
         }
         let views: Vec<_> = parts.iter().map(|part| part.view()).collect();
         let joined = ndarray::concatenate(Axis(0), &views)
-            .map_err(|e| PipelineError::unusable(e.to_string(), "report this"))?;
+            .map_err(PipelineError::internal)?;
         scales.push(joined);
         parts.clear();
         standardisers.push(standardiser);
