@@ -296,8 +296,7 @@ pub fn report_of(
     problems: &[(String, String)],
     observer: &dyn Observer,
 ) -> Result<ReportData> {
-    let text = serde_json::to_string_pretty(&settings.config)
-        .map_err(PipelineError::internal)?;
+    let text = serde_json::to_string_pretty(&settings.config).map_err(PipelineError::internal)?;
     let data = report::report_data(
         &settings.paths,
         &settings.config.selection,

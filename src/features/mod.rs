@@ -395,8 +395,8 @@ fn one_day(
     meta.note = (!notes.is_empty()).then(|| notes.join("\n"));
     meta.grid_start = blocks.grid_start;
     let shape = (blocks.time.len(), meta.channels.len(), meta.index.len(), 2);
-    let coefficients = Array4::from_shape_vec(shape, blocks.coefficients)
-        .map_err(PipelineError::internal)?;
+    let coefficients =
+        Array4::from_shape_vec(shape, blocks.coefficients).map_err(PipelineError::internal)?;
     let features = DayFeatures {
         meta,
         time: blocks.time,

@@ -130,8 +130,7 @@ impl SeparationFile {
     /// # Errors
     /// [`PipelineError::Io`].
     pub fn save(&self, path: &Path) -> Result<()> {
-        let json = serde_json::to_vec_pretty(self)
-            .map_err(PipelineError::internal)?;
+        let json = serde_json::to_vec_pretty(self).map_err(PipelineError::internal)?;
         crate::stage::write_atomic(path, &json)
     }
 

@@ -82,8 +82,7 @@ pub fn score_transients(
         ));
     }
     let views: Vec<_> = powers.iter().map(|part| part.view()).collect();
-    let powers = ndarray::concatenate(Axis(0), &views)
-        .map_err(PipelineError::internal)?;
+    let powers = ndarray::concatenate(Axis(0), &views).map_err(PipelineError::internal)?;
     Ok(transient_score(
         powers.view(),
         &labels,
@@ -257,8 +256,7 @@ fn membership(table: &ClusterTable, row: usize, clusters: &[usize]) -> f64 {
 /// # Errors
 /// [`PipelineError::Io`].
 pub fn save_scores(path: &Path, scores: &[ClusterScore]) -> Result<()> {
-    let json = serde_json::to_vec_pretty(scores)
-        .map_err(PipelineError::internal)?;
+    let json = serde_json::to_vec_pretty(scores).map_err(PipelineError::internal)?;
     crate::stage::write_atomic(path, &json)
 }
 

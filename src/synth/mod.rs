@@ -136,8 +136,7 @@ pub fn model_windows(
     }
     let channels = sampler.decoding().channels.clone();
     let shape = vec![count, channels.len(), n_rows, 2];
-    let coefficients = ArrayD::from_shape_vec(shape, values)
-        .map_err(PipelineError::internal)?;
+    let coefficients = ArrayD::from_shape_vec(shape, values).map_err(PipelineError::internal)?;
     Ok(ModelWindows {
         channels,
         octaves,

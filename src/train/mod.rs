@@ -243,8 +243,7 @@ pub fn train(
         history,
         preset: preset.name.to_owned(),
         arrays,
-        inputs: serde_json::to_value(&prepared.inputs)
-            .map_err(PipelineError::internal)?,
+        inputs: serde_json::to_value(&prepared.inputs).map_err(PipelineError::internal)?,
         provenance,
     };
     file.save(out)?;

@@ -140,8 +140,7 @@ pub(crate) fn prepare_paper(
             standardiser.apply(part)?;
         }
         let views: Vec<_> = parts.iter().map(|part| part.view()).collect();
-        let joined = ndarray::concatenate(Axis(0), &views)
-            .map_err(PipelineError::internal)?;
+        let joined = ndarray::concatenate(Axis(0), &views).map_err(PipelineError::internal)?;
         scales.push(joined);
         parts.clear();
         standardisers.push(standardiser);
