@@ -340,9 +340,12 @@ pub struct Resuming {
     /// Keep what is finished and go on from there; this is the default
     #[arg(long, conflicts_with = "fresh")]
     resume: bool,
-    /// Do everything anew
+    /// Make everything again; needed to replace an output of other settings
     #[arg(long)]
     pub fresh: bool,
+    /// Read every input again, also where size, time and inode are unchanged
+    #[arg(long)]
+    pub verify: bool,
 }
 
 /// How much memory the days of an archive may take, and whether anything is done at all.
@@ -380,6 +383,7 @@ pub fn run_control(
         dry_run: planning.dry_run,
         shard: sharding.and_then(|sharding| sharding.shard),
         fresh: resuming.fresh,
+        verify: resuming.verify,
     }
 }
 
