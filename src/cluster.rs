@@ -8,7 +8,7 @@ use seismix_vae as vae;
 
 use crate::stage::progress::Observer;
 use crate::stage::{PipelineError, Result};
-use crate::train::feature_dataset::{CorpusDay, FeatureDataset};
+use crate::train::feature_dataset::{DatasetDay, FeatureDataset};
 use crate::train::{ModelInputs, compact_data, model_inputs};
 
 /// Assigns every window of the feature files to a cluster at each scale, and writes `clusters.csv` to `out`: one row a
@@ -23,18 +23,18 @@ pub fn cluster(
     out: &Path,
     observer: &dyn Observer,
 ) -> Result<ClusterTable> {
-    let corpus = FeatureDataset::open(features, observer)?;
+    let dataset = FeatureDataset::open(features, observer)?;
     let inputs = model_inputs(model)?;
-    check(&corpus, &inputs)?;
+    check(&dataset, &inputs)?;
     let n_clusters = model.model.config().n_clusters;
     let mut rows = Vec::new();
     let mut probabilities = Vec::new();
-    observer.begin("cluster", corpus.days().count() as u64, "days");
-    for day in corpus.days() {
+    observer.begin("cluster", dataset.days().count() as u64, "days");
+    for day in dataset.days() {
         if observer.cancelled() {
             return Err(PipelineError::Interrupted);
         }
-        let loaded = corpus.load(day)?;
+        let loaded = dataset.load(day)?;
         let responsibilities = model
             .model
             .responsibilities(&network_inputs(&inputs, &loaded)?)?;
@@ -45,7 +45,7 @@ pub fn cluster(
                 rows.push(ClusterRow {
                     start_ns: window.start_ns[scale],
                     end_ns: window.end_ns,
-                    scale: corpus.layout().scales[scale],
+                    scale: dataset.layout().scales[scale],
                     cluster: best,
                     probability: p[best],
                     id: Some(window.station.clone()),
@@ -67,7 +67,7 @@ pub fn cluster(
 }
 
 /// The network's inputs for the windows of one day.
-pub(crate) fn network_inputs(inputs: &ModelInputs, day: &CorpusDay) -> Result<vae::TrainingData> {
+pub(crate) fn network_inputs(inputs: &ModelInputs, day: &DatasetDay) -> Result<vae::TrainingData> {
     match inputs {
         ModelInputs::Compact { fitted, .. } => Ok(compact_data(&fitted.transform(&day.segments)?)),
         ModelInputs::Paper {
@@ -97,8 +97,8 @@ pub(crate) fn network_inputs(inputs: &ModelInputs, day: &CorpusDay) -> Result<va
     }
 }
 
-fn check(corpus: &FeatureDataset, inputs: &ModelInputs) -> Result<()> {
-    let (ours, theirs) = (inputs.layout(), corpus.layout());
+fn check(dataset: &FeatureDataset, inputs: &ModelInputs) -> Result<()> {
+    let (ours, theirs) = (inputs.layout(), dataset.layout());
     let list = |scales: &[usize]| {
         scales
             .iter()
@@ -125,11 +125,11 @@ fn check(corpus: &FeatureDataset, inputs: &ModelInputs) -> Result<()> {
             ),
         ));
     }
-    if inputs.table() != corpus.table() {
+    if inputs.table() != dataset.table() {
         return Err(PipelineError::unusable(
             format!(
                 "the features hold {} coefficients, the model wants {} others",
-                corpus.table().len(),
+                dataset.table().len(),
                 inputs.table().len()
             ),
             "compute the features with the --octaves the model was trained with",

@@ -9,6 +9,7 @@
 //! N subsamples of blocks of time. Coefficients are kept in `--cache` by set and seed.
 #![expect(clippy::print_stdout, reason = "a tool for a terminal")]
 
+mod agreement;
 mod ceiling;
 mod corpus;
 mod records;
@@ -17,10 +18,11 @@ mod rows;
 use std::path::PathBuf;
 use std::time::Instant;
 
+use agreement::{best_f1_union, purity};
 use clap::Parser;
 use corpus::{FullSet, Set};
 use rows::{Row, transient_f1};
-use seismix::vae::agreement::{adjusted_rand_index, best_f1_union, purity};
+use seismix::vae::agreement::adjusted_rand_index;
 
 /// What a step of the benchmark ends with.
 pub type Outcome<T> = Result<T, Box<dyn std::error::Error>>;

@@ -6,12 +6,13 @@ use ndarray::{Array2, Array3, Axis};
 use seismix::vae::agreement::f1_of_union;
 use seismix::vae::features::paper::{PaperFeatures, PaperScaler};
 use seismix::vae::features::{
-    FeaturePipeline, FinestLevels, InputsOptions, ScaleWindows, StartMethod, WindowFeatures,
-    window_powers,
+    EnergyFeatures, FeaturePipeline, InitMethod, InputsOptions, LocalLogPower, ScaleWindows,
+    WindowFeatures, window_powers,
 };
 use seismix::vae::init::{
     KMeans, KMeansOptions, Mixture, MixtureOptions, TransientRule, transient_score,
 };
+use seismix::vae::progress::NoProgress;
 use seismix::vae::stability::{StabilityOptions, stability};
 use seismix::vae::{Preset, Split, TrainingData, split, train};
 
@@ -149,11 +150,11 @@ impl Row {
                 ..options
             }),
             Self::NoHmm => start(InputsOptions {
-                start: StartMethod::KMeans,
+                init: InitMethod::KMeans,
                 ..options
             }),
             Self::MixtureStart => start(InputsOptions {
-                start: StartMethod::Mixture,
+                init: InitMethod::Mixture,
                 ..options
             }),
             Self::NoLogarithms => {
@@ -176,13 +177,13 @@ impl Row {
                 start_of(set, &split, &features, &options)
             }
             Self::NoLevels => start(InputsOptions {
-                finest_levels: FinestLevels::Off,
+                local_log_power: LocalLogPower::Off,
                 ..options
             }),
             Self::NoneOfThree => start(InputsOptions {
                 temporal_whitening: false,
                 deflation: false,
-                start: StartMethod::KMeans,
+                init: InitMethod::KMeans,
                 ..options
             }),
             Self::Ours | Self::RandomStart => {
@@ -226,10 +227,11 @@ impl Row {
             let components = ceiling::principal_components(&flat, 20);
             labels.push(if self == Self::KMeansRaw {
                 let options = KMeansOptions::new(clusters, 0);
-                KMeans::fit(components.view(), &options)?.predict(components.view())?
+                KMeans::fit(components.view(), &options, &NoProgress)?.predict(components.view())?
             } else {
                 let options = MixtureOptions::new(clusters, 0);
-                Mixture::fit(components.view(), &options)?.predict(components.view())?
+                Mixture::fit(components.view(), &options, &NoProgress)?
+                    .predict(components.view())?
             });
         }
         Ok(labels)
@@ -260,23 +262,14 @@ pub fn stabilities(set: &Set, clusters: usize, n: usize) -> Outcome<String> {
     let split = blocked(set)?;
     let masks = masks(set, &split);
     let features = WindowFeatures::new(&set.table, &set.segments, &set.layout)?;
-    let (_, scales) = FeaturePipeline::fit_features(&set.table, &features, &masks, &options)?;
     let how = StabilityOptions {
         n_seeds: n,
         n_subsamples: n,
         block_windows: 2 * set.layout.overlap(set.layout.scales.len() - 1),
         seed: 0,
     };
-    let found = stability(
-        &set.table,
-        &features,
-        &masks,
-        &options,
-        &scales,
-        &how,
-        &mut || true,
-    )?;
-    let texts = found.unwrap_or_default().into_iter().rev().map(|scale| {
+    let found = stability(&features, &masks, &options, &how, &NoProgress)?;
+    let texts = found.into_iter().rev().map(|scale| {
         format!(
             "{:.2} {:.2} ({:.2})",
             scale.seeds.mean, scale.blocks.mean, scale.blocks.least
@@ -296,8 +289,8 @@ fn masks(set: &Set, split: &Split) -> Vec<Vec<bool>> {
 
 fn fit(set: &Set, split: &Split, options: &InputsOptions) -> Outcome<Vec<ScaleWindows>> {
     let masks = masks(set, split);
-    let (_, scales) =
-        FeaturePipeline::fit_energies(&set.table, &set.segments, &set.layout, &masks, options)?;
+    let source = EnergyFeatures::new(&set.table, &set.segments, &set.layout)?;
+    let (_, scales) = FeaturePipeline::fit(&source, &masks, options, &NoProgress)?;
     Ok(scales)
 }
 
@@ -309,7 +302,7 @@ fn start_of(
     options: &InputsOptions,
 ) -> Outcome<Vec<Vec<usize>>> {
     let masks = masks(set, split);
-    let (_, scales) = FeaturePipeline::fit_features(&set.table, features, &masks, options)?;
+    let (_, scales) = FeaturePipeline::fit(features, &masks, options, &NoProgress)?;
     Ok(scales.into_iter().map(|scale| scale.labels).collect())
 }
 
@@ -351,7 +344,7 @@ fn network(
     if started {
         let labels = scales.iter();
         let labels = labels.map(|scale| scale.labels.iter().map(|label| Some(*label)).collect());
-        preset.options.start_labels = Some(labels.collect());
+        preset.options.initial_labels = Some(labels.collect());
     }
     let (model, history) = train(&preset.config, &data, split, &preset.options, None, &mut ())?;
     if tell {

@@ -4,7 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use clap::ValueEnum;
-use seismix_vae::features::{FinestLevels, InputsOptions, StartMethod};
+use seismix_vae::features::{InitMethod, InputsOptions, LocalLogPower};
 use seismix_vae::train::{LearningRateSchedule, Temperature};
 use serde::{Deserialize, Serialize};
 
@@ -30,11 +30,11 @@ display_as_value!(Start);
 
 impl Start {
     /// What finds the first clusters; a random start still finds them, for what rests on them (deflation).
-    pub fn method(self) -> StartMethod {
+    pub fn method(self) -> InitMethod {
         match self {
-            Self::Hmm | Self::Random => StartMethod::Hmm,
-            Self::Mixture => StartMethod::Mixture,
-            Self::KMeans => StartMethod::KMeans,
+            Self::Hmm | Self::Random => InitMethod::Hmm,
+            Self::Mixture => InitMethod::Mixture,
+            Self::KMeans => InitMethod::KMeans,
         }
     }
 }
@@ -130,18 +130,18 @@ impl fmt::Display for Cooling {
 /// Levels among the inputs of the finest scale: `tail` (by the training windows' upper tail), `off`, or a weight.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
-pub struct Levels(pub FinestLevels);
+pub struct Levels(pub LocalLogPower);
 
 impl FromStr for Levels {
     type Err = ConfigError;
 
     fn from_str(text: &str) -> Result<Self, ConfigError> {
         Ok(Self(match text {
-            "tail" => FinestLevels::Tail,
-            "off" => FinestLevels::Off,
+            "tail" => LocalLogPower::Tail,
+            "off" => LocalLogPower::Off,
             _ => match text.parse::<f64>() {
                 Ok(weight) if (0.0..=InputsOptions::MAX_WEIGHT).contains(&weight) => {
-                    FinestLevels::Weight(weight)
+                    LocalLogPower::Weight(weight)
                 }
                 _ => {
                     return Err(ConfigError::new(format!(
@@ -157,9 +157,9 @@ impl FromStr for Levels {
 impl fmt::Display for Levels {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.0 {
-            FinestLevels::Tail => f.write_str("tail"),
-            FinestLevels::Off => f.write_str("off"),
-            FinestLevels::Weight(weight) => write!(f, "{weight}"),
+            LocalLogPower::Tail => f.write_str("tail"),
+            LocalLogPower::Off => f.write_str("off"),
+            LocalLogPower::Weight(weight) => write!(f, "{weight}"),
         }
     }
 }
@@ -213,7 +213,7 @@ impl Default for Recipe {
             start: Start::Hmm,
             temporal_whitening: true,
             deflation: true,
-            finest_levels: Levels(FinestLevels::Tail),
+            finest_levels: Levels(LocalLogPower::Tail),
             schedule: None,
             temperature: None,
             patience: None,

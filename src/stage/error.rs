@@ -31,10 +31,10 @@ pub enum PipelineError {
     Model(#[from] vae::Error),
     /// Inputs of the model could not be made.
     #[error(transparent)]
-    Inputs(#[from] vae::features::InputsError),
+    Inputs(vae::features::InputsError),
     /// Clusters could not be made or judged.
     #[error(transparent)]
-    Clusters(#[from] vae::init::StartError),
+    Clusters(vae::init::InitError),
     /// A separation was refused.
     #[error(transparent)]
     Separate(#[from] seismix_separate::Error),
@@ -101,6 +101,24 @@ pub enum PipelineError {
     /// The user stopped the run; the same command goes on from there.
     #[error("interrupted; the same command goes on from here")]
     Interrupted,
+}
+
+impl From<vae::features::InputsError> for PipelineError {
+    fn from(error: vae::features::InputsError) -> Self {
+        match error {
+            vae::features::InputsError::Cancelled => Self::Interrupted,
+            error => Self::Inputs(error),
+        }
+    }
+}
+
+impl From<vae::init::InitError> for PipelineError {
+    fn from(error: vae::init::InitError) -> Self {
+        match error {
+            vae::init::InitError::Cancelled => Self::Interrupted,
+            error => Self::Clusters(error),
+        }
+    }
 }
 
 /// Result of a stage.

@@ -79,7 +79,7 @@ pub(crate) fn kinds(inputs: &ModelInputs, coordinates: &Coordinates) -> Vec<Coor
 /// # Errors
 /// What feature files refuse; [`PipelineError::Interrupted`].
 pub(crate) fn fit(
-    corpus: &FeatureDataset,
+    dataset: &FeatureDataset,
     inputs: &ModelInputs,
     data: &vae::TrainingData,
     split: &vae::Split,
@@ -87,23 +87,23 @@ pub(crate) fn fit(
     history: &vae::History,
     observer: &dyn Observer,
 ) -> Result<Option<(BTreeMap<String, vae::ExtraArray>, Decoding)>> {
-    let coordinates = Coordinates::plan(corpus.table())?;
+    let coordinates = Coordinates::plan(dataset.table())?;
     let kinds = kinds(inputs, &coordinates);
     let training = evenly(&split.training, MAX_TRAINING);
     let held_out = evenly(&split.validation, MAX_HELD_OUT);
     let mut wanted: Vec<usize> = training.iter().chain(&held_out).copied().collect();
     wanted.sort_unstable();
-    let measured = measure(corpus, &coordinates, &wanted, observer)?;
+    let measured = measure(dataset, &coordinates, &wanted, observer)?;
     let clusters = clusters(model, data, &wanted)?;
     // Windows from one that is fitted on to the next.
     let step = split.training.len() as f64 / training.len().max(1) as f64;
     let mut arrays = BTreeMap::new();
     let mut decoding = Decoding {
-        channels: corpus.meta().channels.clone(),
-        sampling_rate: corpus.sampling_rate(),
-        wavelet: corpus.meta().wavelet.clone(),
-        octaves: corpus.meta().octaves.clone(),
-        wavelets_per_octave: corpus.meta().wavelets_per_octave.clone(),
+        channels: dataset.meta().channels.clone(),
+        sampling_rate: dataset.sampling_rate(),
+        wavelet: dataset.meta().wavelet.clone(),
+        octaves: dataset.meta().octaves.clone(),
+        wavelets_per_octave: dataset.meta().wavelets_per_octave.clone(),
         n_training: 0,
         n_held_out: 0,
         scales: Vec::new(),
@@ -128,7 +128,7 @@ pub(crate) fn fit(
                 inputs: decoder_inputs(inputs, &data.scales[scale], places),
                 clusters: found.iter().map(|(p, _)| clusters[*p]).collect(),
                 n_clusters: model.config().n_clusters,
-                overlap: (corpus.layout().overlap(scale) as f64 / step).max(1.0),
+                overlap: (dataset.layout().overlap(scale) as f64 / step).max(1.0),
             }
         };
         let what = match inputs {
@@ -282,12 +282,12 @@ impl Measured {
 
 /// Each of the wanted windows (ascending).
 fn measure(
-    corpus: &FeatureDataset,
+    dataset: &FeatureDataset,
     coordinates: &Coordinates,
     wanted: &[usize],
     observer: &dyn Observer,
 ) -> Result<Vec<Measured>> {
-    let layout = corpus.layout();
+    let layout = dataset.layout();
     let n_scales = layout.scales.len();
     let of_all = |(segment, window): (&BlockSegment, usize)| -> Vec<Vec<Option<Vec<f64>>>> {
         (0..n_scales)
@@ -299,8 +299,8 @@ fn measure(
     };
     let mut measured = Vec::with_capacity(wanted.len());
     let mut first = 0;
-    observer.begin("fit decoder", corpus.days().count() as u64, "days");
-    for day in corpus.days() {
+    observer.begin("fit decoder", dataset.days().count() as u64, "days");
+    for day in dataset.days() {
         if observer.cancelled() {
             return Err(PipelineError::Interrupted);
         }
@@ -308,7 +308,7 @@ fn measure(
         let next = measured.len();
         let here = wanted[next..].partition_point(|&w| w < first + n_windows);
         if here > 0 {
-            let loaded = corpus.load(day)?;
+            let loaded = dataset.load(day)?;
             let mut places = Vec::new();
             for (segment, windows) in loaded.segments.iter().zip(&loaded.windows) {
                 places.extend((0..windows.len()).map(|window| (segment, window)));
@@ -323,7 +323,7 @@ fn measure(
         observer.advance(1);
     }
     observer.end();
-    let n_channels = corpus.meta().channels.len();
+    let n_channels = dataset.meta().channels.len();
     let dead: Vec<bool> = (0..n_channels)
         .map(|channel| {
             let mut all = measured.iter().flatten();

@@ -31,8 +31,8 @@ pub struct FeatureDataset {
     layout: WindowLayout,
 }
 
-/// One day of a corpus, loaded.
-pub struct CorpusDay {
+/// One day of a dataset, loaded.
+pub struct DatasetDay {
     /// Its gap-free segments.
     pub segments: Vec<BlockSegment>,
     /// Windows of each segment, in order.
@@ -130,7 +130,7 @@ impl FeatureDataset {
     ///
     /// # Errors
     /// What the file refuses; [`PipelineError::Unusable`] with the time of the first coefficient that is NaN or infinite.
-    pub fn load(&self, day: &DayEntry) -> Result<CorpusDay> {
+    pub fn load(&self, day: &DayEntry) -> Result<DatasetDay> {
         let features = day.load()?;
         check_finite(
             features.coefficients.view(),
@@ -163,7 +163,7 @@ impl FeatureDataset {
             );
             start = end;
         }
-        Ok(CorpusDay {
+        Ok(DatasetDay {
             segments,
             windows: times,
         })

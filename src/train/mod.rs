@@ -6,7 +6,8 @@ use ndarray::{Array3, Axis};
 use seismix_vae as vae;
 use seismix_vae::features::paper::{PaperFeatures, PaperScaler};
 use seismix_vae::features::{
-    CoefficientTable, FeaturePipeline, InputsOptions, ScaleWindows, WindowFeatures, WindowLayout,
+    CoefficientTable, EnergyFeatures, FeaturePipeline, InputsOptions, ScaleWindows, WindowFeatures,
+    WindowLayout,
 };
 use serde::{Deserialize, Serialize};
 
@@ -18,7 +19,7 @@ use crate::stage::{PipelineError, Result};
 use crate::train::decoding::Decoding;
 use crate::train::feature_dataset::{FeatureDataset, WindowTime};
 use crate::train::history::{TrainLog, write_finished};
-use crate::train::stability::{Fits, Stability};
+use crate::train::stability::{FitProgress, Fits, Stability};
 
 pub mod decoding;
 pub mod feature_dataset;
@@ -113,9 +114,9 @@ pub fn train(
 ) -> Result<vae::ModelFile> {
     config.check()?;
     let _held = HeldFile::hold(out)?;
-    let corpus = FeatureDataset::open(features, observer)?;
+    let dataset = FeatureDataset::open(features, observer)?;
     // By what the files hold, as other stages do: what they say of their own making may be older than a change.
-    let inputs = corpus.days().map(|day| InputFile::of(&day.path));
+    let inputs = dataset.days().map(|day| InputFile::of(&day.path));
     let inputs = inputs.collect::<Result<Vec<InputFile>>>()?;
     let provenance = provenance("train", config, seed, &inputs);
     let checkpoint = with_suffix(out, "checkpoint");
@@ -142,10 +143,10 @@ pub fn train(
         std::fs::remove_file(&checkpoint).map_err(PipelineError::io("removing", &checkpoint))?;
     }
     let mut prepared = match config.preset {
-        Preset::Compact => prepare_compact(&corpus, config, seed, observer)?,
-        Preset::Paper => prepare_paper(&corpus, config, observer)?,
+        Preset::Compact => prepare_compact(&dataset, config, seed, observer)?,
+        Preset::Paper => prepare_paper(&dataset, config, observer)?,
     };
-    let names: Vec<String> = corpus
+    let names: Vec<String> = dataset
         .layout()
         .scales
         .iter()
@@ -185,9 +186,9 @@ pub fn train(
     }
     preset.options.patience = recipe.patience;
     if config.preset == Preset::Compact {
-        preset.options.start_epochs = config.epochs;
+        preset.options.label_epochs = config.epochs;
     }
-    preset.options.start_labels = prepared.start_labels;
+    preset.options.initial_labels = prepared.initial_labels;
     let mut log = TrainLog::new(observer, out, &names);
     let train = |log: &mut TrainLog| {
         vae::train(
@@ -226,7 +227,7 @@ pub fn train(
         observer.remark(&warning_text(warning, &names));
     }
     let decoded = decoding::fit(
-        &corpus,
+        &dataset,
         &prepared.inputs,
         &prepared.data,
         &prepared.split,

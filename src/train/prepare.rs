@@ -8,33 +8,33 @@ pub(crate) struct Prepared {
     pub(crate) n_clusters: usize,
     pub(crate) data: vae::TrainingData,
     pub(crate) split: vae::Split,
-    pub(crate) start_labels: Option<Vec<Vec<Option<usize>>>>,
+    pub(crate) initial_labels: Option<Vec<Vec<Option<usize>>>>,
 }
 
 pub(crate) fn prepare_compact(
-    corpus: &FeatureDataset,
+    dataset: &FeatureDataset,
     config: &TrainConfig,
     seed: u64,
     observer: &dyn Observer,
 ) -> Result<Prepared> {
-    let (segments, windows) = corpus.load_energies(observer)?;
-    let split = split(corpus, &windows, config.recipe.validation)?;
+    let (segments, windows) = dataset.load_energies(observer)?;
+    let split = split(dataset, &windows, config.recipe.validation)?;
     let masks = training_masks(&split, &windows);
     let mut options = InputsOptions {
         n_clusters: vec![config.clusters],
         seed,
-        start: config.recipe.start.method(),
+        init: config.recipe.start.method(),
         temporal_whitening: config.recipe.temporal_whitening,
         deflation: config.recipe.deflation,
-        finest_levels: config.recipe.finest_levels.0,
+        local_log_power: config.recipe.finest_levels.0,
         amplitude: config.amplitude,
         ..InputsOptions::default()
     };
     let mut stability = None;
     if config.auto_clusters || config.seeds > 1 {
+        let source = EnergyFeatures::new(dataset.table(), &segments, dataset.layout())?;
         let fits = Fits {
-            table: corpus.table(),
-            features: WindowFeatures::new(corpus.table(), &segments, corpus.layout())?,
+            features: WindowFeatures::with_progress(&source, &FitProgress(observer))?,
             training: &masks,
             options: &options.clone(),
             observer,
@@ -52,17 +52,12 @@ pub(crate) fn prepare_compact(
         }
         stability = Some(Box::new(found));
     }
-    observer.begin("fit inputs", 1, "step");
-    let (fitted, scales) = FeaturePipeline::fit_energies(
-        corpus.table(),
-        &segments,
-        corpus.layout(),
-        &masks,
-        &options,
-    )?;
-    observer.advance(1);
+    let n_scales = dataset.layout().scales.len();
+    observer.begin("fit inputs", n_scales as u64, "scales");
+    let source = EnergyFeatures::new(dataset.table(), &segments, dataset.layout())?;
+    let (fitted, scales) = FeaturePipeline::fit(&source, &masks, &options, &FitProgress(observer))?;
     observer.end();
-    let start_labels = scales
+    let initial_labels = scales
         .iter()
         .map(|scale| scale.labels.iter().map(|label| Some(*label)).collect())
         .collect();
@@ -75,7 +70,7 @@ pub(crate) fn prepare_compact(
         n_clusters: options.clusters(0),
         data: compact_data(&scales),
         split,
-        start_labels: (config.recipe.start != Start::Random).then_some(start_labels),
+        initial_labels: (config.recipe.start != Start::Random).then_some(initial_labels),
     })
 }
 
@@ -90,20 +85,20 @@ pub(crate) fn compact_data(scales: &[ScaleWindows]) -> vae::TrainingData {
 }
 
 pub(crate) fn prepare_paper(
-    corpus: &FeatureDataset,
+    dataset: &FeatureDataset,
     config: &TrainConfig,
     observer: &dyn Observer,
 ) -> Result<Prepared> {
-    let plan = PaperFeatures::plan(corpus.table(), corpus.layout())?;
-    let n_scales = corpus.layout().scales.len();
+    let plan = PaperFeatures::plan(dataset.table(), dataset.layout())?;
+    let n_scales = dataset.layout().scales.len();
     let mut windows = Vec::new();
     let mut parts: Vec<Vec<Array3<f32>>> = vec![Vec::new(); n_scales];
-    observer.begin("read features", corpus.days().count() as u64, "days");
-    for day in corpus.days() {
+    observer.begin("read features", dataset.days().count() as u64, "days");
+    for day in dataset.days() {
         if observer.cancelled() {
             return Err(PipelineError::Interrupted);
         }
-        let loaded = corpus.load(day)?;
+        let loaded = dataset.load(day)?;
         for (index, segment) in loaded.segments.iter().enumerate() {
             let n = loaded.windows[index].len();
             for (scale, parts) in parts.iter_mut().enumerate() {
@@ -114,7 +109,7 @@ pub(crate) fn prepare_paper(
         observer.advance(1);
     }
     observer.end();
-    let split = split(corpus, &windows, config.recipe.validation)?;
+    let split = split(dataset, &windows, config.recipe.validation)?;
     let masks = training_masks(&split, &windows);
     let mut standardisers = Vec::new();
     let mut scales = Vec::new();
@@ -146,8 +141,8 @@ pub(crate) fn prepare_paper(
         standardisers.push(standardiser);
     }
     let inputs = ModelInputs::Paper {
-        table: corpus.table().clone(),
-        layout: corpus.layout().clone(),
+        table: dataset.table().clone(),
+        layout: dataset.layout().clone(),
         standardisers,
         decoding: None,
     };
@@ -156,13 +151,13 @@ pub(crate) fn prepare_paper(
         n_clusters: config.clusters,
         data: vae::TrainingData { scales },
         split,
-        start_labels: None,
+        initial_labels: None,
     })
 }
 
 /// Holds out blocks of time, with a guard of one largest window.
 fn split(
-    corpus: &FeatureDataset,
+    dataset: &FeatureDataset,
     windows: &[Vec<WindowTime>],
     fraction: f64,
 ) -> Result<vae::Split> {
@@ -171,8 +166,8 @@ fn split(
         .flatten()
         .map(|window| window.end_ns)
         .collect();
-    let largest = corpus.layout().scales.last().copied().unwrap_or(0) as f64;
-    let largest_ns = largest / corpus.sampling_rate() * 1e9;
+    let largest = dataset.layout().scales.last().copied().unwrap_or(0) as f64;
+    let largest_ns = largest / dataset.sampling_rate() * 1e9;
     // A record of a few largest windows leaves nothing to hold out.
     let span = ends
         .iter()

@@ -1,13 +1,14 @@
 //! How far the clusters of a model repeat, and how many there should be.
 
-use seismix_vae::features::{CoefficientTable, FeaturePipeline, InputsOptions, WindowFeatures};
+use seismix_vae::features::{FeatureSource as _, InputsOptions, WindowFeatures};
+use seismix_vae::progress::Progress;
 use seismix_vae::stability::{
     Agreement, Candidate, ScaleStability, StabilityOptions, recommend, recommend_for_all, stability,
 };
 use serde::{Deserialize, Serialize};
 
+use crate::stage::Result;
 use crate::stage::progress::Observer;
-use crate::stage::{PipelineError, Result};
 
 /// Numbers of clusters that `--clusters auto` tries.
 const CANDIDATES: std::ops::RangeInclusive<usize> = 2..=10;
@@ -31,7 +32,6 @@ pub struct Stability {
 
 /// What the fits start from.
 pub(crate) struct Fits<'a> {
-    pub(crate) table: &'a CoefficientTable,
     pub(crate) features: WindowFeatures,
     pub(crate) training: &'a [Vec<bool>],
     pub(crate) options: &'a InputsOptions,
@@ -111,34 +111,34 @@ impl Fits<'_> {
         n_seeds: usize,
         n_subsamples: usize,
     ) -> Result<Vec<ScaleStability>> {
-        let (table, features) = (self.table, &self.features);
-        let (_, reference) =
-            FeaturePipeline::fit_features(table, features, self.training, options)?;
-        self.observer.advance(1);
-        let layout = features.layout();
-        let how = StabilityOptions {
+        let layout = self.features.layout();
+        let fits = StabilityOptions {
             n_seeds,
             n_subsamples,
             block_windows: 2 * layout.overlap(layout.scales.len() - 1),
             seed: options.seed,
         };
-        let mut begun = 0;
-        let mut before_fit = || {
-            self.observer.advance(u64::from(begun > 0));
-            begun += 1;
-            !self.observer.cancelled()
-        };
-        let found = stability(
-            table,
-            features,
+        let progress = FitProgress(self.observer);
+        Ok(stability(
+            &self.features,
             self.training,
             options,
-            &reference,
-            &how,
-            &mut before_fit,
-        )?;
-        self.observer.advance(u64::from(begun > 0));
-        found.ok_or(PipelineError::Interrupted)
+            &fits,
+            &progress,
+        )?)
+    }
+}
+
+/// Progress of fits, for the observer of the stage.
+pub(crate) struct FitProgress<'a>(pub(crate) &'a dyn Observer);
+
+impl Progress for FitProgress<'_> {
+    fn advance(&self, steps: u64) {
+        self.0.advance(steps);
+    }
+
+    fn cancelled(&self) -> bool {
+        self.0.cancelled()
     }
 }
 

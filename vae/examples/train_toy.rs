@@ -60,7 +60,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     preset.config.n_clusters = 3;
     // Few windows make few steps an epoch. A low weight of the reconstruction makes samples lean on their cluster.
     preset.options.epochs = 60;
-    preset.options.start_epochs = 20;
+    preset.options.label_epochs = 20;
     preset.options.weights.reconstruction = 0.5;
     // A rough start, right for two windows of three, as k-means might give.
     let rough = |scale: usize| {
@@ -68,7 +68,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             .map(|w| (w % 7 < 5).then_some(truth(w)[scale]))
             .collect()
     };
-    preset.options.start_labels = Some(vec![rough(0), rough(1)]);
+    preset.options.initial_labels = Some(vec![rough(0), rough(1)]);
     let end_times: Vec<i64> = (0..N as i64).collect();
     let split = split::blocked(&end_times, 0.1, 20, 1)?;
     let (model, _) = train(

@@ -1,9 +1,9 @@
-//! How well two partitions of the same windows agree.
+//! Agreement of two partitions of the same windows.
 //!
 //! Labels are any numbers; windows are compared one by one, so both slices must have the same length (the shorter one
 //! decides).
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 /// Counts of pairs of labels.
 fn contingency(found: &[usize], truth: &[usize]) -> BTreeMap<(usize, usize), f64> {
@@ -14,6 +14,7 @@ fn contingency(found: &[usize], truth: &[usize]) -> BTreeMap<(usize, usize), f64
     table
 }
 
+/// Sums of rows and columns, and of all.
 fn margins(
     table: &BTreeMap<(usize, usize), f64>,
 ) -> (BTreeMap<usize, f64>, BTreeMap<usize, f64>, f64) {
@@ -78,25 +79,7 @@ pub fn normalised_mutual_information(found: &[usize], truth: &[usize]) -> f64 {
     }
 }
 
-/// Share of windows whose true label is the commonest one of their cluster; 0 for no windows.
-///
-/// Grows with the number of clusters: compare at equal numbers.
-pub fn purity(found: &[usize], truth: &[usize]) -> f64 {
-    let table = contingency(found, truth);
-    let (_, _, total) = margins(&table);
-    let mut best: BTreeMap<usize, f64> = BTreeMap::new();
-    for (&(a, _), &count) in &table {
-        let most = best.entry(a).or_insert(0.0);
-        *most = most.max(count);
-    }
-    if total > 0.0 {
-        best.values().sum::<f64>() / total
-    } else {
-        0.0
-    }
-}
-
-/// F1 of telling the windows in `truth` from the rest by membership in `clusters`.
+/// F1 score of membership in `clusters` as a detector of the windows in `truth`.
 ///
 /// 1 if there is nothing to find and nothing is claimed.
 pub fn f1_of_union(found: &[usize], truth: &[bool], clusters: &[usize]) -> f64 {
@@ -111,36 +94,6 @@ pub fn f1_of_union(found: &[usize], truth: &[bool], clusters: &[usize]) -> f64 {
     }
     let sum = 2.0 * hits + misses + false_alarms;
     if sum > 0.0 { 2.0 * hits / sum } else { 1.0 }
-}
-
-/// The union of clusters that tells the windows in `truth` from the rest best: `(F1, clusters)`.
-///
-/// Exact: the best union for F1 holds clusters above a threshold of precision, so only those orders are tried.
-pub fn best_f1_union(found: &[usize], truth: &[bool]) -> (f64, Vec<usize>) {
-    let labels: BTreeSet<usize> = found.iter().copied().collect();
-    let precision = |cluster: usize| {
-        let (mut hits, mut all) = (0.0, 0.0);
-        for (&label, &positive) in found.iter().zip(truth) {
-            if label == cluster {
-                all += 1.0;
-                hits += f64::from(u8::from(positive));
-            }
-        }
-        if all > 0.0 { hits / all } else { 0.0 }
-    };
-    let mut order: Vec<(usize, f64)> = labels.into_iter().map(|c| (c, precision(c))).collect();
-    order.sort_by(|a, b| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0)));
-    let mut best = (f1_of_union(found, truth, &[]), Vec::new());
-    let mut union = Vec::new();
-    for (cluster, _) in order {
-        union.push(cluster);
-        let f1 = f1_of_union(found, truth, &union);
-        if f1 > best.0 {
-            best = (f1, union.clone());
-        }
-    }
-    best.1.sort_unstable();
-    best
 }
 
 #[cfg(test)]
@@ -170,7 +123,6 @@ mod tests {
             normalised_mutual_information(&[3, 3, 1, 1], &[0, 0, 1, 1]),
             1.0,
         );
-        close(purity(&[0, 0, 0, 1, 1, 1], &[0, 0, 1, 1, 1, 2]), 4.0 / 6.0);
     }
 
     #[test]
@@ -178,22 +130,5 @@ mod tests {
         assert_eq!(adjusted_rand_index(&[], &[]), 1.0);
         assert_eq!(adjusted_rand_index(&[0, 0, 0], &[1, 1, 1]), 1.0);
         assert_eq!(normalised_mutual_information(&[0, 0, 0], &[1, 1, 1]), 1.0);
-        assert_eq!(purity(&[], &[]), 0.0);
-    }
-
-    #[test]
-    fn the_best_union_is_found() {
-        let found = [0, 0, 1, 1, 2, 2, 2, 2];
-        let truth = [true, true, true, false, false, false, false, false];
-        let (f1, union) = best_f1_union(&found, &truth);
-        // Cluster 0 alone: 2 hits, 1 miss, F1 = .8; with cluster 1: 3 hits, 1 false alarm, F1 = 6/7.
-        assert!((f1 - 6.0 / 7.0).abs() < 1e-12);
-        assert_eq!(union, [0, 1]);
-        let mut most: f64 = 0.0;
-        for subset in 0..8usize {
-            let clusters: Vec<usize> = (0..3).filter(|c| subset >> c & 1 == 1).collect();
-            most = most.max(f1_of_union(&found, &truth, &clusters));
-        }
-        assert_eq!(most, f1);
     }
 }

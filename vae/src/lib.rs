@@ -20,6 +20,7 @@ pub mod model;
 pub mod noise;
 pub mod objective;
 mod presets;
+pub mod progress;
 pub mod split;
 pub mod stability;
 pub mod train;

@@ -91,7 +91,7 @@ impl Terms {
 
 /// Start labels of a batch: one-hot rows, zero where a window has none.
 #[derive(Clone, Debug)]
-pub(crate) struct StartBatch {
+pub(crate) struct LabelBatch {
     pub weight: f64,
     /// Per scale (batch, cluster), divided by the number of labelled windows of the batch.
     pub labels: Vec<Tensor<2>>,
@@ -111,7 +111,7 @@ impl Objective {
         inputs: &[Tensor<3>],
         outputs: &[ScaleOutput],
         weights: &ObjectiveWeights,
-        start: Option<&StartBatch>,
+        start: Option<&LabelBatch>,
     ) -> Self {
         let terms: Vec<[Tensor<1>; 4]> = inputs
             .iter()
@@ -122,7 +122,7 @@ impl Objective {
                 scale_terms(input, output, labels)
             })
             .collect();
-        let start_weight = start.map_or(0.0, |start| start.weight);
+        let label_weight = start.map_or(0.0, |start| start.weight);
         let per_scale = 1.0 / terms.len().max(1) as f64;
         let weighted = terms
             .iter()
@@ -130,8 +130,8 @@ impl Objective {
                 let mut sum = reconstruction.clone() * weights.reconstruction
                     + latent.clone() * weights.kl_latent
                     + cluster.clone() * weights.kl_cluster;
-                if start_weight > 0.0 {
-                    sum = sum + start.clone() * start_weight;
+                if label_weight > 0.0 {
+                    sum = sum + start.clone() * label_weight;
                 }
                 sum
             });

@@ -37,7 +37,7 @@ impl Preset {
     /// The default: few, whitened inputs and a start from labels (k-means or a hidden Markov model), without which a
     /// small budget clusters badly. Hidden 64, 2 layers, latent 8, one channel; 24 epochs of batches of 128, Adam from
     /// 5e-3 down a cosine to 2 %, temperature 1 to 0.5 by half-way; reconstruction weight 3; start labels with weight 5
-    /// throughout (set `options.start_labels`): let go, the network drifts from clusters that time has told apart.
+    /// throughout (set `options.initial_labels`): let go, the network drifts from clusters that time has told apart.
     pub fn compact(scale_names: &[&str], features_per_scale: &[usize]) -> Self {
         Self {
             name: "compact",
@@ -64,8 +64,8 @@ impl Preset {
                     reconstruction: 3.0,
                     ..ObjectiveWeights::default()
                 },
-                start_epochs: 24,
-                start_weight: 5.0,
+                label_epochs: 24,
+                label_weight: 5.0,
                 ..TrainOptions::default()
             },
         }

@@ -1,31 +1,30 @@
-//! How far clusters repeat: over seeds, and over blocks of time drawn anew.
+//! Stability of clusters: agreement of fits with other seeds, and of fits on subsamples of blocks of time.
 //!
-//! The first clusters are fitted again and again, and each time all windows are assigned anew. A scale's index is the mean
-//! adjusted Rand index of those partitions with the one in use; a cluster's is the mean, over the fits, of its largest
-//! Jaccard index with any cluster of the other partition (Hennig 2007: above .75 is stable, below .5 dissolved).
+//! The initial clusters are fitted again, and each fit assigns all windows anew. A scale's index is the mean adjusted Rand
+//! index of those partitions with the one in use; a cluster's is the mean, over the fits, of its largest Jaccard index with
+//! any cluster of the other partition (Hennig 2007: above .75 is stable, below .5 dissolved).
 //!
-//! What this cannot say: a cluster that repeats need not be a source. Any cut through a continuum that the data force, such as
-//! loud and quiet halves of one noise, repeats as well; and neighbouring windows overlap, so they agree for free. A low index
-//! tells more than a high one.
+//! Limits: a stable cluster need not be a source. Any cut through a continuum that the data force, such as loud and quiet
+//! halves of one noise, is stable as well; and neighbouring windows overlap, so they agree for free. A low index carries more
+//! evidence than a high one.
 
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
 
 use crate::agreement::adjusted_rand_index;
-use crate::features::{
-    CoefficientTable, FeaturePipeline, InputsError, InputsOptions, ScaleWindows, WindowFeatures,
-};
+use crate::features::{FeaturePipeline, FeatureSource, InputsError, InputsOptions};
+use crate::progress::{CancelWhen, Progress};
 
-/// How often, and from what.
+/// Number and kind of the fits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct StabilityOptions {
     /// Fits with other seeds.
     pub n_seeds: usize,
-    /// Fits on subsamples of blocks of time: as many are drawn with replacement as there are, and one that is drawn twice counts
-    /// once, so some 63 % of the training windows stay.
+    /// Fits on subsamples of blocks of time: as many are drawn with replacement as there are, and one drawn twice is used
+    /// once, so some 63 % of the training windows are used.
     pub n_subsamples: usize,
-    /// Length of a block in strides; some of the largest window, so that blocks say different things.
+    /// Length of a block in strides; a few of the largest window, so that blocks are nearly independent.
     pub block_windows: usize,
     /// Seed of the draws.
     pub seed: u64,
@@ -38,7 +37,7 @@ pub struct Agreement {
     pub mean: f64,
     /// Smallest.
     pub least: f64,
-    /// How many.
+    /// Number of values.
     pub n: usize,
 }
 
@@ -53,7 +52,7 @@ impl Agreement {
     }
 }
 
-/// How far one cluster repeats (Jaccard index).
+/// Stability of one cluster (Jaccard index).
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct ClusterStability {
     /// The cluster.
@@ -66,7 +65,7 @@ pub struct ClusterStability {
     pub blocks: Agreement,
 }
 
-/// How far the clusters of one scale repeat.
+/// Stability of the clusters of one scale.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ScaleStability {
     /// Samples of a window.
@@ -79,52 +78,54 @@ pub struct ScaleStability {
     pub clusters: Vec<ClusterStability>,
 }
 
-/// Fits over and over and compares with `reference`, the first clusters in use; one entry a scale, ascending.
+/// Fits once as a reference, then `n_seeds + n_subsamples` times, and compares; one entry a scale, ascending.
 ///
-/// `before_fit` is called before each of the `n_seeds + n_subsamples` fits; if it says `false` the work ends with `None`.
+/// Each fit advances `progress` by one.
 ///
 /// # Errors
 /// As [`FeaturePipeline::fit`].
 pub fn stability(
-    table: &CoefficientTable,
-    features: &WindowFeatures,
+    source: &impl FeatureSource,
     training: &[Vec<bool>],
     options: &InputsOptions,
-    reference: &[ScaleWindows],
-    how: &StabilityOptions,
-    before_fit: &mut dyn FnMut() -> bool,
-) -> Result<Option<Vec<ScaleStability>>, InputsError> {
-    let mut fits = [Vec::new(), Vec::new()];
-    for number in 0..how.n_seeds + how.n_subsamples {
-        if !before_fit() {
-            return Ok(None);
-        }
-        let seed = options.seed.wrapping_add(number as u64 + 1);
+    fits: &StabilityOptions,
+    progress: &dyn Progress,
+) -> Result<Vec<ScaleStability>, InputsError> {
+    // Scales of a fit are too small a step to report: only the fit as a whole advances.
+    let quiet = CancelWhen(|| progress.cancelled());
+    let partitions = |training: &[Vec<bool>], seed: u64| {
         let options = InputsOptions {
             seed,
             ..options.clone()
         };
-        let drawn = (number >= how.n_seeds)
-            .then(|| draw_blocks(training, how.block_windows, how.seed, number as u64));
-        let training = drawn.as_deref().unwrap_or(training);
-        let (_, scales) = FeaturePipeline::fit_features(table, features, training, &options)?;
-        let labels: Vec<Vec<usize>> = scales.into_iter().map(|scale| scale.labels).collect();
-        fits[usize::from(number >= how.n_seeds)].push(labels);
+        let (_, scales) = FeaturePipeline::fit(source, training, &options, &quiet)?;
+        progress.advance(1);
+        Ok(scales.into_iter().map(|scale| scale.labels).collect())
+    };
+    let reference: Vec<Vec<usize>> = partitions(training, options.seed)?;
+    let (mut by_seed, mut by_block): (Vec<Vec<Vec<usize>>>, Vec<_>) = Default::default();
+    for number in 0..fits.n_seeds + fits.n_subsamples {
+        let seed = options.seed.wrapping_add(number as u64 + 1);
+        if number < fits.n_seeds {
+            by_seed.push(partitions(training, seed)?);
+        } else {
+            let drawn = draw_blocks(training, fits.block_windows, fits.seed, number as u64);
+            by_block.push(partitions(&drawn, seed)?);
+        }
     }
     let scales = reference.iter().enumerate().map(|(scale, reference)| {
-        let [seeds, blocks] = &fits;
         let of_scale = |fits: &[Vec<Vec<usize>>]| -> Vec<Vec<usize>> {
             fits.iter().map(|labels| labels[scale].clone()).collect()
         };
         compare(
-            features.layout().scales[scale],
-            &reference.labels,
+            source.layout().scales[scale],
+            reference,
             options.clusters(scale),
-            &of_scale(seeds),
-            &of_scale(blocks),
+            &of_scale(&by_seed),
+            &of_scale(&by_block),
         )
     });
-    Ok(Some(scales.collect()))
+    Ok(scales.collect())
 }
 
 /// Compares partitions of one scale with the one in use.
@@ -142,20 +143,14 @@ pub fn compare(
         Agreement::of(&indices.collect::<Vec<_>>())
     };
     let tables = |others: &[Vec<usize>]| -> Vec<Vec<f64>> {
-        others
-            .iter()
-            .map(|other| jaccard(reference, other, n_clusters))
-            .collect()
+        let table = |other: &Vec<usize>| jaccard(reference, other, n_clusters);
+        others.iter().map(table).collect()
     };
     let (by_seed, by_block) = (tables(seeds), tables(blocks));
     let cluster = |cluster: usize| {
         let of = |tables: &[Vec<f64>]| {
-            Agreement::of(
-                &tables
-                    .iter()
-                    .map(|table| table[cluster])
-                    .collect::<Vec<_>>(),
-            )
+            let indices = tables.iter().map(|table| table[cluster]);
+            Agreement::of(&indices.collect::<Vec<_>>())
         };
         ClusterStability {
             cluster,
@@ -172,7 +167,7 @@ pub fn compare(
     }
 }
 
-/// How far clusters repeat with one number of clusters.
+/// Stability with one number of clusters.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Candidate {
     /// Clusters a scale.
@@ -181,16 +176,15 @@ pub struct Candidate {
     pub blocks: Vec<Agreement>,
 }
 
-/// Candidates within this of a scale's best agreement count as equal to it.
+/// Candidates within this of a scale's best agreement are treated as equal to it.
 const EQUAL: f64 = 0.03;
 /// Least agreement of a recommended number of clusters; set after seeing the demo and one nested set.
 const LEAST: f64 = 0.7;
 
-/// For each scale the largest number of clusters that repeats as well as any (within .03), if that is well at all (.7 or
-/// more).
+/// For each scale the largest number of clusters whose agreement is within .03 of the best, if that is .7 or more.
 ///
-/// More clusters than sources mostly cut where chance says, fewer merge what chance picks; either lowers the agreement. Where
-/// nothing is clustered at all a small number may still repeat, see the limits above.
+/// With more clusters than sources the cuts are random, with fewer the merges are; either lowers the agreement. Where
+/// nothing is clustered at all a small number may still be stable, see the limits above.
 pub fn recommend(candidates: &[Candidate]) -> Vec<Option<usize>> {
     let n_scales = candidates
         .iter()
@@ -221,8 +215,7 @@ pub fn recommend_for_all(candidates: &[Candidate]) -> Option<usize> {
     as_good.map(|one| one.n_clusters).max()
 }
 
-/// For each cluster of `reference` the largest share that windows in both have of those in either, over the clusters of
-/// `other`; 0 for an empty one.
+/// Largest Jaccard index of each cluster of `reference` with any cluster of `other`; 0 for an empty one.
 fn jaccard(reference: &[usize], other: &[usize], n_clusters: usize) -> Vec<f64> {
     let n_other = other.iter().max().map_or(0, |k| k + 1);
     let mut both = vec![0.0f64; n_clusters * n_other];
@@ -243,8 +236,8 @@ fn jaccard(reference: &[usize], other: &[usize], n_clusters: usize) -> Vec<f64> 
         .collect()
 }
 
-/// Training windows of a subsample of blocks: those hit by as many draws with replacement as there are blocks, each once, some
-/// 63 %. Not a bootstrap, which would count a block as often as it was drawn.
+/// Training windows of a subsample of blocks: those hit by as many draws with replacement as there are blocks, each once,
+/// some 63 %. Not a bootstrap, which would use a block as often as it was drawn.
 fn draw_blocks(training: &[Vec<bool>], block: usize, seed: u64, stream: u64) -> Vec<Vec<bool>> {
     let block = block.max(1);
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
@@ -275,8 +268,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_cluster_that_falls_apart_is_told_from_one_that_stays() {
-        // Cluster 0 stays, under another number; cluster 1 is cut in half.
+    fn a_cluster_that_falls_apart_differs_from_a_stable_one() {
+        // Cluster 0 is found again, under another number; cluster 1 is cut in half.
         let reference = [0, 0, 0, 0, 1, 1, 1, 1];
         let other = vec![2, 2, 2, 2, 0, 0, 1, 1];
         let found = compare(16, &reference, 3, &[reference.to_vec()], &[other]);

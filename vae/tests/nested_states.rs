@@ -9,10 +9,11 @@ use rand_chacha::ChaCha8Rng;
 use rand_distr::{Distribution, StandardNormal};
 use seismix_vae::agreement::{adjusted_rand_index, f1_of_union};
 use seismix_vae::features::{
-    BlockSegment, CoefficientTable, FeaturePipeline, InputsError, InputsOptions, StartMethod,
-    WindowLayout, window_powers,
+    BlockSegment, CoefficientTable, EnergyFeatures, FeaturePipeline, InitMethod, InputsError,
+    InputsOptions, ScaleWindows, WindowLayout, window_powers,
 };
 use seismix_vae::init::{TransientRule, transient_score};
+use seismix_vae::progress::NoProgress;
 
 const STATES: usize = 3;
 
@@ -144,7 +145,7 @@ impl Nested {
 
     /// Agreement of the first clusters with the truth, ascending scales.
     fn scores(&self, options: &InputsOptions) -> Vec<f64> {
-        let (_, windows) = FeaturePipeline::fit(
+        let (_, windows) = fit(
             &self.table,
             &self.segments,
             &self.layout,
@@ -157,6 +158,21 @@ impl Nested {
             .map(|(windows, truth)| adjusted_rand_index(&windows.labels, truth))
             .collect()
     }
+}
+
+/// Fits to energies of the segments.
+fn fit(
+    table: &CoefficientTable,
+    segments: &[BlockSegment],
+    layout: &WindowLayout,
+    training: &[Vec<bool>],
+    options: &InputsOptions,
+) -> Result<(FeaturePipeline, Vec<ScaleWindows>), InputsError> {
+    let energies = segments.iter().enumerate();
+    let energies = energies.map(|(index, segment)| segment.energies(table, index));
+    let energies = energies.collect::<Result<Vec<_>, _>>()?;
+    let source = EnergyFeatures::new(table, &energies, layout)?;
+    FeaturePipeline::fit(&source, training, options, &NoProgress)
 }
 
 fn options() -> InputsOptions {
@@ -189,14 +205,14 @@ fn nested_states_are_recovered_and_each_step_helps() {
         (
             "k-means",
             InputsOptions {
-                start: StartMethod::KMeans,
+                init: InitMethod::KMeans,
                 ..options()
             },
         ),
         (
             "mixture",
             InputsOptions {
-                start: StartMethod::Mixture,
+                init: InitMethod::Mixture,
                 ..options()
             },
         ),
@@ -251,8 +267,7 @@ fn rare_events_are_called_transient() {
         ..options()
     };
     let training = set.training();
-    let (_, windows) =
-        FeaturePipeline::fit(&set.table, &set.segments, &set.layout, &training, &options).unwrap();
+    let (_, windows) = fit(&set.table, &set.segments, &set.layout, &training, &options).unwrap();
     let energies: Vec<_> = set
         .segments
         .iter()
@@ -285,15 +300,13 @@ fn new_records_and_stored_fits_give_the_same() {
         .iter_mut()
         .take(40)
         .for_each(|keep| *keep = false);
-    let fit = || {
-        FeaturePipeline::fit(&set.table, &set.segments, &set.layout, &training, &options).unwrap()
-    };
-    let (fitted, windows) = fit();
+    let fit_again = || fit(&set.table, &set.segments, &set.layout, &training, &options).unwrap();
+    let (fitted, windows) = fit_again();
     let single = rayon::ThreadPoolBuilder::new()
         .num_threads(1)
         .build()
         .unwrap();
-    let (_, repeated) = single.install(fit);
+    let (_, repeated) = single.install(fit_again);
     let text = serde_json::to_string(&fitted).unwrap();
     let stored: FeaturePipeline = serde_json::from_str(&text).unwrap();
     let again = stored.transform(&set.segments).unwrap();
@@ -320,8 +333,8 @@ fn what_is_held_out_does_not_touch_the_fit() {
     let mut set = nested(9, 3, &[1200, 700], 1);
     let mut training = set.training();
     training[1].fill(false);
-    let fit = |set: &Nested| {
-        let (fitted, _) = FeaturePipeline::fit(
+    let fit_set = |set: &Nested| {
+        let (fitted, _) = fit(
             &set.table,
             &set.segments,
             &set.layout,
@@ -331,11 +344,11 @@ fn what_is_held_out_does_not_touch_the_fit() {
         .unwrap();
         serde_json::to_string(&fitted).unwrap()
     };
-    let before = fit(&set);
+    let before = fit_set(&set);
     set.segments[1]
         .coefficients
         .mapv_inplace(|value| value * 3.0 + 0.5);
-    assert_eq!(before, fit(&set));
+    assert_eq!(before, fit_set(&set));
 }
 
 #[test]
@@ -358,8 +371,7 @@ fn odd_layouts_and_few_windows_have_outcomes() {
             .map(|segment| vec![true; layout.n_windows(segment.n_blocks())])
             .collect();
         let (fitted, windows) =
-            FeaturePipeline::fit(&set.table, &set.segments, &layout, &training, &options())
-                .unwrap();
+            fit(&set.table, &set.segments, &layout, &training, &options()).unwrap();
         assert_eq!(windows.len(), layout.scales.len());
         for windows in &windows {
             assert!(windows.inputs.iter().all(|value| value.is_finite()));
@@ -371,7 +383,7 @@ fn odd_layouts_and_few_windows_have_outcomes() {
         assert!(none.iter().all(|windows| windows.labels.is_empty()));
     }
     let training = vec![vec![true; 36], vec![], vec![]];
-    let error = FeaturePipeline::fit(
+    let error = fit(
         &set.table,
         &set.segments,
         &set.layout,
@@ -387,7 +399,7 @@ fn odd_layouts_and_few_windows_have_outcomes() {
         coefficients: Array4::zeros((400, 1, set.table.len(), 2)),
     }];
     let training = vec![vec![true; set.layout.n_windows(400)]];
-    let error = FeaturePipeline::fit(&set.table, &silent, &set.layout, &training, &options());
+    let error = fit(&set.table, &silent, &set.layout, &training, &options());
     assert!(matches!(error, Err(InputsError::Constant { .. })));
 }
 
@@ -399,7 +411,7 @@ fn thousands_of_windows_take_seconds() {
         n_clusters: vec![9],
         ..options()
     };
-    FeaturePipeline::fit(
+    fit(
         &set.table,
         &set.segments,
         &set.layout,

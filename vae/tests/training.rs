@@ -51,7 +51,7 @@ fn preset() -> Preset {
     preset.config.latent = 4;
     preset.options.epochs = 6;
     preset.options.batch = 64;
-    preset.options.start_epochs = 3;
+    preset.options.label_epochs = 3;
     preset.options.seed = 11;
     preset
 }
@@ -105,11 +105,11 @@ fn started_from_labels_the_clusters_stay_and_their_samples_lie_near_them() {
     let (data, labels) = toy(1);
     let mut preset = preset();
     preset.options.epochs = 60;
-    preset.options.start_epochs = 20;
+    preset.options.label_epochs = 20;
     // A low weight makes the latent lean on the cluster, which the samples show; with a high one q(z|x,y) carries the
     // window's features past it.
     preset.options.weights.reconstruction = 0.5;
-    preset.options.start_labels = Some(
+    preset.options.initial_labels = Some(
         labels
             .iter()
             // Every fifth label is unknown.
@@ -306,10 +306,10 @@ fn arguments_that_do_not_fit_are_refused() {
     };
     assert!(train(&config, &data, &one, &options, None, &mut ()).is_err());
     assert!(train(&config, &data, &Split::all(N + 1), &options, None, &mut ()).is_err());
-    options.start_labels = Some(vec![vec![Some(3); N]; 2]);
+    options.initial_labels = Some(vec![vec![Some(3); N]; 2]);
     let error = train(&config, &data, &split(), &options, None, &mut ()).unwrap_err();
     assert!(error.to_string().contains("name cluster 3"), "{error}");
-    options.start_labels = Some(vec![vec![None; N - 1]; 2]);
+    options.initial_labels = Some(vec![vec![None; N - 1]; 2]);
     assert!(train(&config, &data, &split(), &options, None, &mut ()).is_err());
 }
 

@@ -1,8 +1,8 @@
-//! What can go wrong while inputs are prepared.
+//! Error of preparing inputs.
 
-use crate::init::StartError;
+use crate::init::InitError;
 
-/// Why inputs could not be fitted or computed; each text says what to change.
+/// Cause of a failed fit or transform of inputs; each text says what to change.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum InputsError {
@@ -26,7 +26,7 @@ pub enum InputsError {
         /// What was given and what is allowed.
         what: String,
     },
-    /// An array has another shape than the table or the other segments ask for.
+    /// An array's shape contradicts the table or the other segments.
     #[error("segment {segment}: {what}")]
     Shape {
         /// Index of the segment in the call.
@@ -48,7 +48,7 @@ pub enum InputsError {
     },
     /// Too few training windows to fit anything.
     #[error(
-        "{found} training windows at the scale of {scale_samples} samples, at least {needed} are needed; give more records, shorten the largest scale or ask for fewer clusters"
+        "{found} training windows at the scale of {scale_samples} samples, at least {needed} are needed; give more records, shorten the largest scale or use fewer clusters"
     )]
     TooFewWindows {
         /// Length of the scale's windows in samples.
@@ -72,12 +72,15 @@ pub enum InputsError {
         /// Which part contradicts which.
         what: String,
     },
+    /// The user stopped the fit.
+    #[error("the fit was cancelled")]
+    Cancelled,
     /// Clustering of one scale failed.
-    #[error("start at the scale of {scale_samples} samples: {source}")]
-    Start {
+    #[error("initial clusters at the scale of {scale_samples} samples: {source}")]
+    Init {
         /// Length of the scale's windows in samples.
         scale_samples: usize,
         /// The cause.
-        source: StartError,
+        source: InitError,
     },
 }

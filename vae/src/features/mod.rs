@@ -1,35 +1,38 @@
-//! From pooled scattering covariances to the numbers that are clustered.
+//! From pooled scattering covariances to the features that are clustered.
 //!
 //! [`FeaturePipeline`] is the default: logarithms relative to each block's own power, temporal whitening, and deflation
-//! from the largest scale down. [`paper`] keeps the features of arXiv 2305.16189.
+//! from the largest scale down. [`paper`] computes the features of arXiv 2305.16189.
 
-mod amplitude;
-mod blocks;
-mod deflate;
+mod auxiliary;
+mod deflation;
 mod error;
-mod features;
-mod fit;
-mod fitted;
+mod feature_pipeline;
+mod feature_source;
 mod layout;
-mod levels;
+mod local_log_power;
+mod log_energy;
 pub(crate) mod matrix;
 mod options;
 pub mod paper;
-mod project;
-mod scale;
-mod source;
+mod pca;
+mod scale_fit;
+mod scale_inputs;
+mod scaler;
+mod slow_features;
 mod table;
+mod window_features;
 
-pub use amplitude::AmplitudeInputs;
-pub use blocks::{BlockSegment, EnergySegment, FLOOR};
-pub use deflate::{Cell, Deflation};
+pub use auxiliary::AuxiliaryInputs;
+pub use deflation::{Cell, Deflation};
 pub use error::InputsError;
-pub use features::window_features;
-pub use fitted::FeaturePipeline;
+pub use feature_pipeline::FeaturePipeline;
+pub use feature_source::{EnergyFeatures, FeatureSource, ScaleFeatures, WindowFeatures};
 pub use layout::{ScaleRole, WindowLayout};
-pub use levels::window_powers;
-pub use options::{EmissionExponent, FinestLevels, InputsOptions, StartMethod};
-pub use project::{Projection, StandardScaler};
-pub use scale::{InitialModel, LevelInputs, ScaleInputs, ScaleWindows};
-pub use source::WindowFeatures;
+pub use local_log_power::window_powers;
+pub use log_energy::{BlockSegment, EnergySegment, FLOOR};
+pub use options::{EmissionExponent, InitMethod, InputsOptions, LocalLogPower};
+pub use pca::Projection;
+pub use scale_inputs::{InitialModel, ScaleInputs, ScaleWindows};
+pub use scaler::StandardScaler;
 pub use table::{CoefficientKind, CoefficientRow, CoefficientTable, EnergyRows, RatioRow};
+pub use window_features::window_features;

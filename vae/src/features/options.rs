@@ -1,4 +1,4 @@
-//! What can be chosen about inputs and first clusters.
+//! Options of inputs and initial clusters.
 
 use serde::{Deserialize, Serialize};
 
@@ -6,10 +6,10 @@ use crate::model::FvaeConfig;
 
 use super::{InputsError, WindowLayout};
 
-/// How first clusters are found.
+/// Method of the initial clusters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum StartMethod {
+pub enum InitMethod {
     /// k-means alone.
     KMeans,
     /// A mixture of Gaussians with one covariance, from k-means.
@@ -18,7 +18,7 @@ pub enum StartMethod {
     Hmm,
 }
 
-/// Power of the emissions in the hidden Markov model.
+/// Exponent of the emissions in the hidden Markov model.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum EmissionExponent {
@@ -28,20 +28,20 @@ pub enum EmissionExponent {
     Fixed(f64),
 }
 
-/// Whether inputs of the finest scale hold, beside its whitened components, levels: log powers of the window and of its
-/// loudest and quietest part over their running median, not whitened.
+/// Local log power among the inputs of the finest scale: log powers of the window and of its loudest and quietest part
+/// relative to their running median, not whitened.
 ///
-/// Sudden events are rare and loud; whitening takes away just the distance that they have. Where nothing is rare, levels
-/// are a nuisance.
+/// Sudden events are rare and loud; whitening removes the very distance that separates them. Where nothing is rare, these
+/// inputs only add noise.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum FinestLevels {
-    /// No levels.
+pub enum LocalLogPower {
+    /// None.
     Off,
-    /// Weighed by the upper tail of the mean level of training windows, (98th percentile - median) / (third - first
-    /// quartile): 0 up to 2 (a Gaussian has 1.5), 1 from 4 on, in a straight line between.
+    /// Weight from the upper tail of their mean over training windows, (98th percentile - median) / (third - first
+    /// quartile): 0 up to 2 (a Gaussian has 1.5), 1 from 4 on, linear between.
     Tail,
-    /// The root of the variance of all levels over that of all other inputs of the scale.
+    /// Root of their variance over that of all other inputs of the scale.
     Weight(f64),
 }
 
@@ -53,22 +53,24 @@ pub struct InputsOptions {
     pub n_clusters: Vec<usize>,
     /// Seed of everything random.
     pub seed: u64,
-    /// How first clusters are found.
-    pub start: StartMethod,
-    /// Power of the emissions in the hidden Markov model.
+    /// Method of the initial clusters.
+    #[serde(rename = "start")]
+    pub init: InitMethod,
+    /// Exponent of the emissions in the hidden Markov model.
     pub emission_exponent: EmissionExponent,
-    /// Whether the scales above the finest keep their slowest directions (temporal whitening) or all components.
+    /// True if scales above the finest keep only their slowest directions (temporal whitening).
     pub temporal_whitening: bool,
-    /// Whether the means of coarser clusters are taken off the finer features.
+    /// True if the means of coarser clusters are subtracted from finer features.
     pub deflation: bool,
-    /// Levels among the inputs of the finest scale; see [`FinestLevels`].
-    pub finest_levels: FinestLevels,
+    /// Local log power among the inputs of the finest scale.
+    #[serde(rename = "finest_levels")]
+    pub local_log_power: LocalLogPower,
     /// Weight of the log powers among the inputs of every scale: the root of the variance of all of them over that of all
     /// other inputs of the scale. 0, the default, leaves them out: no scale above the finest then sees amplitude.
     pub amplitude: f64,
-    /// Whether the finest features pass through asinh.
+    /// True if the finest features pass through asinh.
     pub asinh: bool,
-    /// Whether principal components are scaled to unit variance (needed for temporal whitening).
+    /// True if principal components are scaled to unit variance (needed for temporal whitening).
     pub whitening: bool,
     /// Principal components of the scales above the finest, at most; fewer where windows are few.
     pub components: usize,
@@ -93,11 +95,11 @@ impl Default for InputsOptions {
         Self {
             n_clusters: vec![9],
             seed: 0,
-            start: StartMethod::Hmm,
+            init: InitMethod::Hmm,
             emission_exponent: EmissionExponent::Overlap,
             temporal_whitening: true,
             deflation: true,
-            finest_levels: FinestLevels::Tail,
+            local_log_power: LocalLogPower::Tail,
             amplitude: 0.0,
             asinh: true,
             whitening: true,
@@ -114,7 +116,7 @@ impl Default for InputsOptions {
 }
 
 impl InputsOptions {
-    /// Largest weight of levels and of amplitude: with it, nothing else counts.
+    /// Largest weight of local log power and of amplitude; all other inputs are then negligible.
     pub const MAX_WEIGHT: f64 = 100.0;
 
     /// Number of clusters of a scale.
@@ -177,17 +179,17 @@ impl InputsOptions {
             );
         }
         let in_range = |weight: f64| (0.0..=Self::MAX_WEIGHT).contains(&weight);
-        let told = |weight: f64| {
+        let refused = |weight: f64| {
             let most = Self::MAX_WEIGHT;
             format!("a weight of {weight} given, it must be from 0 to {most}")
         };
-        if let FinestLevels::Weight(value) = self.finest_levels
+        if let LocalLogPower::Weight(value) = self.local_log_power
             && !in_range(value)
         {
-            return fail("finest_levels", told(value));
+            return fail("local_log_power", refused(value));
         }
         if !in_range(self.amplitude) {
-            return fail("amplitude", told(self.amplitude));
+            return fail("amplitude", refused(self.amplitude));
         }
         if self.temporal_whitening && !self.whitening {
             return fail("whitening", "off, but temporal whitening needs it".into());
@@ -195,7 +197,7 @@ impl InputsOptions {
         Ok(())
     }
 
-    /// Power of the emissions at a scale.
+    /// Exponent of the emissions at a scale.
     pub(super) fn exponent(&self, layout: &WindowLayout, scale: usize) -> f64 {
         match self.emission_exponent {
             EmissionExponent::Overlap => 1.0 / layout.overlap(scale) as f64,

@@ -1,23 +1,21 @@
-//! What can go wrong while first clusters are sought.
+//! Error of the initial clusters.
 
-/// Why clustering could not start; each text says what to change.
+/// Cause of a failed clustering; each text says what to change.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum StartError {
+pub enum InitError {
     /// Fewer rows than clusters.
-    #[error(
-        "{rows} windows cannot fill {clusters} clusters; ask for fewer clusters or give more records"
-    )]
+    #[error("{rows} windows cannot fill {clusters} clusters; use fewer clusters or more records")]
     TooFewRows {
         /// Rows given.
         rows: usize,
-        /// Clusters asked for.
+        /// Clusters requested.
         clusters: usize,
     },
-    /// No cluster was asked for, or no feature given.
+    /// No cluster, or no feature.
     #[error("{clusters} clusters of {features} features: both must be at least 1")]
     Empty {
-        /// Clusters asked for.
+        /// Clusters requested.
         clusters: usize,
         /// Features given.
         features: usize,
@@ -31,13 +29,16 @@ pub enum StartError {
     /// Arrays that belong together differ in length.
     #[error("{what}: {found} given, {expected} expected")]
     Length {
-        /// What was counted.
+        /// The arrays.
         what: &'static str,
         /// Number given.
         found: usize,
         /// Number expected.
         expected: usize,
     },
+    /// The user stopped the fit.
+    #[error("the fit was cancelled")]
+    Cancelled,
     /// The shared covariance cannot be inverted.
     #[error(
         "the clusters' shared covariance is singular; drop constant features or raise its ridge"

@@ -4,7 +4,7 @@ use nalgebra::DMatrix;
 use ndarray::{Array1, Array2, ArrayView2};
 use serde::{Deserialize, Serialize};
 
-use super::StartError;
+use super::InitError;
 use crate::features::matrix;
 
 /// Means of K Gaussians and the covariance they share.
@@ -39,11 +39,12 @@ impl TiedGaussians {
                 mean.assign(&previous.means.row(cluster));
             }
         }
-        // Within = total - between, both about the overall mean to keep the difference accurate.
+        // Within = total - between, both about the overall mean: far from zero the difference would lose its digits.
         let (center, total) = matrix::covariance(rows);
         let shifted = &means - &center;
         let weighted = &shifted * &counts.view().insert_axis(ndarray::Axis(1));
         let mut covariance = total - shifted.t().dot(&weighted) / n_rows;
+        // Rounding may leave a tiny negative variance, which Cholesky would refuse.
         covariance
             .diag_mut()
             .mapv_inplace(|value| value.max(0.0) + ridge);
@@ -53,20 +54,21 @@ impl TiedGaussians {
     /// `ln N(x; mean_k, covariance)`, `(window, cluster)`.
     ///
     /// # Errors
-    /// [`StartError::Length`] for another number of features, [`StartError::Singular`].
-    pub fn log_density(&self, rows: ArrayView2<'_, f64>) -> Result<Array2<f64>, StartError> {
+    /// [`InitError::Length`] for another number of features, [`InitError::Singular`].
+    pub fn log_density(&self, rows: ArrayView2<'_, f64>) -> Result<Array2<f64>, InitError> {
         super::kmeans::check_width(rows, self.means.ncols())?;
         let n = self.means.ncols();
         if self.covariance.dim() != (n, n) {
-            return Err(StartError::Singular);
+            return Err(InitError::Singular);
         }
         let matrix = DMatrix::from_fn(n, n, |i, j| self.covariance[[i, j]]);
-        let cholesky = matrix.cholesky().ok_or(StartError::Singular)?;
+        let cholesky = matrix.cholesky().ok_or(InitError::Singular)?;
+        // With Sigma = L L', (x - m)' Sigma^-1 (x - m) = |L^-1 (x - m)|^2: whiten once, then Euclidean distances.
         let lower = cholesky.l();
         let log_determinant: f64 = 2.0 * (0..n).map(|k| lower[(k, k)].ln()).sum::<f64>();
         let inverse = lower
             .solve_lower_triangular(&DMatrix::identity(n, n))
-            .ok_or(StartError::Singular)?;
+            .ok_or(InitError::Singular)?;
         let whiten = Array2::from_shape_fn((n, n), |(i, j)| inverse[(j, i)]);
         let constant = -0.5 * (log_determinant + n as f64 * (2.0 * std::f64::consts::PI).ln());
         let (rows, means) = (rows.dot(&whiten), self.means.dot(&whiten));
@@ -88,7 +90,7 @@ impl TiedGaussians {
 }
 
 /// `(window, cluster)` with 1 at each row's label.
-pub(super) fn one_hot(labels: &[usize], n_clusters: usize) -> Array2<f64> {
+pub(crate) fn one_hot(labels: &[usize], n_clusters: usize) -> Array2<f64> {
     Array2::from_shape_fn((labels.len(), n_clusters), |(row, cluster)| {
         f64::from(u8::from(labels[row] == cluster))
     })

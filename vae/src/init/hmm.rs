@@ -1,4 +1,4 @@
-//! A hidden Markov model of Gaussian clusters: what clusters cannot tell one window at a time, coherence in time can.
+//! Hidden Markov model of Gaussian clusters: coherence in time separates clusters that overlap window by window.
 
 use std::ops::Range;
 
@@ -7,28 +7,30 @@ use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use super::gaussian::{TiedGaussians, one_hot};
-use super::{KMeans, KMeansOptions, StartError};
+use super::{InitError, KMeans, KMeansOptions, check_cancelled, check_labels, most_probable};
 use crate::features::matrix;
+use crate::progress::Progress;
 
-/// How the model is fitted.
+/// Options of the model.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct HmmOptions {
-    /// The k-means it starts from.
+    /// k-means that gives the initial labels.
     pub kmeans: KMeansOptions,
     /// Steps of expectation maximisation.
     pub n_steps: usize,
     /// Added to the diagonal of the covariance.
     pub ridge: f64,
-    /// Probability at the start of staying in a cluster from one window to the next.
+    /// Initial probability of remaining in a cluster from one window to the next.
     pub initial_stay: f64,
     /// Added to each expected number of transitions.
     pub transition_count: f64,
-    /// Power of the Gaussian density, in (0, 1]. Windows that overlap r-fold say the same r times; 1/r weighs them once.
+    /// Exponent of the Gaussian density, in (0, 1]. Windows that overlap r-fold repeat their evidence r times; 1/r weighs
+    /// it once.
     pub emission_exponent: f64,
 }
 
 impl HmmOptions {
-    /// 20 steps, ridge .05, initial stay .8, one count, exponent 1.
+    /// 20 steps, ridge .05, initial probability of remaining .8, one added transition, exponent 1.
     pub fn new(n_clusters: usize, seed: u64) -> Self {
         Self {
             kmeans: KMeansOptions::new(n_clusters, seed),
@@ -51,7 +53,7 @@ pub struct Hmm {
     pub transitions: Array2<f64>,
     /// Probability of each cluster at the beginning of a run.
     pub initial: Vec<f64>,
-    /// Power of the Gaussian density.
+    /// Exponent of the Gaussian density.
     pub emission_exponent: f64,
 }
 
@@ -62,45 +64,40 @@ struct Expectation {
 }
 
 impl Hmm {
-    /// Fits the model to `rows`, `(window, feature)`; `runs` are the stretches of rows that follow each other in time.
+    /// Fits the model to `rows`, `(window, feature)`; `runs` are the ranges of rows that follow each other in time.
     ///
     /// Baum-Welch from k-means, with a covariance that all clusters share: free ones collapse on some seeds. It stops
-    /// early, before the step that would leave less than six tenths of the clusters k-means had in use (counted as the
-    /// exponential of the entropy of their shares).
+    /// before a step that would leave less than six tenths of the clusters of k-means in use (the exponential of the
+    /// entropy of their shares).
     ///
     /// # Errors
-    /// As [`KMeans::fit`]; [`StartError::Singular`]; [`StartError::Length`] if a run leaves the rows.
+    /// As [`KMeans::fit`]; [`InitError::Singular`]; [`InitError::Length`] if a run leaves the rows.
     pub fn fit(
         rows: ArrayView2<'_, f64>,
         runs: &[Range<usize>],
         options: &HmmOptions,
-    ) -> Result<Self, StartError> {
+        progress: &dyn Progress,
+    ) -> Result<Self, InitError> {
         check_runs(runs, rows.nrows())?;
-        let kmeans = KMeans::fit(rows, &options.kmeans)?;
-        Self::fit_from(rows, runs, &kmeans.predict(rows)?, options)
+        let kmeans = KMeans::fit(rows, &options.kmeans, progress)?;
+        Self::fit_from(rows, runs, &kmeans.predict(rows)?, options, progress)
     }
 
-    /// The same from given labels instead of k-means.
+    /// [`fit`](Self::fit) from given labels instead of k-means.
     ///
     /// # Errors
-    /// As [`fit`](Self::fit); [`StartError::Length`] also if there is not one label below K for each row.
+    /// As [`fit`](Self::fit); [`InitError::Length`] also if there is not one label below K for each row.
     pub fn fit_from(
         rows: ArrayView2<'_, f64>,
         runs: &[Range<usize>],
         labels: &[usize],
         options: &HmmOptions,
-    ) -> Result<Self, StartError> {
+        progress: &dyn Progress,
+    ) -> Result<Self, InitError> {
         let k = options.kmeans.n_clusters;
         super::kmeans::check_rows(rows, k)?;
         check_runs(runs, rows.nrows())?;
-        let valid = labels.iter().filter(|&&label| label < k).count();
-        if labels.len() != rows.nrows() || valid != labels.len() {
-            return Err(StartError::Length {
-                what: "labels below the number of clusters",
-                found: valid,
-                expected: rows.nrows(),
-            });
-        }
+        check_labels(labels, k, rows.nrows())?;
         let hard = one_hot(labels, k);
         let leave = (1.0 - options.initial_stay) / (k.max(2) - 1) as f64;
         let mut fit = Self {
@@ -113,11 +110,13 @@ impl Hmm {
             initial: vec![1.0 / k as f64; k],
             emission_exponent: options.emission_exponent,
         };
-        let start = effective_clusters(&hard);
+        let in_use = effective_clusters(&hard);
         for _ in 0..options.n_steps {
+            check_cancelled(progress)?;
             let (next, posteriors) = fit.step(rows, runs, options)?;
-            // Where emissions say little, the likeliest model may be one cluster for everything; the start is better.
-            if effective_clusters(&posteriors) < 0.6 * start {
+            // Where emissions carry little evidence the likeliest model may be one cluster for everything; the initial
+            // labels are better.
+            if effective_clusters(&posteriors) < 0.6 * in_use {
                 break;
             }
             fit = next;
@@ -125,15 +124,17 @@ impl Hmm {
         Ok(fit)
     }
 
+    /// One step of expectation maximisation: the next model, and the posteriors it was made from.
     fn step(
         &self,
         rows: ArrayView2<'_, f64>,
         runs: &[Range<usize>],
         options: &HmmOptions,
-    ) -> Result<(Self, Array2<f64>), StartError> {
+    ) -> Result<(Self, Array2<f64>), InitError> {
         let k = self.initial.len();
         let expectations = self.expect(rows, runs)?;
         let mut posteriors = Array2::zeros((rows.nrows(), k));
+        // Added transitions keep every change of cluster possible.
         let mut transitions = Array2::from_elem((k, k), options.transition_count);
         let mut initial = Array1::<f64>::ones(k);
         for (run, expectation) in runs.iter().zip(&expectations) {
@@ -164,11 +165,12 @@ impl Hmm {
         Ok((next, posteriors))
     }
 
+    /// Expectation step, one run in each thread.
     fn expect(
         &self,
         rows: ArrayView2<'_, f64>,
         runs: &[Range<usize>],
-    ) -> Result<Vec<Expectation>, StartError> {
+    ) -> Result<Vec<Expectation>, InitError> {
         let density = self.gaussians.log_density(rows)? * self.emission_exponent;
         Ok(runs
             .par_iter()
@@ -202,6 +204,7 @@ impl Hmm {
                 };
                 forward[[t, to]] = prior * emissions[[t, to]];
             }
+            // Each row is scaled to 1: the plain product of probabilities underflows after some hundred windows.
             scales[t] = forward.row(t).sum().max(f64::MIN_POSITIVE);
             let scale = scales[t];
             forward.row_mut(t).mapv_inplace(|value| value / scale);
@@ -236,16 +239,16 @@ impl Hmm {
     /// `runs` must cover all rows, one after the other.
     ///
     /// # Errors
-    /// [`StartError::Length`], [`StartError::Singular`].
+    /// [`InitError::Length`], [`InitError::Singular`].
     pub fn posteriors(
         &self,
         rows: ArrayView2<'_, f64>,
         runs: &[Range<usize>],
-    ) -> Result<Array2<f64>, StartError> {
+    ) -> Result<Array2<f64>, InitError> {
         check_runs(runs, rows.nrows())?;
         let covered: usize = runs.iter().map(|run| run.len()).sum();
         if covered != rows.nrows() {
-            return Err(StartError::Length {
+            return Err(InitError::Length {
                 what: "windows covered by the runs",
                 found: covered,
                 expected: rows.nrows(),
@@ -268,12 +271,8 @@ impl Hmm {
         &self,
         rows: ArrayView2<'_, f64>,
         runs: &[Range<usize>],
-    ) -> Result<Vec<usize>, StartError> {
-        let posteriors = self.posteriors(rows, runs)?;
-        Ok(posteriors
-            .axis_iter(Axis(0))
-            .map(|row| super::argmax(row.iter().copied()))
-            .collect())
+    ) -> Result<Vec<usize>, InitError> {
+        Ok(most_probable(self.posteriors(rows, runs)?.view()))
     }
 
     pub(crate) fn is_consistent(&self) -> bool {
@@ -297,11 +296,11 @@ fn effective_clusters(posteriors: &Array2<f64>) -> f64 {
     entropy.exp()
 }
 
-fn check_runs(runs: &[Range<usize>], n_rows: usize) -> Result<(), StartError> {
+fn check_runs(runs: &[Range<usize>], n_rows: usize) -> Result<(), InitError> {
     let mut last = 0;
     for run in runs {
         if run.start < last || run.end > n_rows || run.start > run.end {
-            return Err(StartError::Length {
+            return Err(InitError::Length {
                 what: "rows reached by an orderly run",
                 found: run.end,
                 expected: n_rows,
@@ -321,6 +320,7 @@ fn check_runs(runs: &[Range<usize>], n_rows: usize) -> Result<(), StartError> {
 mod tests {
     use super::*;
     use crate::agreement::adjusted_rand_index;
+    use crate::progress::NoProgress;
     use rand::{RngExt, SeedableRng};
     use rand_chacha::ChaCha8Rng;
     use rand_distr::{Distribution, StandardNormal};
@@ -370,7 +370,7 @@ mod tests {
         let (rows, _) = dwelling(1, 300, 2.0);
         let mut options = HmmOptions::new(3, 0);
         options.emission_exponent = 0.5;
-        let hmm = Hmm::fit(rows.view(), &[0..100, 100..300], &options).unwrap();
+        let hmm = Hmm::fit(rows.view(), &[0..100, 100..300], &options, &NoProgress).unwrap();
         let short = rows.slice_axis(Axis(0), Slice::from(40..47));
         let fast = hmm.posteriors(short, &[0..7]).unwrap();
         let slow = naive(&hmm, short);
@@ -381,10 +381,10 @@ mod tests {
     fn time_helps_where_clusters_overlap() {
         let (rows, truth) = dwelling(2, 3000, 1.8);
         let options = HmmOptions::new(3, 0);
-        let kmeans = KMeans::fit(rows.view(), &options.kmeans).unwrap();
+        let kmeans = KMeans::fit(rows.view(), &options.kmeans, &NoProgress).unwrap();
         let alone = adjusted_rand_index(&kmeans.predict(rows.view()).unwrap(), &truth);
         let runs = [0..1000, 1000..3000];
-        let hmm = Hmm::fit(rows.view(), &runs, &options).unwrap();
+        let hmm = Hmm::fit(rows.view(), &runs, &options, &NoProgress).unwrap();
         let together = adjusted_rand_index(&hmm.predict(rows.view(), &runs).unwrap(), &truth);
         assert!(alone < 0.7 && together > 0.85, "{alone} {together}");
     }
@@ -393,9 +393,9 @@ mod tests {
     fn runs_must_be_orderly() {
         let (rows, _) = dwelling(3, 50, 3.0);
         let options = HmmOptions::new(3, 0);
-        assert!(Hmm::fit(rows.view(), &[0..60], &options).is_err());
-        assert!(Hmm::fit(rows.view(), &[10..20, 0..5], &options).is_err());
-        let hmm = Hmm::fit(rows.view(), &[0..50], &options).unwrap();
+        assert!(Hmm::fit(rows.view(), &[0..60], &options, &NoProgress).is_err());
+        assert!(Hmm::fit(rows.view(), &[10..20, 0..5], &options, &NoProgress).is_err());
+        let hmm = Hmm::fit(rows.view(), &[0..50], &options, &NoProgress).unwrap();
         assert!(hmm.posteriors(rows.view(), &[0..20]).is_err());
     }
 }

@@ -1,15 +1,16 @@
-//! A Gaussian mixture with one tied covariance, started from k-means.
+//! Gaussian mixture with one tied covariance, fitted from k-means.
 
 use ndarray::{Array2, ArrayView2, Axis};
 use serde::{Deserialize, Serialize};
 
 use super::gaussian::{TiedGaussians, one_hot};
-use super::{KMeans, KMeansOptions, StartError, argmax};
+use super::{InitError, KMeans, KMeansOptions, check_cancelled, most_probable};
+use crate::progress::Progress;
 
-/// How the mixture is fitted.
+/// Options of the mixture.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct MixtureOptions {
-    /// The k-means it starts from.
+    /// k-means that gives the initial labels.
     pub kmeans: KMeansOptions,
     /// Steps of expectation maximisation.
     pub n_steps: usize,
@@ -41,25 +42,32 @@ impl Mixture {
     /// Fits a mixture to `rows`, `(window, feature)`, by expectation maximisation from k-means.
     ///
     /// # Errors
-    /// As [`KMeans::fit`], and [`StartError::Singular`].
-    pub fn fit(rows: ArrayView2<'_, f64>, options: &MixtureOptions) -> Result<Self, StartError> {
-        let kmeans = KMeans::fit(rows, &options.kmeans)?;
+    /// As [`KMeans::fit`], and [`InitError::Singular`].
+    pub fn fit(
+        rows: ArrayView2<'_, f64>,
+        options: &MixtureOptions,
+        progress: &dyn Progress,
+    ) -> Result<Self, InitError> {
+        let kmeans = KMeans::fit(rows, &options.kmeans, progress)?;
         let n_clusters = options.kmeans.n_clusters;
         let hard = one_hot(&kmeans.predict(rows)?, n_clusters);
         let mut fit = Self::maximise(rows, hard.view(), options.ridge, None);
         for _ in 0..options.n_steps {
+            check_cancelled(progress)?;
             let posteriors = fit.posteriors(rows)?;
             fit = Self::maximise(rows, posteriors.view(), options.ridge, Some(&fit.gaussians));
         }
         Ok(fit)
     }
 
+    /// Maximisation step.
     fn maximise(
         rows: ArrayView2<'_, f64>,
         posteriors: ArrayView2<'_, f64>,
         ridge: f64,
         previous: Option<&TiedGaussians>,
     ) -> Self {
+        // One window more in each cluster: a weight of 0 could never grow again.
         let counts = posteriors.sum_axis(Axis(0)) + 1.0;
         let total = counts.sum();
         Self {
@@ -71,11 +79,11 @@ impl Mixture {
     /// Probability of each cluster given each row, `(window, cluster)`.
     ///
     /// # Errors
-    /// [`StartError::Length`], [`StartError::Singular`].
-    pub fn posteriors(&self, rows: ArrayView2<'_, f64>) -> Result<Array2<f64>, StartError> {
+    /// [`InitError::Length`], [`InitError::Singular`].
+    pub fn posteriors(&self, rows: ArrayView2<'_, f64>) -> Result<Array2<f64>, InitError> {
         let mut density = self.gaussians.log_density(rows)?;
         if self.weights.len() != density.ncols() {
-            return Err(StartError::Length {
+            return Err(InitError::Length {
                 what: "cluster weights",
                 found: self.weights.len(),
                 expected: density.ncols(),
@@ -85,6 +93,7 @@ impl Mixture {
             for (value, weight) in row.iter_mut().zip(&self.weights) {
                 *value += weight.ln();
             }
+            // Relative to the largest, so that not every exponential underflows.
             let most = row.fold(f64::NEG_INFINITY, |a, &b| a.max(b));
             row.mapv_inplace(|value| (value - most).exp());
             let sum = row.sum();
@@ -97,12 +106,8 @@ impl Mixture {
     ///
     /// # Errors
     /// As [`posteriors`](Self::posteriors).
-    pub fn predict(&self, rows: ArrayView2<'_, f64>) -> Result<Vec<usize>, StartError> {
-        let posteriors = self.posteriors(rows)?;
-        Ok(posteriors
-            .outer_iter()
-            .map(|row| argmax(row.iter().copied()))
-            .collect())
+    pub fn predict(&self, rows: ArrayView2<'_, f64>) -> Result<Vec<usize>, InitError> {
+        Ok(most_probable(self.posteriors(rows)?.view()))
     }
 }
 
@@ -111,6 +116,7 @@ impl Mixture {
 mod tests {
     use super::*;
     use crate::agreement::adjusted_rand_index;
+    use crate::progress::NoProgress;
     use rand::SeedableRng;
     use rand_chacha::ChaCha8Rng;
     use rand_distr::{Distribution, StandardNormal};
@@ -127,7 +133,7 @@ mod tests {
                 6.0 * truth[row] as f64 + noise
             }
         });
-        let fit = Mixture::fit(rows.view(), &MixtureOptions::new(2, 0)).unwrap();
+        let fit = Mixture::fit(rows.view(), &MixtureOptions::new(2, 0), &NoProgress).unwrap();
         let labels = fit.predict(rows.view()).unwrap();
         assert!(adjusted_rand_index(&labels, &truth) > 0.98);
         let posteriors = fit.posteriors(rows.view()).unwrap();

@@ -1,11 +1,11 @@
-//! Which clusters of the finest scale look like transients.
+//! Scores of clusters of the finest scale that look like transients.
 //!
-//! A transient stands out of its surroundings, is rare and is short. For each window and wavelet the *excess* is the
-//! loudest part's log power over the enclosing largest window's median (see
-//! [`window_powers`](crate::features::window_powers)); the *prominence* is that excess over the median excess of the
-//! windows around, which a burst of many windows does not have and a pulse has. A cluster's excess and prominence are
-//! medians over its windows, then means over the third of the wavelets where they are largest: a pulse may be deep in
-//! the background everywhere else, while a background that gets louder for a moment does so by little in each.
+//! A transient exceeds its surroundings, is rare and is short. For each window and wavelet the *excess* is the loudest
+//! part's log power relative to the enclosing largest window's median (see
+//! [`window_powers`](crate::features::window_powers)); the *prominence* is that excess relative to the median excess of the
+//! windows around: large for a pulse, small for a burst of many windows. A cluster's excess and prominence are medians over
+//! its windows, then means over the third of the wavelets where they are largest: a pulse may be below the background in
+//! all others, while a background that gets louder for a moment exceeds itself a little in each.
 
 use std::ops::Range;
 
@@ -13,9 +13,9 @@ use ndarray::ArrayView3;
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
-use super::StartError;
+use super::{InitError, check_labels};
 
-/// What makes a cluster a transient; all conditions must hold.
+/// Conditions of a transient cluster; all must hold.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct TransientRule {
@@ -25,9 +25,9 @@ pub struct TransientRule {
     pub min_prominence: f64,
     /// Largest share of all windows.
     pub max_share: f64,
-    /// Longest mean stay, in windows.
+    /// Longest mean duration of a visit, in windows.
     pub max_dwell: f64,
-    /// Windows on each side that count as surroundings.
+    /// Windows on each side that are its surroundings.
     pub reach: usize,
 }
 
@@ -43,7 +43,7 @@ impl Default for TransientRule {
     }
 }
 
-/// How much a cluster looks like a transient.
+/// Score of a cluster as a transient.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ClusterScore {
     /// The cluster.
@@ -56,22 +56,22 @@ pub struct ClusterScore {
     pub excess: f64,
     /// Prominence, in neper of power.
     pub prominence: f64,
-    /// Mean number of windows it stays.
+    /// Mean number of windows of an uninterrupted visit.
     pub dwell: f64,
-    /// Prominence times the share of windows elsewhere: what ranks clusters, the largest first.
+    /// Prominence times the share of windows elsewhere; clusters are ranked by it, the largest first.
     pub score: f64,
-    /// Whether the rule calls it a transient.
+    /// True if the rule calls it a transient.
     pub is_transient: bool,
 }
 
 /// Scores every cluster of the finest scale, in order of clusters.
 ///
-/// `powers`: `(window, part, wavelet)` as from [`window_powers`](crate::features::window_powers); `labels`: the cluster of each
-/// window; `runs`: the stretches of windows that follow each other in time, covering all of them; an empty cluster
+/// `powers`: `(window, part, wavelet)` as from [`window_powers`](crate::features::window_powers); `labels`: the cluster of
+/// each window; `runs`: the ranges of windows that follow each other in time, covering all of them; an empty cluster
 /// scores 0.
 ///
 /// # Errors
-/// [`StartError::Length`] if labels and powers differ in length, a label is not below `n_clusters`, or runs leave the
+/// [`InitError::Length`] if labels and powers differ in length, a label is not below `n_clusters`, or runs leave the
 /// windows.
 pub fn transient_score(
     powers: ArrayView3<'_, f32>,
@@ -79,82 +79,92 @@ pub fn transient_score(
     runs: &[Range<usize>],
     n_clusters: usize,
     rule: &TransientRule,
-) -> Result<Vec<ClusterScore>, StartError> {
-    let n = powers.dim().0;
-    let valid = labels.iter().filter(|&&label| label < n_clusters).count();
-    if labels.len() != n || valid != n {
-        return Err(StartError::Length {
-            what: "labels below the number of clusters",
-            found: valid,
-            expected: n,
-        });
-    }
+) -> Result<Vec<ClusterScore>, InitError> {
+    let (n, n_parts, n_bands) = powers.dim();
+    check_labels(labels, n_clusters, n)?;
     if let Some(run) = runs.iter().find(|run| run.end > n || run.start > run.end) {
-        return Err(StartError::Length {
+        return Err(InitError::Length {
             what: "windows reached by a run",
             found: run.end,
             expected: n,
         });
     }
-    let (_, n_parts, n_bands) = powers.dim();
     if n_parts == 0 || n_bands == 0 {
-        return Err(StartError::Empty {
+        return Err(InitError::Empty {
             clusters: n_clusters,
             features: 0,
         });
     }
-    // One band after the other.
-    let excess: Vec<Vec<f64>> = (0..n_bands)
-        .map(|band| {
-            let loudest = powers.outer_iter().map(|window| {
+    let bands = Bands::new(powers, runs, rule.reach);
+    let visits = visits(labels, runs, n_clusters);
+    let scores = (0..n_clusters).map(|cluster| {
+        let members: Vec<usize> = (0..n).filter(|&w| labels[w] == cluster).collect();
+        let n_windows = members.len();
+        let share = n_windows as f64 / n.max(1) as f64;
+        let (excess, prominence) = bands.of_cluster(&members);
+        let dwell = n_windows as f64 / visits[cluster].max(1) as f64;
+        ClusterScore {
+            cluster,
+            n_windows,
+            share,
+            excess,
+            prominence,
+            dwell,
+            // Of two equally prominent clusters the rarer one is the better target.
+            score: prominence.max(0.0) * (1.0 - share),
+            is_transient: n_windows > 0
+                && excess >= rule.min_excess
+                && prominence >= rule.min_prominence
+                && share <= rule.max_share
+                && dwell <= rule.max_dwell,
+        }
+    });
+    Ok(scores.collect())
+}
+
+/// Excess and prominence of all windows, one wavelet after the other.
+struct Bands {
+    excess: Vec<Vec<f64>>,
+    prominence: Vec<Vec<f64>>,
+    /// Median excess over all windows.
+    overall: Vec<f64>,
+}
+
+impl Bands {
+    fn new(powers: ArrayView3<'_, f32>, runs: &[Range<usize>], reach: usize) -> Self {
+        let loudest = |band: usize| -> Vec<f64> {
+            let windows = powers.outer_iter().map(|window| {
                 let parts = window.column(band);
                 f64::from(parts.iter().copied().fold(f32::NEG_INFINITY, f32::max))
             });
-            loudest.collect()
-        })
-        .collect();
-    let prominence: Vec<Vec<f64>> = excess
-        .par_iter()
-        .map(|excess| prominences(excess, runs, rule.reach))
-        .collect();
-    let overall: Vec<f64> = excess
-        .iter()
-        .map(|band| median(&mut band.clone()))
-        .collect();
-    let stays = stays(labels, runs, n_clusters);
-    Ok((0..n_clusters)
-        .map(|cluster| {
-            let members: Vec<usize> = (0..n).filter(|&w| labels[w] == cluster).collect();
-            let typical =
-                |band: &[f64]| median(&mut members.iter().map(|&w| band[w]).collect::<Vec<_>>());
-            let n_windows = members.len();
-            let share = n_windows as f64 / n.max(1) as f64;
-            let (excess, prominence) = if members.is_empty() {
-                (0.0, 0.0)
-            } else {
-                let over = excess.iter().zip(&overall);
-                (
-                    upper_third(over.map(|(band, all)| typical(band) - all).collect()),
-                    upper_third(prominence.iter().map(|band| typical(band)).collect()),
-                )
-            };
-            let dwell = n_windows as f64 / stays[cluster].max(1) as f64;
-            ClusterScore {
-                cluster,
-                n_windows,
-                share,
-                excess,
-                prominence,
-                dwell,
-                score: prominence.max(0.0) * (1.0 - share),
-                is_transient: n_windows > 0
-                    && excess >= rule.min_excess
-                    && prominence >= rule.min_prominence
-                    && share <= rule.max_share
-                    && dwell <= rule.max_dwell,
-            }
-        })
-        .collect())
+            windows.collect()
+        };
+        let excess: Vec<Vec<f64>> = (0..powers.dim().2).map(loudest).collect();
+        let prominence = excess
+            .par_iter()
+            .map(|excess| prominences(excess, runs, reach))
+            .collect();
+        let overall = excess.iter().map(|band| median(&mut band.clone()));
+        Self {
+            overall: overall.collect(),
+            prominence,
+            excess,
+        }
+    }
+
+    /// Excess over that of all windows, and prominence, of the windows of a cluster; 0 for none.
+    fn of_cluster(&self, members: &[usize]) -> (f64, f64) {
+        if members.is_empty() {
+            return (0.0, 0.0);
+        }
+        let typical =
+            |band: &[f64]| median(&mut members.iter().map(|&w| band[w]).collect::<Vec<_>>());
+        let over = self.excess.iter().zip(&self.overall);
+        (
+            upper_third(over.map(|(band, all)| typical(band) - all).collect()),
+            upper_third(self.prominence.iter().map(|band| typical(band)).collect()),
+        )
+    }
 }
 
 /// Excess over the median of the windows around, the window itself included, within its run.
@@ -177,17 +187,17 @@ fn upper_third(mut values: Vec<f64>) -> f64 {
     values.iter().sum::<f64>() / values.len().max(1) as f64
 }
 
-/// Number of uninterrupted stays of each cluster.
-fn stays(labels: &[usize], runs: &[Range<usize>], n_clusters: usize) -> Vec<usize> {
-    let mut stays = vec![0; n_clusters];
+/// Number of uninterrupted visits to each cluster.
+fn visits(labels: &[usize], runs: &[Range<usize>], n_clusters: usize) -> Vec<usize> {
+    let mut visits = vec![0; n_clusters];
     for run in runs {
         for window in run.clone() {
             if window == run.start || labels[window] != labels[window - 1] {
-                stays[labels[window]] += 1;
+                visits[labels[window]] += 1;
             }
         }
     }
-    stays
+    visits
 }
 
 fn median(values: &mut [f64]) -> f64 {

@@ -70,7 +70,7 @@ impl Fvae {
         let windows: Vec<usize> = (0..n_windows).collect();
         let mut parameters = self.parameters.clone();
         for part in batches(&windows, INFERENCE_BATCH) {
-            let inputs = data.inputs(&self.parameters.place, part);
+            let inputs = data.inputs(&self.parameters.backend, part);
             let found = self.pass(&mut parameters).log_probabilities(&inputs);
             for (rows, found) in rows.iter_mut().zip(found) {
                 rows.extend(numbers(found.exp()));
@@ -97,12 +97,12 @@ impl Fvae {
             cluster,
             "below the model's number of clusters",
         )?;
-        let place = &self.parameters.place;
+        let backend = &self.parameters.backend;
         let mut parameters = self.parameters.clone();
         let mut pass = self.pass(&mut parameters);
         let mut one_hot = vec![0.0; k];
         one_hot[cluster] = 1.0;
-        let (mean, variance) = pass.prior(plan, place.tensor(one_hot, [1, k]));
+        let (mean, variance) = pass.prior(plan, backend.tensor(one_hot, [1, k]));
         let (c, f) = (
             self.config.n_channels,
             self.config.features_per_scale[scale],
@@ -118,7 +118,7 @@ impl Fvae {
         let mut values = Vec::with_capacity(n * c * f);
         for part in noise.chunks(INFERENCE_BATCH * self.config.latent) {
             let rows = part.len() / self.config.latent;
-            let normal = place.tensor(part.to_vec(), [rows, self.config.latent]);
+            let normal = backend.tensor(part.to_vec(), [rows, self.config.latent]);
             let latent = mean.clone() + normal * variance.clone().sqrt();
             values.extend(numbers(pass.decode(&plan.decoder, latent, c)));
         }
@@ -136,7 +136,7 @@ impl Fvae {
         let mut identity = vec![0.0; k * k];
         identity.iter_mut().step_by(k + 1).for_each(|v| *v = 1.0);
         let mut parameters = self.parameters.clone();
-        let one_hot = parameters.place.tensor(identity, [k, k]);
+        let one_hot = parameters.backend.tensor(identity, [k, k]);
         let (mean, variance) = self.pass(&mut parameters).prior(plan, one_hot);
         let z = self.config.latent;
         Ok((

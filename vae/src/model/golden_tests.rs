@@ -99,7 +99,7 @@ const SINGLE: Case = Case {
 fn singles() -> impl Iterator<Item = Case> {
     ComputeDevice::available().into_iter().map(|device| {
         println!("single precision on {device}");
-        // Logarithms and exponentials of shaders are good to some units in the last place.
+        // Logarithms and exponentials of shaders are good to some units in the last backend.
         let loss = match device {
             ComputeDevice::Cpu => SINGLE.loss,
             _ => 2e-6,
@@ -113,7 +113,7 @@ fn singles() -> impl Iterator<Item = Case> {
 }
 
 impl Case {
-    fn place(&self) -> Backend {
+    fn backend(&self) -> Backend {
         match self.precision {
             Precision::Single => Backend::on(self.device).unwrap(),
             Precision::Double => Backend::cpu(self.precision),
@@ -125,23 +125,23 @@ impl Case {
         let weights = read("fvae_weights.npz");
         let specs = plan.specs().iter();
         let arrays = specs.map(|spec| data(&weights[&key(&spec.name)])).collect();
-        let parameters = Parameters::from_arrays(&plan, self.place(), arrays).unwrap();
+        let parameters = Parameters::from_arrays(&plan, self.backend(), arrays).unwrap();
         Trainer::new(plan, parameters)
     }
 
     fn batch(&self) -> (Batch, f64) {
         let input = read("fvae_input.npz");
-        fn of<const D: usize>(place: &Backend, input: &Arrays, prefix: &str) -> Vec<Tensor<D>> {
+        fn of<const D: usize>(backend: &Backend, input: &Arrays, prefix: &str) -> Vec<Tensor<D>> {
             SCALES
                 .iter()
-                .map(|s| place.tensor_of(data(&input[&format!("{prefix}_{s}")])))
+                .map(|s| backend.tensor_of(data(&input[&format!("{prefix}_{s}")])))
                 .collect()
         }
-        let place = self.place();
+        let backend = self.backend();
         let batch = Batch {
-            inputs: of(&place, &input, "x"),
-            gumbel: of(&place, &input, "gumbel"),
-            normal: of(&place, &input, "eps"),
+            inputs: of(&backend, &input, "x"),
+            gumbel: of(&backend, &input, "gumbel"),
+            normal: of(&backend, &input, "eps"),
         };
         (batch, input["temperature"][[0]])
     }

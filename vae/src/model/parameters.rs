@@ -77,27 +77,27 @@ impl Backend {
 /// Tensors of a model. Vectors are held as one row, matrices as (inputs, outputs).
 #[derive(Clone, Debug)]
 pub(crate) struct Parameters {
-    pub place: Backend,
+    pub backend: Backend,
     pub values: Vec<Tensor<2>>,
 }
 
 impl Parameters {
     /// Start values: Glorot-normal matrices, zero biases, unit scales.
-    pub fn initial(plan: &Plan, place: Backend, seed: u64) -> Self {
+    pub fn initial(plan: &Plan, backend: Backend, seed: u64) -> Self {
         let values = plan
             .specs()
             .iter()
             .enumerate()
             .map(|(index, spec)| {
                 let values = initial_values(spec, index, seed);
-                place.parameter(spec, TensorData::new(values, spec.matrix_shape()))
+                backend.parameter(spec, TensorData::new(values, spec.matrix_shape()))
             })
             .collect();
-        Self { place, values }
+        Self { backend, values }
     }
 
     /// From one array per tensor of the plan, in order, each as long as its shape says.
-    pub fn from_arrays(plan: &Plan, place: Backend, arrays: Vec<TensorData>) -> Result<Self> {
+    pub fn from_arrays(plan: &Plan, backend: Backend, arrays: Vec<TensorData>) -> Result<Self> {
         if arrays.len() != plan.specs().len() {
             return Err(Error::shape("tensors", plan.specs().len(), arrays.len()));
         }
@@ -113,10 +113,10 @@ impl Parameters {
                 }
                 let (bytes, _, dtype) = data.into_parts();
                 let data = TensorData::from_bytes(bytes, [rows, columns], dtype);
-                Ok(place.parameter(spec, data))
+                Ok(backend.parameter(spec, data))
             })
             .collect::<Result<_>>()?;
-        Ok(Self { place, values })
+        Ok(Self { backend, values })
     }
 
     /// The values of each tensor of the plan, C order of its shape.
@@ -129,15 +129,15 @@ impl Parameters {
 
     /// The same numbers on the processor.
     pub fn into_cpu(self) -> Self {
-        if self.place.device == Device::flex() {
+        if self.backend.device == Device::flex() {
             return self;
         }
-        let place = Backend::cpu(self.place.precision);
+        let backend = Backend::cpu(self.backend.precision);
         let values = self.values.into_iter();
-        let values = values.map(|tensor| place.tensor_of(tensor.into_data()));
+        let values = values.map(|tensor| backend.tensor_of(tensor.into_data()));
         Self {
             values: values.collect(),
-            place: place.clone(),
+            backend: backend.clone(),
         }
     }
 
@@ -153,7 +153,7 @@ impl Parameters {
             })
             .collect();
         Self {
-            place: self.place,
+            backend: self.backend,
             values,
         }
     }

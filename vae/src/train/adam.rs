@@ -64,7 +64,7 @@ impl<T: Float + burn_tensor::Element> Adam<T> {
     ) -> Parameters {
         self.steps += 1;
         let step = Step::new(learning_rate, limit, self.steps);
-        let Parameters { place, values } = parameters;
+        let Parameters { backend, values } = parameters;
         let values = values
             .into_iter()
             .zip(gradients)
@@ -84,10 +84,10 @@ impl<T: Float + burn_tensor::Element> Adam<T> {
                         &mut self.moments.second[index],
                     );
                 }
-                place.tensor_of(data)
+                backend.tensor_of(data)
             })
             .collect();
-        Parameters { place, values }
+        Parameters { backend, values }
     }
 }
 

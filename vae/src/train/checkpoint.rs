@@ -76,7 +76,7 @@ fn keeps_older(history: &History) -> bool {
 }
 
 impl Checkpoint {
-    /// Writes the state in place of an older one; a crash leaves the older one.
+    /// Writes the state in backend of an older one; a crash leaves the older one.
     pub fn write(
         path: &Path,
         trainer: &Trainer,
@@ -125,7 +125,7 @@ impl Checkpoint {
     pub fn read(
         path: &Path,
         plan: &Plan,
-        place: &Backend,
+        backend: &Backend,
         fingerprint: &Fingerprint,
     ) -> Result<Self> {
         let mut container = Container::read(path).map_err(|error| match error {
@@ -175,7 +175,7 @@ impl Checkpoint {
             first: take("first", true)?,
             second: take("second", true)?,
         };
-        let parameters = tensors(plan, place, weights)?;
+        let parameters = tensors(plan, backend, weights)?;
         let packed = container.take_bytes(path, "history")?;
         let history: History = rmp_serde::from_slice(&packed)
             .map_err(|error| Error::file(path, format!("the history is unreadable: {error}")))?;
@@ -184,7 +184,7 @@ impl Checkpoint {
                 let arrays = plan.specs().iter().map(|spec| {
                     container.take_f32(path, &format!("best/{}", spec.name), &spec.shape)
                 });
-                Some(tensors(plan, place, arrays.collect::<Result<_>>()?)?)
+                Some(tensors(plan, backend, arrays.collect::<Result<_>>()?)?)
             }
             Some(_) => Some(parameters.clone()),
             None => None,
@@ -201,7 +201,7 @@ impl Checkpoint {
     }
 }
 
-fn tensors(plan: &Plan, place: &Backend, arrays: Vec<Vec<f32>>) -> Result<Parameters> {
+fn tensors(plan: &Plan, backend: &Backend, arrays: Vec<Vec<f32>>) -> Result<Parameters> {
     let arrays = arrays
         .into_iter()
         .map(|values| {
@@ -209,5 +209,5 @@ fn tensors(plan: &Plan, place: &Backend, arrays: Vec<Vec<f32>>) -> Result<Parame
             TensorData::new(values, [n])
         })
         .collect();
-    Parameters::from_arrays(plan, place.clone(), arrays)
+    Parameters::from_arrays(plan, backend.clone(), arrays)
 }

@@ -6,7 +6,7 @@ use ndarray::{Array3, Axis};
 use crate::error::{Error, Result};
 use crate::model::{Backend, Batch, FvaeConfig};
 use crate::noise::{NoiseKey, Purpose};
-use crate::objective::StartBatch;
+use crate::objective::LabelBatch;
 
 /// Inputs of the network: one array per scale, (window, channel, feature), standardised.
 ///
@@ -26,7 +26,7 @@ impl TrainingData {
     /// Checks the arrays against a model's sizes, and every value.
     ///
     /// # Errors
-    /// [`Error::Shape`] if scales, windows, channels or features do not fit; [`Error::NonFinite`] with the place of the
+    /// [`Error::Shape`] if scales, windows, channels or features do not fit; [`Error::NonFinite`] with the backend of the
     /// first NaN or infinite value.
     pub fn check(&self, config: &FvaeConfig) -> Result<()> {
         if self.scales.len() != config.n_scales() {
@@ -62,7 +62,7 @@ impl TrainingData {
     }
 
     /// Inputs of the given windows, per scale (batch, channel, feature).
-    pub(crate) fn inputs(&self, place: &Backend, windows: &[usize]) -> Vec<Tensor<3>> {
+    pub(crate) fn inputs(&self, backend: &Backend, windows: &[usize]) -> Vec<Tensor<3>> {
         self.scales
             .iter()
             .map(|array| {
@@ -71,7 +71,7 @@ impl TrainingData {
                 for &window in windows {
                     values.extend(array.index_axis(Axis(0), window).iter());
                 }
-                place.tensor(values, [windows.len(), channels, features])
+                backend.tensor(values, [windows.len(), channels, features])
             })
             .collect()
     }
@@ -93,7 +93,7 @@ impl BatchNoise {
         &self,
         data: &TrainingData,
         config: &FvaeConfig,
-        place: &Backend,
+        backend: &Backend,
         windows: &[usize],
     ) -> Batch {
         let n = windows.len();
@@ -105,12 +105,12 @@ impl BatchNoise {
             scale,
         };
         let (k, z) = (config.n_clusters, config.latent);
-        let gumbel =
-            (0..config.n_scales()).map(|s| place.tensor(key(self.gumbel, s).gumbel(n * k), [n, k]));
-        let normal =
-            (0..config.n_scales()).map(|s| place.tensor(key(self.latent, s).normal(n * z), [n, z]));
+        let gumbel = (0..config.n_scales())
+            .map(|s| backend.tensor(key(self.gumbel, s).gumbel(n * k), [n, k]));
+        let normal = (0..config.n_scales())
+            .map(|s| backend.tensor(key(self.latent, s).normal(n * z), [n, z]));
         Batch {
-            inputs: data.inputs(place, windows),
+            inputs: data.inputs(backend, windows),
             gumbel: gumbel.collect(),
             normal: normal.collect(),
         }
@@ -118,13 +118,13 @@ impl BatchNoise {
 }
 
 /// Start labels of the given windows as one-hot rows over the number of labelled ones.
-pub(crate) fn start_batch(
+pub(crate) fn label_batch(
     labels: &[Vec<Option<usize>>],
     weight: f64,
     n_clusters: usize,
-    place: &Backend,
+    backend: &Backend,
     windows: &[usize],
-) -> StartBatch {
+) -> LabelBatch {
     let one_hot = |labels: &Vec<Option<usize>>| {
         let known = windows.iter().filter(|&&w| labels[w].is_some()).count();
         let share = 1.0 / known.max(1) as f32;
@@ -134,9 +134,9 @@ pub(crate) fn start_batch(
                 row[label] = share;
             }
         }
-        place.tensor(rows, [windows.len(), n_clusters])
+        backend.tensor(rows, [windows.len(), n_clusters])
     };
-    StartBatch {
+    LabelBatch {
         weight,
         labels: labels.iter().map(one_hot).collect(),
     }
@@ -150,20 +150,20 @@ pub(crate) fn check_labels(
 ) -> Result<()> {
     if labels.len() != config.n_scales() {
         return Err(Error::shape(
-            "scales of start_labels",
+            "scales of initial_labels",
             config.n_scales(),
             labels.len(),
         ));
     }
     for (scale, labels) in labels.iter().enumerate() {
         if labels.len() != n_windows {
-            let what = format!("start_labels of scale {scale}");
+            let what = format!("initial_labels of scale {scale}");
             return Err(Error::shape(what, n_windows, labels.len()));
         }
         let bad = |label: &&Option<usize>| label.is_some_and(|label| label >= config.n_clusters);
         if let Some(label) = labels.iter().find(bad) {
             return Err(Error::Data(format!(
-                "start_labels of scale {scale} name cluster {}, but the model has {}",
+                "initial_labels of scale {scale} name cluster {}, but the model has {}",
                 label.unwrap_or_default(),
                 config.n_clusters
             )));

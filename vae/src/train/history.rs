@@ -59,7 +59,7 @@ pub struct EpochRecord {
 
 impl EpochRecord {
     /// Fills `entropy` and `warnings` from the rest.
-    pub(crate) fn judge(mut self) -> Self {
+    pub(crate) fn with_warnings(mut self) -> Self {
         self.entropy = self
             .train
             .scales
@@ -168,7 +168,7 @@ mod tests {
             entropy: vec![],
             warnings: vec![],
         }
-        .judge();
+        .with_warnings();
         assert_eq!(
             record.warnings,
             [

@@ -3,15 +3,15 @@
 mod adam;
 mod checkpoint;
 mod data;
+mod epoch_loop;
 mod history;
 mod options;
-mod run;
 mod trainer;
 
 pub use data::TrainingData;
+pub use epoch_loop::{TrainObserver, train};
 pub use history::{ClusterWarning, EpochRecord, History, StopReason};
 pub use options::{LearningRateSchedule, Temperature, TrainOptions};
-pub use run::{TrainObserver, train};
 
 pub(crate) use data::batches;
 #[cfg(test)]

@@ -146,11 +146,11 @@ pub struct TrainOptions {
     /// Cluster to start from: per scale, one entry a window (of all windows, not only training ones); `None` where
     /// unknown.
     #[serde(skip)]
-    pub start_labels: Option<Vec<Vec<Option<usize>>>>,
+    pub initial_labels: Option<Vec<Vec<Option<usize>>>>,
     /// Number of epochs in which the start labels count.
-    pub start_epochs: usize,
+    pub label_epochs: usize,
     /// Weight of the cross-entropy to the start labels.
-    pub start_weight: f64,
+    pub label_weight: f64,
     /// Stop after so many epochs without a lower validation loss (counted from the end of the start epochs, if
     /// any follow them), and keep the weights of the epoch where it was lowest, which [`History::kept`] tells. `None`, or
     /// nothing to validate on: never, and the weights of the last epoch are kept.
@@ -174,9 +174,9 @@ impl Default for TrainOptions {
             weights: ObjectiveWeights::default(),
             gradient_limit: 20.0,
             seed: 0,
-            start_labels: None,
-            start_epochs: 0,
-            start_weight: 0.0,
+            initial_labels: None,
+            label_epochs: 0,
+            label_weight: 0.0,
             patience: None,
             checkpoint_every: 1,
             device: ComputeDevice::Cpu,
@@ -227,9 +227,9 @@ impl TrainOptions {
             "above 0",
         )?;
         setting(
-            self.start_weight >= 0.0 && self.start_weight.is_finite(),
-            "start_weight",
-            self.start_weight,
+            self.label_weight >= 0.0 && self.label_weight.is_finite(),
+            "label_weight",
+            self.label_weight,
             "0 or more",
         )?;
         setting(
@@ -243,9 +243,9 @@ impl TrainOptions {
     }
 
     /// Weight of the start labels in an epoch.
-    pub(crate) fn start_weight_at(&self, epoch: usize) -> f64 {
-        if self.start_labels.is_some() && epoch < self.start_epochs {
-            self.start_weight
+    pub(crate) fn label_weight_at(&self, epoch: usize) -> f64 {
+        if self.initial_labels.is_some() && epoch < self.label_epochs {
+            self.label_weight
         } else {
             0.0
         }
@@ -305,7 +305,7 @@ mod tests {
             |o| o.learning_rate = f64::NAN,
             |o| o.schedule = LearningRateSchedule::Cosine { end: 1.5 },
             |o| o.gradient_limit = f64::NAN,
-            |o| o.start_weight = -1.0,
+            |o| o.label_weight = -1.0,
             |o| o.patience = Some(0),
             |o| o.weights.kl_latent = f64::INFINITY,
         ];

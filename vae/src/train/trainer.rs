@@ -4,7 +4,7 @@ use burn_tensor::{Element, TensorData};
 use num_traits::Float;
 
 use crate::model::{Batch, Mode, Parameters, Pass, Plan, TensorKind, numbers};
-use crate::objective::{Objective, ObjectiveWeights, StartBatch};
+use crate::objective::{LabelBatch, Objective, ObjectiveWeights};
 use crate::train::adam::Adam;
 
 /// Settings of one step.
@@ -53,7 +53,7 @@ impl<T: Float + Element> Trainer<T> {
     pub fn gradients(
         &mut self,
         batch: &Batch,
-        start: Option<&StartBatch>,
+        start: Option<&LabelBatch>,
         mode: Mode,
         settings: &StepSettings,
     ) -> Gradients {
@@ -97,14 +97,14 @@ impl<T: Float + Element> Trainer<T> {
     pub fn step(
         &mut self,
         batch: &Batch,
-        start: Option<&StartBatch>,
+        start: Option<&LabelBatch>,
         settings: &StepSettings,
     ) -> StepOutcome {
         let Gradients { outcome, gradients } = self.gradients(batch, start, Mode::Train, settings);
         if outcome.values.first().is_some_and(|loss| loss.is_finite()) {
-            let place = self.parameters.place.clone();
+            let backend = self.parameters.backend.clone();
             let empty = Parameters {
-                place,
+                backend,
                 values: Vec::new(),
             };
             let parameters = std::mem::replace(&mut self.parameters, empty);

@@ -1,45 +1,38 @@
-//! Levels of the finest windows: how loud they are beside their neighbours, which sudden events change most.
+//! Log power of the finest windows relative to their neighbours, which sudden events change most.
 
 use ndarray::{Array2, Array3, ArrayView2};
 use rayon::prelude::*;
 
-use super::blocks::quantile;
-use super::{CoefficientTable, EnergyRows, EnergySegment, InputsError, WindowLayout};
+use super::feature_source::EnergyFeatures;
+use super::log_energy::quantile;
+use super::{
+    CoefficientTable, EnergyRows, EnergySegment, FeatureSource as _, InputsError, WindowLayout,
+};
+use crate::progress::Progress;
 
-/// Levels of all windows of all segments, `(window, 3 * power)`, segments one after the other: `ln ps_j` of the window
-/// and of its loudest and quietest part, each over its running median, in neper of power.
-pub(super) fn levels(
-    segments: &[EnergySegment],
-    rows: &EnergyRows,
-    layout: &WindowLayout,
-) -> Array2<f32> {
-    let width = level_len(rows);
-    let counts: Vec<usize> = segments
-        .iter()
-        .map(|segment| layout.n_windows(segment.n_blocks()))
-        .collect();
-    let mut levels = Array2::<f32>::zeros((counts.iter().sum(), width));
-    let mut rest = levels.as_slice_mut().unwrap_or(&mut []);
-    for (segment, &count) in segments.iter().zip(&counts) {
-        let (here, later) = rest.split_at_mut(count * width);
-        rest = later;
-        if count > 0 {
-            segment_levels(segment, rows, layout, here);
-            subtract_running_median(here, width, local_reach(layout));
-        }
-    }
-    levels
+/// Local log powers of all windows, `(window, 3 * power)`, segments one after the other: `ln ps_j` of the window and of
+/// its loudest and quietest part, each relative to its running median, in neper of power.
+pub(super) fn local_log_power(
+    source: &EnergyFeatures<'_>,
+    progress: &dyn Progress,
+) -> Result<Array2<f32>, InputsError> {
+    let (rows, layout) = (&source.rows, source.layout());
+    let width = local_len(rows);
+    source.per_window(width, progress, |segment, out| {
+        whole_and_extremes(segment, rows, layout, out);
+        subtract_running_median(out, width, local_reach(layout));
+    })
 }
 
-/// Number of levels of a window.
-pub(super) fn level_len(rows: &EnergyRows) -> usize {
+/// Number of local log powers of a window.
+pub(super) fn local_len(rows: &EnergyRows) -> usize {
     3 * rows.power.len()
 }
 
-/// How heavy the upper tail of the mean level is: the way from the median to the 98th percentile over that between the
-/// quartiles (1.5 for a Gaussian; large where few windows stand out of the rest). 0 for no windows.
-pub(super) fn tail_ratio(levels: ArrayView2<'_, f32>, training: &[bool]) -> f64 {
-    let mut means: Vec<f32> = levels
+/// Weight of the upper tail of the mean local log power: distance from the median to the 98th percentile over that
+/// between the quartiles (1.5 for a Gaussian; large where few windows exceed the rest). 0 for no windows.
+pub(super) fn tail_ratio(powers: ArrayView2<'_, f32>, training: &[bool]) -> f64 {
+    let mut means: Vec<f32> = powers
         .outer_iter()
         .zip(training)
         .filter(|&(_, &keep)| keep)
@@ -59,15 +52,16 @@ pub(super) fn tail_ratio(levels: ArrayView2<'_, f32>, training: &[bool]) -> f64 
 }
 
 /// Log powers of the whole window, then the largest and the smallest over its parts.
-fn segment_levels(
+fn whole_and_extremes(
     segment: &EnergySegment,
     rows: &EnergyRows,
     layout: &WindowLayout,
     out: &mut [f32],
 ) {
     let (n_parts, part_blocks) = layout.parts(0);
-    let parts = segment.level(rows, layout, part_blocks);
-    let own = segment.level(rows, layout, layout.scale_blocks(0));
+    // Shared by all windows, which overlap.
+    let parts = segment.pooled_logs(rows, layout, part_blocks);
+    let own = segment.pooled_logs(rows, layout, layout.scale_blocks(0));
     let n_power = rows.power.len();
     out.par_chunks_mut(3 * n_power)
         .enumerate()
@@ -95,13 +89,14 @@ fn local_reach(layout: &WindowLayout) -> usize {
     (layout.largest_blocks() / layout.stride_blocks() / 4).max(8)
 }
 
-/// Takes off each column its median over `reach` windows on each side, fewer at the ends.
+/// Subtracts from each column its median over `reach` windows on each side, fewer at the ends.
 fn subtract_running_median(features: &mut [f32], width: usize, reach: usize) {
     let n = features.len() / width.max(1);
     let medians: Vec<Vec<f32>> = (0..width)
         .into_par_iter()
         .map(|column| {
             let values: Vec<f32> = (0..n).map(|row| features[row * width + column]).collect();
+            // One column at a time, copied out: rows are `width` apart in memory.
             let around = |row: usize| {
                 let mut near = values[row.saturating_sub(reach)..(row + reach + 1).min(n)].to_vec();
                 let middle = near.len() / 2;
@@ -122,8 +117,8 @@ fn subtract_running_median(features: &mut [f32], width: usize, reach: usize) {
 ///
 /// Parts as in [`WindowLayout::parts`], in order of time; for each and each wavelet, the low-pass last, the mean over
 /// channels of `ln ps_j` minus the median of the same quantity over all blocks of that length in the enclosing largest
-/// window (neper of power; 2.3 is 10 dB). All segments one after the other. Wavelets stay apart: a pulse is seen in
-/// some octaves only, others are deep in the background.
+/// window (neper of power; 2.3 is 10 dB). All segments one after the other. Wavelets are kept separate: a pulse exceeds
+/// the background in some octaves only.
 ///
 /// # Errors
 /// As [`WindowLayout::check`] and [`CoefficientTable::energy_rows`].
@@ -139,30 +134,27 @@ pub fn window_powers(
     let in_largest = layout.largest_blocks() / part_blocks;
     let mut all = Vec::new();
     for segment in segments {
+        let begin = all.len();
         let count = layout.n_windows(segment.n_blocks());
         if count == 0 {
             continue;
         }
-        let level = segment.level(&rows, layout, part_blocks);
-        let log_power =
-            |end: usize, part: usize, band: usize| level.at(end - part * part_blocks).0[band];
-        let begin = all.len();
         all.resize(begin + count * n_parts * n_bands, 0.0);
-        let here = &mut all[begin..];
-        let each = here.par_chunks_mut(n_parts * n_bands).enumerate();
+        let pooled = segment.pooled_logs(&rows, layout, part_blocks);
+        let each = all[begin..].par_chunks_mut(n_parts * n_bands).enumerate();
         each.for_each(|(window, out)| {
             let end = layout.end_block(window);
             let mut around = vec![0.0f32; in_largest];
             for band in 0..n_bands {
+                let log_power = |part: usize| pooled.at(end - part * part_blocks).0[band];
                 for (part, value) in around.iter_mut().enumerate() {
-                    *value = log_power(end, part, band);
+                    *value = log_power(part);
                 }
                 around.sort_unstable_by(f32::total_cmp);
                 let median = quantile(&around, 0.5);
                 for part in 0..n_parts {
-                    // Counted back from the end, written in order of time.
-                    out[(n_parts - 1 - part) * n_bands + band] =
-                        log_power(end, part, band) - median;
+                    // Parts are numbered back from the end and written in order of time.
+                    out[(n_parts - 1 - part) * n_bands + band] = log_power(part) - median;
                 }
             }
         });

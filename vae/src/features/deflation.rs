@@ -1,11 +1,13 @@
-//! Taking off a scale's features what its coarser clusters explain.
+//! Subtraction of the part of a scale's features that its coarser clusters explain.
 
 use std::collections::BTreeMap;
 
 use ndarray::{Array2, ArrayView2};
 use serde::{Deserialize, Serialize};
 
-/// Mean features of a cell: the windows that share the clusters of all coarser scales.
+use super::InputsOptions;
+
+/// Mean features of a cell, the windows that share the clusters of all coarser scales.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Cell {
     /// Clusters from the largest scale downwards; fewer than there are coarser scales where the full cell is too small.
@@ -22,18 +24,23 @@ pub struct Deflation {
 }
 
 impl Deflation {
-    /// Cell means over training windows; `coarser`: labels of each coarser scale, the largest first.
+    /// Cell means over training windows, none if deflation is off; `coarser`: labels of each coarser scale, the largest
+    /// first.
     pub(super) fn fit(
         features: ArrayView2<'_, f32>,
         training: &[bool],
         coarser: &[&[usize]],
-        min_windows: usize,
+        options: &InputsOptions,
     ) -> Self {
+        if !options.deflation {
+            return Self::default();
+        }
         let mut sums: BTreeMap<Vec<usize>, (usize, Vec<f64>)> = BTreeMap::new();
         for (window, row) in features.outer_iter().enumerate() {
             if !training[window] {
                 continue;
             }
+            // Every prefix of the chain is a cell, so that windows of a rare cell can use that of its coarser clusters.
             for depth in 1..=coarser.len() {
                 let key: Vec<usize> = coarser[..depth]
                     .iter()
@@ -48,7 +55,7 @@ impl Deflation {
         }
         let cells = sums
             .into_iter()
-            .filter(|(_, (count, _))| *count >= min_windows)
+            .filter(|(_, (count, _))| *count >= options.min_cell_windows)
             .map(|(clusters, (count, sum))| Cell {
                 clusters,
                 mean: sum
@@ -66,6 +73,7 @@ impl Deflation {
         for (window, mut row) in features.outer_iter_mut().enumerate() {
             key.clear();
             key.extend(coarser.iter().map(|labels| labels[window]));
+            // The longest chain first: `cells` is sorted, and small cells are absent from it.
             while !key.is_empty() {
                 if let Ok(found) = self.cells.binary_search_by(|cell| cell.clusters.cmp(&key)) {
                     for (value, mean) in row.iter_mut().zip(&self.cells[found].mean) {
@@ -95,10 +103,14 @@ mod tests {
         let largest = [0, 0, 0, 0, 0, 1, 1, 1, 1, 1];
         let middle = [0, 0, 0, 0, 2, 0, 0, 0, 0, 0];
         let training = [true, true, true, true, true, true, true, true, true, false];
-        let fitted = Deflation::fit(features.view(), &training, &[&largest, &middle], 2);
+        let options = InputsOptions {
+            min_cell_windows: 2,
+            ..InputsOptions::default()
+        };
+        let fitted = Deflation::fit(features.view(), &training, &[&largest, &middle], &options);
         let mut out = features.clone();
         fitted.apply(&mut out, &[&largest, &middle]);
-        // Cell (0, 0) has mean 1.5; (0, 2) has one window, so all of cluster 0 (mean 2) stands in; (1, 0) means 6.5.
+        // Cell (0, 0) has mean 1.5; (0, 2) has one window, so all of cluster 0 (mean 2) replaces it; (1, 0) means 6.5.
         assert_eq!(out[[0, 0]], -1.5);
         assert_eq!(out[[4, 0]], 2.0);
         assert_eq!(out[[9, 0]], 2.5);

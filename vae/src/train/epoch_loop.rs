@@ -9,7 +9,7 @@ use crate::noise::{NoiseKey, Purpose};
 use crate::objective::{TermSums, Terms};
 use crate::split::Split;
 use crate::train::checkpoint::{Checkpoint, Fingerprint};
-use crate::train::data::{BatchNoise, TrainingData, batches, check_labels, start_batch};
+use crate::train::data::{BatchNoise, TrainingData, batches, check_labels, label_batch};
 use crate::train::history::{EpochRecord, History, StopReason};
 use crate::train::options::TrainOptions;
 use crate::train::trainer::{StepSettings, Trainer};
@@ -41,7 +41,7 @@ impl TrainObserver for () {}
 ///
 /// `data`: standardised inputs of all windows; `split` says which of them train and validate. The objective is that
 /// of arXiv 2305.16189: weighted reconstruction, latent and cluster terms, mean over scales and windows, minimised by
-/// Adam; with `options.start_labels` the cross-entropy to those labels joins in the first epochs. With `options.patience`
+/// Adam; with `options.initial_labels` the cross-entropy to those labels joins in the first epochs. With `options.patience`
 /// the model has the weights of the epoch with the lowest validation loss ([`History::kept`]), else those of the last.
 ///
 /// With `checkpoint`, the state is written there after every `options.checkpoint_every` epochs, and a call that finds
@@ -62,10 +62,10 @@ pub fn train(
 ) -> Result<(Fvae, History)> {
     check(config, data, split, options)?;
     let plan = Plan::new(config);
-    let place = Backend::on(options.device)?;
+    let backend = Backend::on(options.device)?;
     let fingerprint = Fingerprint::new(config, data, split, options);
     let resumed = match checkpoint {
-        Some(path) if path.exists() => Some(Checkpoint::read(path, &plan, &place, &fingerprint)?),
+        Some(path) if path.exists() => Some(Checkpoint::read(path, &plan, &backend, &fingerprint)?),
         _ => None,
     };
     let (trainer, mut history, mut best) = match resumed {
@@ -78,7 +78,7 @@ pub fn train(
             (trainer, history, best)
         }
         None => {
-            let parameters = Parameters::initial(&plan, place.clone(), options.seed);
+            let parameters = Parameters::initial(&plan, backend.clone(), options.seed);
             (Trainer::new(plan, parameters), History::default(), None)
         }
     };
@@ -143,7 +143,7 @@ fn check(
             split.training.len()
         )));
     }
-    match &options.start_labels {
+    match &options.initial_labels {
         Some(labels) => check_labels(labels, config, n_windows),
         None => Ok(()),
     }
@@ -160,8 +160,8 @@ struct Run<'a> {
 impl Run<'_> {
     /// First epoch whose validation loss counts for patience.
     fn first_watched(&self) -> usize {
-        match self.options.start_labels {
-            Some(_) if self.options.start_epochs < self.options.epochs => self.options.start_epochs,
+        match self.options.initial_labels {
+            Some(_) if self.options.label_epochs < self.options.epochs => self.options.label_epochs,
             _ => 0,
         }
     }
@@ -175,7 +175,7 @@ impl Run<'_> {
 
     fn epoch(&mut self, epoch: usize) -> Result<EpochRecord> {
         let options = self.options;
-        let place = self.trainer.parameters.place.clone();
+        let backend = self.trainer.parameters.backend.clone();
         let order = NoiseKey {
             seed: options.seed,
             epoch,
@@ -191,7 +191,7 @@ impl Run<'_> {
             let progress = (epoch * parts.len() + step) as f64 / total_steps as f64;
             options.learning_rate * options.schedule.factor(progress)
         };
-        let start_weight = options.start_weight_at(epoch);
+        let label_weight = options.label_weight_at(epoch);
         let mut sums = TermSums::default();
         let mut sizes = vec![vec![0; self.config.n_clusters]; self.config.n_scales()];
         for (step, windows) in parts.iter().enumerate() {
@@ -202,17 +202,17 @@ impl Run<'_> {
                 gumbel: Purpose::Gumbel,
                 latent: Purpose::Latent,
             };
-            let batch = noise.batch(self.data, self.config, &place, windows);
+            let batch = noise.batch(self.data, self.config, &backend, windows);
             let labels = options
-                .start_labels
+                .initial_labels
                 .as_ref()
-                .filter(|_| start_weight > 0.0)
+                .filter(|_| label_weight > 0.0)
                 .map(|labels| {
-                    start_batch(
+                    label_batch(
                         labels,
-                        start_weight,
+                        label_weight,
                         self.config.n_clusters,
-                        &place,
+                        &backend,
                         windows,
                     )
                 });
@@ -239,14 +239,14 @@ impl Run<'_> {
             entropy: Vec::new(),
             warnings: Vec::new(),
         };
-        Ok(record.judge())
+        Ok(record.with_warnings())
     }
 
     fn validate(&mut self, temperature: f64, epoch: usize) -> Result<Option<Terms>> {
         if self.split.validation.is_empty() {
             return Ok(None);
         }
-        let place = self.trainer.parameters.place.clone();
+        let backend = self.trainer.parameters.backend.clone();
         let mut sums = TermSums::default();
         let parts = batches(&self.split.validation, self.options.batch.max(1024));
         for (step, windows) in parts.enumerate() {
@@ -257,7 +257,7 @@ impl Run<'_> {
                 gumbel: Purpose::ValidationGumbel,
                 latent: Purpose::ValidationLatent,
             };
-            let batch = noise.batch(self.data, self.config, &place, windows);
+            let batch = noise.batch(self.data, self.config, &backend, windows);
             let values = self
                 .trainer
                 .evaluate(&batch, temperature, &self.options.weights);

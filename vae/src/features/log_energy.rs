@@ -1,9 +1,11 @@
-//! Pooled coefficients of a gap-free segment, and the energies that the default inputs keep of them.
+//! Pooled coefficients of a gap-free segment, the energies among them, and the logarithms of those.
 
-use ndarray::{Array1, Array2, Array3, Array4, ArrayView2, Axis};
+use ndarray::{Array1, Array2, Array3, Array4, Axis};
 use rayon::prelude::*;
 
-use super::{CoefficientTable, EnergyRows, InputsError, WindowLayout};
+use super::feature_source::EnergyFeatures;
+use super::{CoefficientTable, EnergyRows, FeatureSource as _, InputsError, WindowLayout};
+use crate::progress::Progress;
 
 /// Share of a coefficient's own median over the segment that is added before any logarithm.
 ///
@@ -24,7 +26,7 @@ impl BlockSegment {
         self.coefficients.dim().0
     }
 
-    /// Keeps what the default inputs need, about a fifth of the numbers.
+    /// Energies that the default inputs are computed from, about a fifth of the numbers.
     ///
     /// `segment` only names the segment in errors.
     ///
@@ -103,14 +105,14 @@ pub struct EnergySegment {
 /// the core: `ln ps_j - ln ps_(j+1)` between neighbours, `2 ln spars_j - ln ps_j`, `2 ln scat(j1,j2) - ln ps_j1`,
 /// `ln env(j1,j1,j2) - ln ps_j1`. Only the first part depends on the units of the record.
 #[derive(Debug, Clone)]
-pub(super) struct LevelLogs {
+pub(super) struct PooledLogs {
     values: Array2<f32>,
     n_power: usize,
     first_end: usize,
     step: usize,
 }
 
-impl LevelLogs {
+impl PooledLogs {
     /// The logs of the window that ends before block `end`: `(power, core)`.
     pub(super) fn at(&self, end: usize) -> (&[f32], &[f32]) {
         debug_assert!((end - self.first_end).is_multiple_of(self.step));
@@ -132,8 +134,8 @@ impl EnergySegment {
         self.energies.dim().1
     }
 
-    /// What is added to each energy of each channel before logarithms, `(channel, row)`: [`FLOOR`] times its median over
-    /// the segment's blocks; where that is zero, times the mean; where that is zero too, one.
+    /// Offset of each energy of each channel before logarithms, `(channel, row)`: [`FLOOR`] times its median over the
+    /// segment's blocks; where that is zero, times the mean; where that is zero too, one.
     fn floors(&self, rows: &EnergyRows) -> Array2<f32> {
         let (n_blocks, n_channels, n_rows) = self.energies.dim();
         let mut floors = Array2::<f32>::ones((n_channels, n_rows));
@@ -151,6 +153,7 @@ impl EnergySegment {
             } else {
                 *values.select_nth_unstable_by(middle, f32::total_cmp).1
             };
+            // More than half of the blocks may be silent.
             let typical = if typical > 0.0 {
                 typical
             } else {
@@ -165,13 +168,14 @@ impl EnergySegment {
     }
 
     /// Logs over windows of `blocks` blocks, at every end that windows or parts of windows of `layout` can have.
-    pub(super) fn level(
+    pub(super) fn pooled_logs(
         &self,
         rows: &EnergyRows,
         layout: &WindowLayout,
         blocks: usize,
-    ) -> LevelLogs {
+    ) -> PooledLogs {
         let floors = self.floors(rows);
+        // The coarsest grid of block ends that holds every end needed.
         let step = gcd(layout.stride_blocks(), blocks);
         let phase = layout.largest_blocks() % step;
         let first_end = blocks + (phase + step - blocks % step) % step;
@@ -186,10 +190,10 @@ impl EnergySegment {
                 .enumerate()
                 .for_each(|(index, out)| {
                     let end = first_end + index * step;
-                    self.pooled_logs(rows, &floors, end - blocks..end, out);
+                    self.window_logs(rows, &floors, end - blocks..end, out);
                 });
         }
-        LevelLogs {
+        PooledLogs {
             values,
             n_power,
             first_end,
@@ -197,7 +201,8 @@ impl EnergySegment {
         }
     }
 
-    fn pooled_logs(
+    /// Logs of the means over some blocks, mean over channels.
+    fn window_logs(
         &self,
         rows: &EnergyRows,
         floors: &Array2<f32>,
@@ -207,7 +212,7 @@ impl EnergySegment {
         let n_channels = self.n_channels();
         let n_power = rows.power.len();
         let scale = 1.0 / blocks.len() as f64;
-        out.fill(0.0);
+        // In double precision: a day of blocks is added.
         let mut sums = Array1::<f64>::zeros(rows.len());
         let mut logs = vec![0.0f64; rows.len()];
         let mut merged = vec![0.0f64; out.len()];
@@ -229,6 +234,7 @@ impl EnergySegment {
                 };
                 *log = (energy + f64::from(floors[[channel, row]])).ln();
             }
+            // Logs are averaged over channels, not energies: a loud component must not hide the others.
             for j in 0..n_power {
                 merged[j] += logs[j];
             }
@@ -272,18 +278,20 @@ pub(super) fn quantile(sorted: &[f32], q: f64) -> f32 {
     sorted[below] * (1.0 - weight) + sorted[above] * weight
 }
 
-/// Mean of the rows of `values` where `mask` is true.
-pub(super) fn masked_mean(values: ArrayView2<'_, f32>, mask: &[bool]) -> Vec<f64> {
-    let mut mean = vec![0.0; values.ncols()];
-    let mut n = 0usize;
-    for (row, _) in values.outer_iter().zip(mask).filter(|&(_, &keep)| keep) {
-        n += 1;
-        for (sum, &value) in mean.iter_mut().zip(row) {
-            *sum += f64::from(value);
-        }
-    }
-    mean.iter_mut().for_each(|sum| *sum /= n.max(1) as f64);
-    mean
+/// `ln ps_j` of every window, mean over channels, `(window, power)`, segments one after the other.
+pub(super) fn log_powers(
+    source: &EnergyFeatures<'_>,
+    scale: usize,
+    progress: &dyn Progress,
+) -> Result<Array2<f32>, InputsError> {
+    let (rows, layout) = (&source.rows, source.layout());
+    let width = rows.power.len();
+    source.per_window(width, progress, |segment, out| {
+        let pooled = segment.pooled_logs(rows, layout, layout.scale_blocks(scale));
+        out.par_chunks_mut(width)
+            .enumerate()
+            .for_each(|(window, out)| out.copy_from_slice(pooled.at(layout.end_block(window)).0));
+    })
 }
 
 #[cfg(test)]
@@ -314,7 +322,7 @@ mod tests {
         let rows = table.energy_rows().unwrap();
         let value = |b: usize, c: usize, k: usize| 1.0 + ((b * 7 + c * 3 + k * 11) % 13) as f32;
         let energies = segment(12, value).energies(&table, 0).unwrap();
-        let level = energies.level(&rows, &layout(), 2);
+        let level = energies.pooled_logs(&rows, &layout(), 2);
         let (power, core) = level.at(6);
         let pooled = |c: usize, k: usize| f64::from(value(4, c, k) + value(5, c, k)) / 2.0;
         let ps = |c: usize, j: i32| pooled(c, table.power_row(j).unwrap()).ln();
@@ -353,8 +361,8 @@ mod tests {
             .unwrap();
         for end in [4, 8, 12] {
             let (one, other) = (
-                one.level(&rows, &layout(), 4),
-                other.level(&rows, &layout(), 4),
+                one.pooled_logs(&rows, &layout(), 4),
+                other.pooled_logs(&rows, &layout(), 4),
             );
             for (a, b) in one.at(end).1.iter().zip(other.at(end).1) {
                 assert!((a - b).abs() < 1e-4, "{a} {b}");
@@ -367,7 +375,10 @@ mod tests {
         let table = CoefficientTable::scat_cov(3);
         let rows = table.energy_rows().unwrap();
         let one = segment(12, |b, _, k| if b == 3 { 0.0 } else { 1.0 + k as f32 });
-        let level = one.energies(&table, 0).unwrap().level(&rows, &layout(), 1);
+        let level = one
+            .energies(&table, 0)
+            .unwrap()
+            .pooled_logs(&rows, &layout(), 1);
         let (full, empty) = (level.at(2), level.at(4));
         for (a, b) in full.1.iter().zip(empty.1) {
             assert!((a - b).abs() < 1e-3, "{a} {b}");
@@ -376,7 +387,7 @@ mod tests {
         let nothing = segment(12, |_, _, _| 0.0).energies(&table, 0).unwrap();
         assert!(
             nothing
-                .level(&rows, &layout(), 4)
+                .pooled_logs(&rows, &layout(), 4)
                 .values
                 .iter()
                 .all(|v| *v == 0.0)

@@ -1,60 +1,50 @@
-//! The features of each scale, before anything is fitted.
+//! Features of each scale before any fit.
 //!
-//! With the *core* (see the block logs: everything that does not change with the record's amplitude):
+//! With the *core*, the part of the pooled logs that does not change with the record's amplitude:
 //! - largest scale: quantiles .1, .5 and .9 of the core over its 16 parts;
 //! - middle scales: the core of the window, its `ln ps_j` minus that of the enclosing largest window, and the same
 //!   quantiles over its 4 parts;
 //! - finest scale: the core of the window, its `ln ps_j` minus that of the enclosing largest window, and mean, maximum
 //!   and minimum over its 4 parts of `ln ps_j` minus that of the largest window, and of the core.
 //!
-//! Parts follow [`WindowLayout::parts`]; a window of one part has no statistics over parts (its core alone, and the
-//! largest scale then has its core in place of the quantiles).
+//! Parts follow [`WindowLayout::parts`]; a window of one part has no statistics over parts (at the largest
+//! scale its core replaces the quantiles).
 
 use ndarray::Array2;
 use rayon::prelude::*;
 
-use super::blocks::{LevelLogs, quantile};
-use super::{EnergyRows, EnergySegment, InputsError, ScaleRole, WindowLayout};
+use super::feature_source::EnergyFeatures;
+use super::log_energy::{PooledLogs, quantile};
+use super::{EnergyRows, EnergySegment, FeatureSource as _, InputsError, ScaleRole, WindowLayout};
+use crate::progress::{NoProgress, Progress};
 
 const QUANTILES: [f64; 3] = [0.1, 0.5, 0.9];
 
-/// Features of one scale before anything is fitted, `(window, feature)`, segments one after the other; what
-/// [`FeaturePipeline`](super::FeaturePipeline) starts from.
+/// Features of one scale before any fit, `(window, feature)`, segments one after the other: the input of
+/// [`FeaturePipeline`](super::FeaturePipeline).
 ///
 /// # Errors
-/// As [`WindowLayout::check`] and [`CoefficientTable::energy_rows`](super::CoefficientTable::energy_rows).
+/// As [`EnergyFeatures::new`](super::EnergyFeatures::new).
 pub fn window_features(
     segments: &[EnergySegment],
     table: &super::CoefficientTable,
     layout: &WindowLayout,
     scale: usize,
 ) -> Result<Array2<f32>, InputsError> {
-    layout.check()?;
-    scale_features(segments, &table.energy_rows()?, layout, scale)
+    let source = EnergyFeatures::new(table, segments, layout)?;
+    scale_features(&source, scale, &NoProgress)
 }
 
 /// [`window_features`] of checked arguments.
 pub(super) fn scale_features(
-    segments: &[EnergySegment],
-    rows: &EnergyRows,
-    layout: &WindowLayout,
+    source: &EnergyFeatures<'_>,
     scale: usize,
+    progress: &dyn Progress,
 ) -> Result<Array2<f32>, InputsError> {
-    let width = feature_len(rows, layout, scale);
-    let counts: Vec<usize> = segments
-        .iter()
-        .map(|segment| layout.n_windows(segment.n_blocks()))
-        .collect();
-    let mut features = Array2::<f32>::zeros((counts.iter().sum(), width));
-    let mut rest = features.as_slice_mut().unwrap_or(&mut []);
-    for (segment, &count) in segments.iter().zip(&counts) {
-        let (here, later) = rest.split_at_mut(count * width);
-        rest = later;
-        if count > 0 {
-            segment_features(segment, rows, layout, scale, width, here);
-        }
-    }
-    Ok(features)
+    let width = feature_len(&source.rows, source.layout(), scale);
+    source.per_window(width, progress, |segment, out| {
+        segment_features(segment, source, scale, out);
+    })
 }
 
 /// Number of features of a scale.
@@ -72,23 +62,22 @@ pub(super) fn feature_len(rows: &EnergyRows, layout: &WindowLayout, scale: usize
 
 fn segment_features(
     segment: &EnergySegment,
-    rows: &EnergyRows,
-    layout: &WindowLayout,
+    source: &EnergyFeatures<'_>,
     scale: usize,
-    width: usize,
     out: &mut [f32],
 ) {
+    let (rows, layout) = (&source.rows, source.layout());
+    let width = feature_len(rows, layout, scale);
     let (n_parts, part_blocks) = layout.parts(scale);
     let role = layout.role(scale);
-    let parts = segment.level(rows, layout, part_blocks);
+    // Overlapping windows share most parts: each length is pooled once a segment, not once a window.
+    let pooled = |blocks: usize| segment.pooled_logs(rows, layout, blocks);
+    let parts = pooled(part_blocks);
     let own = match role {
         ScaleRole::Largest if n_parts > 1 => None,
-        _ => Some(segment.level(rows, layout, layout.scale_blocks(scale))),
+        _ => Some(pooled(layout.scale_blocks(scale))),
     };
-    let largest = match role {
-        ScaleRole::Largest => None,
-        _ => Some(segment.level(rows, layout, layout.largest_blocks())),
-    };
+    let largest = (role != ScaleRole::Largest).then(|| pooled(layout.largest_blocks()));
     out.par_chunks_mut(width)
         .enumerate()
         .for_each(|(window, out)| {
@@ -104,6 +93,7 @@ fn segment_features(
             if n_parts > 1 {
                 let ends = (0..n_parts).map(|part| end - part * part_blocks);
                 match (role, reference) {
+                    // Quantiles of four parts would hide a pulse in one of them.
                     (ScaleRole::Finest, Some(reference)) => {
                         extremes_over_parts(&parts, ends, reference, &mut writer);
                     }
@@ -114,6 +104,7 @@ fn segment_features(
         });
 }
 
+/// Writes values one after the other.
 struct Writer<'a> {
     out: &'a mut [f32],
     at: usize,
@@ -129,7 +120,7 @@ impl Writer<'_> {
 }
 
 fn quantiles_over_parts(
-    parts: &LevelLogs,
+    parts: &PooledLogs,
     ends: impl Iterator<Item = usize>,
     n_core: usize,
     writer: &mut Writer<'_>,
@@ -150,7 +141,7 @@ fn quantiles_over_parts(
 }
 
 fn extremes_over_parts(
-    parts: &LevelLogs,
+    parts: &PooledLogs,
     ends: impl Iterator<Item = usize>,
     reference: &[f32],
     writer: &mut Writer<'_>,
