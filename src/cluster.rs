@@ -7,25 +7,56 @@ use seismix_data::store::{ClusterRow, ClusterTable, write_clusters};
 use seismix_vae as vae;
 
 use crate::stage::progress::Observer;
-use crate::stage::{PipelineError, Result};
+use crate::stage::provenance::{InputFile, provenance};
+use crate::stage::{Artifact, Making, PipelineError, Result, StageContext};
 use crate::train::feature_dataset::{DatasetDay, FeatureDataset};
 use crate::train::{ModelInputs, compact_data, model_inputs};
 
-/// Assigns every window of the feature files to a cluster at each scale, and writes `clusters.csv` to `out`: one row a
-/// window and scale, days one after the other.
+/// Assigns every window of the feature files to a cluster at each scale, and writes the table to `out`: one row a window
+/// and scale, days one after the other. `model` is given with the file
+/// that it was read from.
 ///
 /// # Errors
 /// [`PipelineError::Unusable`] if the files were made with other settings than the model's; what files and model
 /// refuse; [`PipelineError::Interrupted`].
 pub fn cluster(
     features: &[PathBuf],
-    model: &vae::ModelFile,
+    model: (&Path, &vae::ModelFile),
+    context: &StageContext,
     out: &Path,
-    observer: &dyn Observer,
 ) -> Result<ClusterTable> {
-    let dataset = FeatureDataset::open(features, observer)?;
+    let (model_path, model) = model;
+    let (artifact, name) = Artifact::file(out)?;
+    artifact.settle(&name, context.existing)?;
+    context.recall(artifact.state());
+    let dataset = FeatureDataset::open(features, context.progress)?;
     let inputs = model_inputs(model)?;
     check(&dataset, &inputs)?;
+    let read: Vec<&Path> = dataset.days().map(|day| day.path.as_path()).collect();
+    let hashes = read
+        .iter()
+        .chain([&model_path])
+        .map(|path| context.inputs.file(path));
+    let hashes = hashes.collect::<Result<Vec<InputFile>>>()?;
+    let making = Making::new("cluster", &provenance("cluster", &(), 0, &hashes));
+    let table = assign(&dataset, &inputs, model, context.progress)?;
+    context
+        .inputs
+        .check_unchanged(read.into_iter().chain([model_path]))?;
+    artifact.begin(&making)?;
+    artifact.publish(&name, |path| write_clusters(path, &table))?;
+    context.inputs.keep(artifact.state())?;
+    artifact.finish(&making)?;
+    Ok(table)
+}
+
+/// The table of all days.
+fn assign(
+    dataset: &FeatureDataset,
+    inputs: &ModelInputs,
+    model: &vae::ModelFile,
+    observer: &dyn Observer,
+) -> Result<ClusterTable> {
     let n_clusters = model.model.config().n_clusters;
     let mut rows = Vec::new();
     let mut probabilities = Vec::new();
@@ -37,7 +68,7 @@ pub fn cluster(
         let loaded = dataset.load(day)?;
         let responsibilities = model
             .model
-            .responsibilities(&network_inputs(&inputs, &loaded)?)?;
+            .responsibilities(&network_inputs(inputs, &loaded)?)?;
         for (index, window) in loaded.windows.iter().flatten().enumerate() {
             for (scale, responsibilities) in responsibilities.iter().enumerate() {
                 let p = responsibilities.row(index);
@@ -58,12 +89,10 @@ pub fn cluster(
     observer.end();
     let probabilities = Array2::from_shape_vec((rows.len(), n_clusters), probabilities)
         .map_err(PipelineError::internal)?;
-    let table = ClusterTable {
+    Ok(ClusterTable {
         rows,
         probabilities,
-    };
-    write_clusters(out, &table)?;
-    Ok(table)
+    })
 }
 
 /// The network's inputs for the windows of one day.

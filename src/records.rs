@@ -5,11 +5,12 @@ use std::ops::Range;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use seismix_data::archive::{AlignedSegment, Archive, ArchiveFile, FileFault};
+use seismix_data::archive::{AlignedSegment, Archive, FileFault};
 use seismix_data::time::{DAY_NS, day_start_ns, steps_ns};
 use seismix_data::{StationKey, StreamId, TimeSpan};
 
 use crate::config::SelectionConfig;
+use crate::stage::inputs::Inputs;
 use crate::stage::progress::Observer;
 use crate::stage::provenance::InputFile;
 use crate::stage::{PipelineError, Result};
@@ -79,28 +80,13 @@ pub fn sampling_rate(archive: &Archive, key: &StationKey) -> Option<f64> {
         .then_some(first)
 }
 
-/// The files that a station's span is read from, with their hashes.
-///
-/// # Errors
-/// [`PipelineError::Io`].
-pub fn input_files(archive: &Archive, key: &StationKey, span: TimeSpan) -> Result<Vec<InputFile>> {
-    archive
-        .files_of(key, span)
-        .into_iter()
-        .map(input_file)
-        .collect()
-}
-
 /// All files of an archive, with their hashes.
 ///
 /// # Errors
 /// [`PipelineError::Io`].
-pub fn all_input_files(archive: &Archive) -> Result<Vec<InputFile>> {
-    archive.files().iter().map(input_file).collect()
-}
-
-fn input_file(file: &ArchiveFile) -> Result<InputFile> {
-    InputFile::of(&file.path)
+pub fn all_input_files(archive: &Archive, inputs: &Inputs) -> Result<Vec<InputFile>> {
+    let files = archive.files().iter();
+    files.map(|file| inputs.file(&file.path)).collect()
 }
 
 /// Aligned records, a day at a time, the latest few kept.

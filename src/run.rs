@@ -4,21 +4,28 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 
 use crate::config::{
     Length, RunControl, SelectionConfig, SeparateConfig, Target, TrainConfig, TransformConfig,
 };
+use crate::features::FeaturesSummary;
 use crate::report::gather as report;
 use crate::report::{InputFile as ReportedFile, ReportData, write_report};
 use crate::separate::targets::{save_scores, score_transients, transient_clusters};
 use crate::separate::{SeparationFile, TargetSource, separate};
-use crate::stage::output_lock::OutputLock;
 use crate::stage::progress::Observer;
-use crate::stage::provenance::InputFile;
-use crate::stage::{PipelineError, Result};
+use crate::stage::provenance::{InputFile, VERSION};
+use crate::stage::{Artifact, Existing, Making, PipelineError, Result, StageContext};
 use crate::{cluster, features, train};
 use seismix_data::store::ClusterTable;
 use seismix_vae::init::ClusterScore;
+
+/// Names of the files that a run writes into its folder.
+const SETTINGS: &str = "run.json";
+const TRANSIENTS: &str = "transients.json";
+const REPORT_DATA: &str = "report.json";
+const REPORT: &str = "report.html";
 
 /// Settings of a run.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -64,11 +71,11 @@ impl RunFiles {
             features: folder.join("features"),
             model: folder.join("model.safetensors"),
             clusters: folder.join("clusters.csv"),
-            transients: folder.join("transients.json"),
+            transients: folder.join(TRANSIENTS),
             separation: folder.join("separated"),
-            report_data: folder.join("report.json"),
-            report: folder.join("report.html"),
-            settings: folder.join("run.json"),
+            report_data: folder.join(REPORT_DATA),
+            report: folder.join(REPORT),
+            settings: folder.join(SETTINGS),
         }
     }
 
@@ -142,36 +149,104 @@ pub struct RunSummary {
     pub n_failed: usize,
 }
 
-/// Features, training, clusters, separation, report. Each stage passes over what is up to date, so the same command
-/// goes on where it was stopped.
+/// Features, training, clusters, separation, report. Each stage keeps what is intact and of the same settings and inputs,
+/// so the same command resumes where it was stopped.
 ///
 /// # Errors
-/// What any stage refuses; [`PipelineError::Interrupted`].
+/// What any stage refuses; [`PipelineError::OtherSettings`] if the folder holds a run of other settings;
+/// [`PipelineError::Interrupted`].
 pub fn run(
     paths: &[PathBuf],
-    out: &Path,
     config: &RunConfig,
-    observer: &dyn Observer,
+    progress: &dyn Observer,
+    out: &Path,
 ) -> Result<RunSummary> {
+    let artifact = Artifact::folder(out)?;
+    let (summary, _) = run_in(&artifact, paths, config, progress, out)?;
+    artifact.finish(&making(config))?;
+    Ok(summary)
+}
+
+/// Settings of a run that decide its results.
+pub(crate) fn making(config: &RunConfig) -> Making {
+    Making::new(
+        "run",
+        &json!({
+            "configuration": {
+                "selection": config.selection,
+                "transform": config.transform,
+                "train": config.train,
+                "separate": config.separate,
+            },
+            "seed": config.control.seed,
+        }),
+    )
+}
+
+/// All stages, in a folder that is open already; the summary, and the data of the report.
+pub(crate) fn run_in(
+    artifact: &Artifact,
+    paths: &[PathBuf],
+    config: &RunConfig,
+    progress: &dyn Observer,
+    out: &Path,
+) -> Result<(RunSummary, ReportData)> {
     let files = RunFiles::of(out);
-    let control = &config.control;
-    let _held = OutputLock::hold(out)?;
-    let watched = Watched::new(observer);
-    let observer = &watched;
+    let watched = Watched::new(progress);
+    let mut context = StageContext::new(&config.control, &watched);
+    let making = making(config);
+    artifact.check_settings(&making, context.existing)?;
+    if context.existing == Existing::Resume {
+        // The settings of all stages are those of the run, except a target that it chose itself.
+        context.existing = Existing::Update;
+    }
+    context.recall(artifact.state());
+    artifact.begin(&making)?;
     let settings = RunSettings {
-        version: crate::stage::provenance::VERSION.into(),
+        version: VERSION.into(),
         paths: paths.to_vec(),
         config: config.clone(),
     };
-    crate::stage::write_json(&files.settings, &settings)?;
+    artifact.publish_json(SETTINGS, &settings)?;
+    let (made, table) = model_and_table(paths, config, &context, &files)?;
+    let scores = score_transients(&made.files, &table, &watched)?;
+    artifact.publish(TRANSIENTS, |path| save_scores(path, &scores))?;
+    let found = (&table, &scores[..]);
+    let separation = separated(paths, config, &context, &files, found)?;
+    let data = report_of(&files, &settings, &watched.problems(), &watched)?;
+    publish_report(artifact, &data)?;
+    context.inputs.keep(artifact.state())?;
+    let transient = transient_clusters(&scores);
+    let summary = RunSummary {
+        files,
+        table,
+        scores,
+        transient,
+        separation,
+        n_failed: made.n_failed,
+    };
+    Ok((summary, data))
+}
 
+/// Publishes the page of a run and its data.
+pub(crate) fn publish_report(artifact: &Artifact, data: &ReportData) -> Result<()> {
+    artifact.publish(REPORT_DATA, |path| data.save(path))?;
+    artifact.publish(REPORT, |path| write_report(path, data))
+}
+
+/// Features, model and clusters.
+fn model_and_table(
+    paths: &[PathBuf],
+    config: &RunConfig,
+    context: &StageContext,
+    files: &RunFiles,
+) -> Result<(FeaturesSummary, ClusterTable)> {
     let made = features::features(
         paths,
         &config.selection,
         &config.transform,
-        control,
+        context,
         &files.features,
-        observer,
     )?;
     if made.files.is_empty() {
         return Err(PipelineError::unusable(
@@ -179,40 +254,39 @@ pub fn run(
             "the lines above say why",
         ));
     }
-    let model = train::train(
-        &made.files,
-        &files.model,
-        &config.train,
-        control.seed,
-        control.fresh,
-        observer,
-    )?;
-    let table = cluster::cluster(&made.files, &model, &files.clusters, observer)?;
-    let scores = score_transients(&made.files, &table, observer)?;
-    save_scores(&files.transients, &scores)?;
-    let transient = transient_clusters(&scores);
+    let model = train::train(&made.files, &config.train, context, &files.model)?;
+    let model = (files.model.as_path(), &model);
+    let table = cluster::cluster(&made.files, model, context, &files.clusters)?;
+    Ok((made, table))
+}
+
+/// Separation of the target that is set, or of the cluster that looks most like a transient.
+fn separated(
+    paths: &[PathBuf],
+    config: &RunConfig,
+    context: &StageContext,
+    files: &RunFiles,
+    (table, scores): (&ClusterTable, &[ClusterScore]),
+) -> Result<SeparationFile> {
+    let transient = transient_clusters(scores);
     let finest = table.scales().first().copied().unwrap_or(0);
-    let separate_config = with_targets(&config.separate, finest, &scores, &transient, observer);
-    let separation = separate(
-        paths,
-        &config.selection,
-        &TargetSource::Clusters(&files.clusters),
-        &separate_config,
-        control.fresh,
-        &files.separation,
-        observer,
-    )?;
-    let data = report_of(&files, &settings, &watched.problems(), observer)?;
-    data.save(&files.report_data)?;
-    write_report(&files.report, &data)?;
-    Ok(RunSummary {
-        files,
-        table,
+    let targets = with_targets(
+        &config.separate,
+        finest,
         scores,
-        transient,
-        separation,
-        n_failed: made.n_failed,
-    })
+        &transient,
+        context.progress,
+    );
+    let listed = TargetSource::Clusters(&files.clusters);
+    let selection = &config.selection;
+    separate(
+        paths,
+        selection,
+        &listed,
+        &targets,
+        context,
+        &files.separation,
+    )
 }
 
 /// Passes everything on, and keeps the problems for the report.

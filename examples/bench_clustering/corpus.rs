@@ -7,7 +7,7 @@ use seismix::config::{RunControl, SelectionConfig, TransformConfig};
 use seismix::data::TimeSpan;
 use seismix::data::synthetic::{Archive, SyntheticConfig, Truth};
 use seismix::scattering::{Padding, ScatteringTransform};
-use seismix::stage::NoProgress;
+use seismix::stage::{NoProgress, StageContext};
 use seismix::train::feature_dataset::FeatureDataset;
 use seismix::vae::features::{
     BlockSegment, CoefficientKind, CoefficientRow, CoefficientTable, EnergySegment, WindowLayout,
@@ -240,9 +240,8 @@ fn demo(seed: u64, folder: &Path) -> Outcome<Set> {
             &[folder.join("archive")],
             &SelectionConfig::default(),
             &TransformConfig::default(),
-            &RunControl::default(),
+            &StageContext::new(&RunControl::default(), &NoProgress),
             &features,
-            &NoProgress,
         )?;
         std::fs::write(folder.join("done"), "")?;
     }

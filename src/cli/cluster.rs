@@ -10,6 +10,7 @@ use serde_json::json;
 
 use super::context::Context;
 use super::exit::Result;
+use super::options::Resuming;
 use super::output_guard;
 
 /// Write the cluster of every window at every scale
@@ -26,6 +27,8 @@ pub struct Cluster {
     /// File for the table
     #[arg(long, short, value_name = "CLUSTERS.csv")]
     output: PathBuf,
+    #[command(flatten)]
+    resuming: Resuming,
 }
 
 impl Cluster {
@@ -35,7 +38,12 @@ impl Cluster {
         let inputs = self.features.iter().chain([&self.model]);
         output_guard::file(&self.output, inputs.map(PathBuf::as_path))?;
         let model = ModelFile::load(&self.model).map_err(PipelineError::from)?;
-        let table = cluster(&self.features, &model, &self.output, &context.observer)?;
+        let table = cluster(
+            &self.features,
+            (&self.model, &model),
+            &self.resuming.context(None, &context.observer),
+            &self.output,
+        )?;
         context.printer.text(format_args!(
             "{}: {} rows",
             self.output.display(),

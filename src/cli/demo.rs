@@ -10,7 +10,7 @@ use serde_json::json;
 
 use super::context::Context;
 use super::exit::Result;
-use super::options::Seed;
+use super::options::{Resuming, Seed};
 use super::output::table;
 
 /// Make a synthetic archive with known sources, run the whole pipeline on it and write a report with scores
@@ -24,6 +24,8 @@ pub struct Demo {
     output: PathBuf,
     #[command(flatten)]
     seed: Seed,
+    #[command(flatten)]
+    resuming: Resuming,
 }
 
 impl Demo {
@@ -33,11 +35,13 @@ impl Demo {
             control: RunControl {
                 seed: self.seed.seed,
                 threads: context.common.threads,
+                fresh: self.resuming.fresh,
+                verify: self.resuming.verify,
                 ..RunControl::default()
             },
             ..seismix::demo::settings()
         };
-        let made = demo(&self.output, &config, &context.observer)?;
+        let made = demo(&config, &context.observer, &self.output)?;
         super::run::print_summary(context, &made.summary)?;
         print_scores(context, &made)
     }

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 use seismix::features;
+use seismix::stage::StageContext;
 use serde_json::json;
 
 use super::context::Context;
@@ -52,9 +53,8 @@ impl Features {
                 &self.paths,
                 &selection,
                 &transform,
-                &run,
+                &StageContext::new(&run, &context.observer),
                 &self.output,
-                &context.observer,
             )?;
             for day in &plan.days {
                 printer.text(format_args!(
@@ -80,9 +80,8 @@ impl Features {
             &self.paths,
             &selection,
             &transform,
-            &run,
+            &StageContext::new(&run, &context.observer),
             &self.output,
-            &context.observer,
         )?;
         let printer = &mut context.printer;
         printer.text(format_args!(

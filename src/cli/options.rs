@@ -9,6 +9,7 @@ use seismix::config::{
     Target, TrainConfig, TransformConfig, Wavelet,
 };
 use seismix::data::time;
+use seismix::stage::{Observer, StageContext};
 
 use seismix::vae::features::InputsOptions;
 use seismix::vae::{FvaeConfig, TrainOptions};
@@ -346,6 +347,19 @@ pub struct Resuming {
     /// Read every input again, also where size, time and inode are unchanged
     #[arg(long)]
     pub verify: bool,
+}
+
+impl Resuming {
+    /// Context of a stage whose work does not fall into days.
+    pub fn context<'a>(&self, seed: Option<&Seed>, progress: &'a dyn Observer) -> StageContext<'a> {
+        let control = RunControl {
+            seed: seed.map_or(0, |seed| seed.seed),
+            fresh: self.fresh,
+            verify: self.verify,
+            ..RunControl::default()
+        };
+        StageContext::new(&control, progress)
+    }
 }
 
 /// How much memory the days of an archive may take, and whether anything is done at all.

@@ -6,6 +6,7 @@ use clap::Args;
 use seismix::run::{RunConfig, RunSummary, run};
 use seismix::separate::SeparationFile;
 use seismix::separate::WindowOutcome;
+use seismix::stage::StageContext;
 use serde_json::json;
 use std::path::Path;
 
@@ -68,9 +69,8 @@ impl Run {
                 &self.paths,
                 &config.selection,
                 &config.transform,
-                &config.control,
+                &StageContext::new(&config.control, &context.observer),
                 &self.output.join("features"),
-                &context.observer,
             )?;
             context.printer.text(format_args!(
                 "{} day(s): features, train ({} epochs), cluster, separate (at most {} stretches), report; peak memory about {:.0} MiB",
@@ -84,7 +84,7 @@ impl Run {
                 .record(&json!({"days": plan.days.len(), "memory_bytes": plan.memory_bytes}))?;
             return Ok(());
         }
-        let summary = run(&self.paths, &self.output, &config, &context.observer)?;
+        let summary = run(&self.paths, &config, &context.observer, &self.output)?;
         print_summary(context, &summary)
     }
 }

@@ -70,9 +70,8 @@ impl Separate {
             &selection,
             &listed,
             &separation,
-            self.resuming.fresh,
+            &self.resuming.context(None, &context.observer),
             &self.output,
-            &context.observer,
         )?;
         super::run::print_separation(context, &file, &self.output)
     }

@@ -45,11 +45,9 @@ impl Train {
         let training = self.training.config()?;
         let model = train(
             &self.features,
-            &self.output,
             &training,
-            self.seed.seed,
-            self.resuming.fresh,
-            &context.observer,
+            &self.resuming.context(Some(&self.seed), &context.observer),
+            &self.output,
         )?;
         let kept = model.history.kept_record();
         let loss = kept.map(|epoch| epoch.train.total);

@@ -13,12 +13,14 @@ use crate::demo::score::{
 };
 use crate::report::{
     PictureData, ReportData, ScaleScore, Scores, SnrScore, TransientScore, render_picture,
-    write_report,
 };
-use crate::run::{RunConfig, RunSummary, run};
-use crate::stage::Result;
+use crate::run::{RunConfig, RunSummary, making, publish_report, run_in};
 use crate::stage::progress::Observer;
-use crate::stage::provenance::{fingerprint, provenance};
+use crate::stage::provenance::provenance;
+use crate::stage::{Artifact, Making, PipelineError, Result, StageContext};
+
+/// Name of the picture.
+const PICTURE: &str = "demo.png";
 
 /// What the demo found, beside the run's own summary.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -69,18 +71,21 @@ pub fn settings() -> RunConfig {
     RunConfig::default()
 }
 
-/// Makes the archive in `out/archive` (truth beside it), runs all stages on it, and scores them.
+/// Makes the archive in `out/archive` and its truth in `out/truth`, runs all stages on it, and scores them.
 ///
 /// # Errors
 /// What any stage refuses.
-pub fn demo(out: &Path, config: &RunConfig, observer: &dyn Observer) -> Result<Demo> {
+pub fn demo(config: &RunConfig, observer: &dyn Observer, out: &Path) -> Result<Demo> {
+    let artifact = Artifact::folder(out)?;
+    let context = StageContext::new(&config.control, observer);
+    artifact.check_settings(&making(config), context.existing)?;
     let synthetic = SyntheticConfig {
         seed: config.control.seed,
         ..SyntheticConfig::default()
     };
-    let truth = archive(out, &synthetic, config.control.fresh, observer)?;
+    let truth = archive(&synthetic, &context, out)?;
     let records = vec![out.join("archive")];
-    let summary = run(&records, out, config, observer)?;
+    let (summary, mut data) = run_in(&artifact, &records, config, observer, out)?;
     observer.begin("score", 1, "step");
     let model = seismix_vae::ModelFile::load(&summary.files.model)?;
     let features: Vec<PathBuf> = vec![summary.files.features.clone()];
@@ -117,16 +122,15 @@ pub fn demo(out: &Path, config: &RunConfig, observer: &dyn Observer) -> Result<D
         snr,
         changed_outside,
     };
-    crate::stage::write_json(&out.join("scores.json"), &scores)?;
-    let mut data = ReportData::load(&summary.files.report_data)?;
+    artifact.publish_json("scores.json", &scores)?;
     data.scores = Some(report_scores(&scores));
     mark_snrs(&mut data, &scores);
-    data.save(&summary.files.report_data)?;
-    write_report(&summary.files.report, &data)?;
-    let picture = out.join("demo.png");
+    publish_report(&artifact, &data)?;
+    let picture = out.join(PICTURE);
     if let Some(drawn) = picture_data(&data, &scores) {
-        render_picture(&picture, &drawn)?;
+        artifact.publish(PICTURE, |path| render_picture(path, &drawn))?;
     }
+    artifact.finish(&making(config))?;
     observer.advance(1);
     observer.end();
     Ok(Demo {
@@ -136,30 +140,51 @@ pub fn demo(out: &Path, config: &RunConfig, observer: &dyn Observer) -> Result<D
     })
 }
 
-/// The synthetic archive, made unless it is there already.
-fn archive(
-    out: &Path,
-    config: &SyntheticConfig,
-    fresh: bool,
-    observer: &dyn Observer,
-) -> Result<Truth> {
-    let truth_path = out.join("truth").join("truth.json");
-    let marker = out.join("truth").join("provenance.json");
+/// The synthetic archive, made unless it is there and intact.
+fn archive(config: &SyntheticConfig, context: &StageContext, out: &Path) -> Result<Truth> {
+    // An output of its own in the folder of the run.
+    let artifact = Artifact::part(out, "demo")?;
     let made_by = provenance("demo", config, config.seed, &());
-    let up_to_date = !fresh
-        && std::fs::read(&marker).is_ok_and(|bytes| {
-            serde_json::from_slice::<serde_json::Value>(&bytes)
-                .is_ok_and(|v| fingerprint(&v) == fingerprint(&made_by))
-        });
-    if up_to_date && let Ok(truth) = Truth::read(&truth_path) {
+    let making = Making::new("demo", &made_by);
+    if artifact.is_current(&making, context)?
+        && let Ok(truth) = Truth::read(&artifact.path("truth/truth.json"))
+    {
         return Ok(truth);
     }
-    observer.begin("make archive", config.days as u64, "days");
-    let truth = SyntheticArchive::generate(out, config)?;
-    observer.advance(config.days as u64);
-    observer.end();
-    crate::stage::write_json(&marker, &made_by)?;
+    let progress = context.progress;
+    progress.begin("make archive", config.days as u64, "days");
+    let work = artifact.work_folder()?;
+    let truth = SyntheticArchive::generate(&work, config)
+        .map_err(|error| PipelineError::from(error).or_disk_full(out))?;
+    artifact.begin(&making)?;
+    for name in files_below(&work)? {
+        artifact.publish_staged(&name, "", &work.join(&name))?;
+    }
+    artifact.publish_json("truth/provenance.json", &made_by)?;
+    artifact.remove_stale()?;
+    progress.advance(config.days as u64);
+    progress.end();
+    artifact.finish(&making)?;
     Ok(truth)
+}
+
+/// Names of all files below a folder, relative to it, sorted.
+fn files_below(folder: &Path) -> Result<Vec<String>> {
+    let mut names = Vec::new();
+    let mut folders = vec![folder.to_path_buf()];
+    while let Some(next) = folders.pop() {
+        let entries = std::fs::read_dir(&next).map_err(PipelineError::io("reading", &next))?;
+        for entry in entries {
+            let path = entry.map_err(PipelineError::io("reading", &next))?.path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if let Ok(name) = path.strip_prefix(folder) {
+                names.push(name.to_string_lossy().into_owned());
+            }
+        }
+    }
+    names.sort();
+    Ok(names)
 }
 
 fn snr_summary(

@@ -1,244 +1,201 @@
-//! Blocks of a gap-free stretch, by either boundary, in either precision.
+//! Plan of one station-day: layout, transform, the span that is read, and the memory that it takes.
 
-use rayon::prelude::*;
-use seismix_data::archive::AlignedSegment;
-use seismix_data::store::{CoefficientKind, CoefficientRow, WindowLayout};
-use seismix_scattering::{
-    self as scattering, BlockTransform, Complex, Real, ScatteringPath, ScatteringTransform,
-};
+use std::collections::BTreeSet;
 
-use crate::config::{Boundary, Precision, TransformConfig};
-use crate::stage::Result;
+use seismix_data::TimeSpan;
+use seismix_data::archive::{Archive, StationDay};
+use seismix_data::store::{FORMAT_VERSION, FeatureMeta, WindowLayout};
+use seismix_data::time::{DAY_NS, steps_ns, year_day};
+use serde_json::json;
 
-/// The blocks of one segment that go into a day's file.
-pub(crate) struct Piece {
-    /// Sample of the segment at which the first block starts.
-    pub first: usize,
-    pub n_blocks: usize,
+use crate::config::{Boundary, Memory, TransformConfig};
+use crate::features::blocks::{BlockPlan, block_plan};
+use crate::records::sampling_rate;
+use crate::stage::{PipelineError, Result};
+
+/// Bytes of a sample: decoded, copied in the transform's precision, and what the readers hold.
+const SAMPLE_BYTES: f64 = 28.0;
+/// Bytes of a coefficient in the file's precision and in the transform's.
+const COEFFICIENT_BYTES: f64 = 24.0;
+/// Bytes that a day takes whatever its length.
+const FIXED_BYTES: f64 = 1e8;
+
+/// Name of a day's feature file.
+pub(crate) fn file_name(day: &StationDay) -> String {
+    let (year, of_year) = year_day(day.day_start_ns);
+    let key = &day.key;
+    format!(
+        "{}.{}.{}.{year:04}.{of_year:03}.h5",
+        key.network, key.station, key.location
+    )
 }
 
-/// Blocks of a day, as its file holds them.
-#[derive(Default)]
-pub(crate) struct Blocks {
-    /// Start of each block, ns.
-    pub time: Vec<i64>,
-    /// Segment of each block.
-    pub segment: Vec<i32>,
-    /// First block of each segment.
-    pub grid_start: Vec<usize>,
-    /// `(block, channel, coefficient, re/im)`.
-    pub coefficients: Vec<f32>,
+/// Station and day, as messages name them.
+pub(crate) fn day_name(day: &StationDay) -> String {
+    let (year, of_year) = year_day(day.day_start_ns);
+    format!("{} {year:04}.{of_year:03}", day.key)
 }
 
-/// What turns a segment into blocks.
-pub(crate) trait BlockPlan: Sync {
-    /// The coefficient table.
-    fn index(&self) -> Vec<CoefficientRow>;
-    /// Samples on either side of a block that it depends on.
-    fn context_samples(&self) -> usize;
-    /// Work space of a thread, about, for a record of `n_samples`.
-    fn scratch_bytes(&self, n_samples: usize) -> u64;
-    /// Appends the blocks of one piece.
-    fn append(&self, segment: &AlignedSegment, piece: &Piece, to: &mut Blocks) -> Result<()>;
+/// Everything about one station-day that is known before its records are read.
+pub(crate) struct DayPlan<'a> {
+    archive: &'a Archive,
+    day: &'a StationDay,
+    transform: &'a TransformConfig,
+    /// Sampling rate and windows.
+    pub layout: WindowLayout,
+    /// Transform of a segment into blocks.
+    pub blocks: Box<dyn BlockPlan>,
+    /// Span that is read: the day, and around it the largest window and the transform's context.
+    pub span: TimeSpan,
 }
 
-/// The plan for the windows of `layout`.
-pub(crate) fn block_plan(
-    transform: &TransformConfig,
-    layout: &WindowLayout,
-) -> Result<Box<dyn BlockPlan>> {
-    Ok(match transform.precision {
-        Precision::F32 => plan_in::<f32>(transform, layout)?,
-        Precision::F64 => plan_in::<f64>(transform, layout)?,
-    })
-}
+impl<'a> DayPlan<'a> {
+    /// Plans a day.
+    ///
+    /// # Errors
+    /// [`PipelineError::Unusable`] if the channels differ in rate; what the settings refuse.
+    pub fn new(
+        archive: &'a Archive,
+        day: &'a StationDay,
+        transform: &'a TransformConfig,
+    ) -> Result<Self> {
+        let rate = sampling_rate(archive, &day.key).ok_or_else(|| {
+            PipelineError::unusable(
+                format!("the channels of {} have different sampling rates", day.key),
+                "select channels of one rate with --channel",
+            )
+        })?;
+        let resolved = transform.resolve(rate)?;
+        let layout = WindowLayout {
+            sampling_rate: rate,
+            block_samples: resolved.block,
+            scales: resolved.scales,
+            stride_samples: resolved.stride,
+        };
+        let blocks = block_plan(transform, &layout)?;
+        let largest = layout.scales.last().copied().unwrap_or(0);
+        let before = steps_ns(largest + blocks.context_samples(), rate);
+        let after = steps_ns(blocks.context_samples(), rate);
+        let end = day.day_start_ns.saturating_add(DAY_NS);
+        Ok(Self {
+            archive,
+            day,
+            transform,
+            span: TimeSpan::new(
+                day.day_start_ns.saturating_sub(before),
+                end.saturating_add(after),
+            ),
+            layout,
+            blocks,
+        })
+    }
 
-fn plan_in<F: Real>(
-    transform: &TransformConfig,
-    layout: &WindowLayout,
-) -> std::result::Result<Box<dyn BlockPlan>, scattering::Error> {
-    let (octaves, quality) = (transform.octaves, transform.quality);
-    let (family, oversampling) = (transform.wavelet.family(), transform.oversampling.0);
-    Ok(match transform.boundary {
-        Boundary::Continuous => Box::new(Continuous {
-            transform: BlockTransform::<F>::plan(layout.block_samples)
-                .octaves_by_layer(octaves.first, octaves.second)
-                .wavelets_per_octave_by_layer(quality.first, quality.second)
-                .wavelet(family)
-                .oversampling(oversampling)
-                .check()?,
-        }),
-        Boundary::Reference => {
-            let largest = layout
-                .scales
-                .last()
-                .copied()
-                .unwrap_or(layout.block_samples);
-            Box::new(Reference {
-                transform: ScatteringTransform::<F>::plan(largest)
-                    .octaves_by_layer(octaves.first, octaves.second)
-                    .wavelets_per_octave_by_layer(quality.first, quality.second)
-                    .wavelet(family)
-                    .oversampling(oversampling)
-                    .pool(layout.block_samples)
-                    .check()?,
-                layout: layout.clone(),
-            })
+    /// Samples of the largest window.
+    pub fn largest(&self) -> usize {
+        self.layout.scales.last().copied().unwrap_or(0)
+    }
+
+    /// Configuration for the provenance: the use that is made of the files matters as much as the files.
+    pub fn configuration(&self) -> serde_json::Value {
+        let used = self.span.intersection(&self.archive.selection().span);
+        json!({
+            "transform": self.transform,
+            "channels": self.channels_in(used),
+            "start_ns": used.start_ns,
+            "end_ns": used.end_ns,
+        })
+    }
+
+    /// Facts of the feature file that are known so far.
+    pub fn meta(&self, provenance: serde_json::Value) -> FeatureMeta {
+        let (key, transform) = (&self.day.key, self.transform);
+        FeatureMeta {
+            format_version: FORMAT_VERSION,
+            network: key.network.clone(),
+            station: key.station.clone(),
+            location: key.location.clone(),
+            channels: Vec::new(),
+            day_start_ns: self.day.day_start_ns,
+            layout: self.layout.clone(),
+            octaves: vec![transform.octaves.first, transform.octaves.second],
+            wavelets_per_octave: vec![transform.quality.first, transform.quality.second],
+            wavelet: transform.wavelet.to_string(),
+            coefficients: "scat+cov".into(),
+            boundary: transform.boundary.to_string(),
+            grid_start: Vec::new(),
+            note: None,
+            index: self.blocks.index(),
+            provenance,
         }
-    })
-}
-
-/// Blocks see their true neighbours.
-struct Continuous<F: Real> {
-    transform: BlockTransform<F>,
-}
-
-impl<F: Real> BlockPlan for Continuous<F> {
-    fn index(&self) -> Vec<CoefficientRow> {
-        self.transform.paths().iter().map(coefficient_row).collect()
     }
 
-    fn context_samples(&self) -> usize {
-        self.transform.context_samples()
+    /// Channels of the station that have samples in a span, sorted.
+    fn channels_in(&self, span: TimeSpan) -> BTreeSet<String> {
+        let files = self.archive.files_of(&self.day.key, span).into_iter();
+        files
+            .flat_map(|file| &file.spans)
+            .filter(|stretch| stretch.id.station_key() == self.day.key)
+            .map(|stretch| stretch.id.channel.clone())
+            .collect()
     }
 
-    fn scratch_bytes(&self, n_samples: usize) -> u64 {
-        self.transform.scratch_bytes(n_samples)
-    }
-
-    fn append(&self, segment: &AlignedSegment, piece: &Piece, to: &mut Blocks) -> Result<()> {
-        let n_paths = self.transform.paths().len();
-        let block_samples = self.transform.block_samples();
-        let number = to.grid_start.len() as i32;
-        to.grid_start.push(to.time.len());
-        for block in 0..piece.n_blocks {
-            let start = piece.first + block * block_samples;
-            to.time.push(segment.time_of(start));
-            to.segment.push(number);
-        }
-        let channels = (0..segment.samples.nrows())
-            .into_par_iter()
-            .map(|channel| {
-                let run = samples_of::<F>(segment, channel, 0..segment.samples.ncols());
-                let mut out = vec![Complex::new(F::zero(), F::zero()); piece.n_blocks * n_paths];
-                self.transform
-                    .process(&run, piece.first, piece.n_blocks, &mut out)?;
-                Ok(out)
-            })
-            .collect::<std::result::Result<Vec<_>, scattering::Error>>()?;
-        to.coefficients
-            .reserve(piece.n_blocks * channels.len() * n_paths * 2);
-        for block in 0..piece.n_blocks {
-            for channel in &channels {
-                let values = &channel[block * n_paths..(block + 1) * n_paths];
-                to.coefficients.extend(values.iter().flat_map(parts));
+    /// Peak memory, about.
+    pub fn memory_bytes(&self) -> u64 {
+        let samples = self.seconds() * self.layout.sampling_rate;
+        let layout = &self.layout;
+        let n_blocks = match self.transform.boundary {
+            Boundary::Continuous => samples / layout.block_samples as f64,
+            // Windows share no blocks: each is reflected by itself.
+            Boundary::Reference => {
+                samples / layout.stride_samples as f64
+                    * (self.largest() / layout.block_samples) as f64
             }
+        };
+        let coefficients = n_blocks * n_coefficients(self.transform) * COEFFICIENT_BYTES;
+        let scratch =
+            self.blocks.scratch_bytes(samples as usize) * rayon::current_num_threads() as u64;
+        (samples * SAMPLE_BYTES + coefficients + FIXED_BYTES) as u64 + scratch
+    }
+
+    /// Seconds of record of all channels together, in the day and the largest window before it.
+    fn seconds(&self) -> f64 {
+        let before = steps_ns(self.largest(), self.layout.sampling_rate);
+        let of_day = TimeSpan::day_of(self.day.day_start_ns);
+        let span = TimeSpan::new(of_day.start_ns.saturating_sub(before), of_day.end_ns)
+            .intersection(&self.archive.selection().span);
+        let files = self.archive.files_of(&self.day.key, span).into_iter();
+        files
+            .flat_map(|file| &file.spans)
+            .filter(|stretch| stretch.id.station_key() == self.day.key)
+            .map(|stretch| {
+                let within = TimeSpan::new(stretch.start_ns, stretch.end_ns).intersection(&span);
+                (within.end_ns - within.start_ns).max(0) as f64 / 1e9
+            })
+            .sum()
+    }
+
+    /// Refuses a day that does not fit into the memory allowed.
+    ///
+    /// # Errors
+    /// [`PipelineError::Unusable`] with the memory that would do.
+    pub fn check_memory(&self, allowed: Memory) -> Result<()> {
+        let bytes = self.memory_bytes();
+        if bytes <= allowed.bytes {
+            return Ok(());
         }
-        Ok(())
+        let mebibytes = bytes.div_ceil(1 << 20);
+        Err(PipelineError::unusable(
+            format!(
+                "the day takes about {mebibytes} MiB, and --memory allows {allowed}; raise it, or select fewer channels with --channel"
+            ),
+            format!("--memory {mebibytes}MiB is enough"),
+        ))
     }
 }
 
-/// Each largest window is reflected on its own, and is a segment of its own.
-struct Reference<F: Real> {
-    transform: ScatteringTransform<F>,
-    layout: WindowLayout,
-}
-
-impl<F: Real> BlockPlan for Reference<F> {
-    fn index(&self) -> Vec<CoefficientRow> {
-        self.transform.paths().iter().map(coefficient_row).collect()
-    }
-
-    fn context_samples(&self) -> usize {
-        0
-    }
-
-    fn scratch_bytes(&self, _: usize) -> u64 {
-        let n_scales = self.transform.filter_banks()[0].n_band_pass() as u64;
-        let values = (5 * n_scales + 10) * self.transform.window_samples() as u64;
-        (values + 4 * self.transform.output_len() as u64) * size_of::<F>() as u64
-    }
-
-    fn append(&self, segment: &AlignedSegment, piece: &Piece, to: &mut Blocks) -> Result<()> {
-        let (window, stride) = (self.transform.window_samples(), self.layout.stride_samples);
-        let block_samples = self.layout.block_samples;
-        let n_blocks = self.transform.n_blocks();
-        let n_windows = (piece.n_blocks * block_samples - window) / stride + 1;
-        let n_channels = segment.samples.nrows();
-        let n_values = self.transform.output_len();
-        for i in 0..n_windows {
-            let number = to.grid_start.len() as i32;
-            to.grid_start.push(to.time.len());
-            for block in 0..n_blocks {
-                let start = piece.first + i * stride + block * block_samples;
-                to.time.push(segment.time_of(start));
-                to.segment.push(number);
-            }
-        }
-        let of_window = n_channels * n_values * 2;
-        let from = to.coefficients.len();
-        to.coefficients.resize(from + n_windows * of_window, 0.0);
-        to.coefficients[from..]
-            .par_chunks_mut(of_window)
-            .enumerate()
-            .try_for_each_init(
-                || {
-                    (
-                        self.transform.make_forward_scratch(),
-                        self.transform.make_output(),
-                    )
-                },
-                |(scratch, phi), (i, out)| {
-                    let start = piece.first + i * stride;
-                    for channel in 0..n_channels {
-                        let signal = samples_of::<F>(segment, channel, start..start + window);
-                        self.transform.process(&signal, phi, scratch)?;
-                        // From (coefficient, block) to (block, channel, coefficient).
-                        let n_paths = n_values / n_blocks;
-                        for (k, blocks) in phi.chunks_exact(n_blocks).enumerate() {
-                            for (block, value) in blocks.iter().enumerate() {
-                                let at = ((block * n_channels + channel) * n_paths + k) * 2;
-                                out[at..at + 2].copy_from_slice(&parts(value));
-                            }
-                        }
-                    }
-                    Ok::<(), scattering::Error>(())
-                },
-            )?;
-        Ok(())
-    }
-}
-
-fn samples_of<F: Real>(
-    segment: &AlignedSegment,
-    channel: usize,
-    range: std::ops::Range<usize>,
-) -> Vec<F> {
-    let row = segment.samples.row(channel);
-    range.map(|i| F::of(row[i])).collect()
-}
-
-fn parts<F: Real>(value: &Complex<F>) -> [f32; 2] {
-    [value.re.to_double() as f32, value.im.to_double() as f32]
-}
-
-/// A row of the table as the files keep it: -1 for none.
-fn coefficient_row(path: &ScatteringPath) -> CoefficientRow {
-    use scattering::CoefficientKind as Kind;
-    let number = |j: Option<usize>| j.map_or(-1, |j| j as i32);
-    let kind = match path.kind {
-        Kind::Mean => CoefficientKind::Mean,
-        Kind::Scattering => CoefficientKind::Scattering,
-        Kind::PowerSpectrum => CoefficientKind::PowerSpectrum,
-        Kind::PhaseEnvelope => CoefficientKind::PhaseEnvelope,
-        Kind::Envelope => CoefficientKind::Envelope,
-        _ => CoefficientKind::Sparsity,
-    };
-    CoefficientRow {
-        kind,
-        j1_left: path.j1_left as i32,
-        j1_right: number(path.j1_right),
-        j2: number(path.j2),
-        real: path.real,
-    }
+/// Coefficients of `scat+cov`, about: most are envelopes, one for each pair of first-layer scales below each second one.
+fn n_coefficients(transform: &TransformConfig) -> f64 {
+    let first = (transform.octaves.first * transform.quality.first) as f64;
+    let second = (transform.octaves.second * transform.quality.second) as f64;
+    (first + 2.0) * (first + 2.0) * (second + 2.0) / 4.0
 }

@@ -52,15 +52,15 @@ impl Checkpoint {
         result: &TargetResult,
         background: &Array2<f64>,
     ) -> Result<()> {
-        let failed =
-            |e: &dyn std::fmt::Display| PipelineError::unusable(e.to_string(), "report this");
         let mut npy = Vec::new();
-        background.write_npy(&mut npy).map_err(|e| failed(&e))?;
+        background
+            .write_npy(&mut npy)
+            .map_err(PipelineError::internal)?;
         write_atomic(&self.path(index, "npy"), &npy)?;
         // The result comes last: where it stands, the samples do.
         write_atomic(
             &self.path(index, "json"),
-            &serde_json::to_vec(result).map_err(|e| failed(&e))?,
+            &serde_json::to_vec(result).map_err(PipelineError::internal)?,
         )
     }
 
@@ -75,19 +75,6 @@ impl Checkpoint {
     /// [`PipelineError::Io`].
     pub fn write_other(&self, name: &str, value: &impl serde::Serialize) -> Result<()> {
         crate::stage::write_json(&self.folder.join(format!("{name}.json")), value)
-    }
-
-    /// Removes the folder, if it is there.
-    ///
-    /// # Errors
-    /// [`PipelineError::Io`].
-    pub fn remove(folder: &Path) -> Result<()> {
-        match fs::remove_dir_all(folder) {
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-                Err(PipelineError::io("removing", folder)(error))
-            }
-            _ => Ok(()),
-        }
     }
 
     fn path(&self, index: usize, extension: &str) -> PathBuf {

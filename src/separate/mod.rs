@@ -31,16 +31,18 @@ pub use verify::changed_outside;
 use crate::config::{SelectionConfig, SeparateConfig, SeparationMethod};
 use crate::records::{RecordCache, all_input_files, open_archive};
 use crate::separate::targets::Region;
-use crate::stage::output_lock::OutputLock;
 use crate::stage::progress::Observer;
-use crate::stage::provenance::{InputFile, fingerprint, provenance};
-use crate::stage::{PipelineError, Result};
+use crate::stage::provenance::provenance;
+use crate::stage::{Artifact, Existing, Making, PipelineError, Result, StageContext};
 use checkpoint::Checkpoint;
 use job::Job;
 use template::{Learned, TemplateJob};
 
 /// Targets that are loaded and solved together, between two looks at whether to go on.
 const BATCH: usize = 8;
+
+/// Name of the file with the results, which is written last.
+const RESULT: &str = "separation.json";
 
 /// Separates the target clusters from the records and writes `background/` and `source/` (SDS trees of miniSEED with
 /// the ids, times and sample counts of the input) and `separation.json` into `out`; where the method tells how far off
@@ -56,49 +58,47 @@ pub fn separate(
     selection: &SelectionConfig,
     listed: &TargetSource,
     config: &SeparateConfig,
-    fresh: bool,
+    context: &StageContext,
     out: &Path,
-    observer: &dyn Observer,
 ) -> Result<SeparationFile> {
+    let observer = context.progress;
     let archive = open_archive(paths, selection, observer)?;
     let job = Job::new(&archive, listed, config)?;
-    // What of the files is used matters as much as the files.
+    let artifact = Artifact::folder(out)?;
+    context.recall(artifact.state());
+    let read: Vec<&Path> = archive.files().iter().map(|f| f.path.as_path()).collect();
+    // The use that is made of the files matters as much as the files.
     let inputs = (
-        listed.clusters().map(InputFile::of).transpose()?,
-        listed.windows().map(InputFile::of).transpose()?,
-        all_input_files(&archive)?,
+        listed
+            .clusters()
+            .map(|path| context.inputs.file(path))
+            .transpose()?,
+        listed
+            .windows()
+            .map(|path| context.inputs.file(path))
+            .transpose()?,
+        all_input_files(&archive, &context.inputs)?,
         selection,
     );
-    // With the others it turns out later whether octaves count.
+    // With the others it turns out later whether octaves are used.
     let others = [SeparationMethod::Auto, SeparationMethod::Family];
     if !others.contains(&config.method) {
         job.check_octaves(config.octaves)?;
     }
     let provenance = provenance("separate", config, 0, &inputs);
-    let file_path = out.join("separation.json");
-    let parts_folder = out.join("parts");
-    if !fresh
-        && file_path.exists()
-        && let Ok(file) = SeparationFile::load(&file_path)
-        && fingerprint(&file.provenance) == fingerprint(&provenance)
+    let making = Making::new("separate", &provenance);
+    if artifact.is_current(&making, context)?
+        && let Ok(file) = SeparationFile::load(&artifact.path(RESULT))
     {
         observer.remark("the separated records are up to date");
-        // Killed between the file and this, a run leaves them behind.
-        Checkpoint::remove(&parts_folder)?;
         return Ok(file);
     }
-    let _held = OutputLock::hold(out)?;
-    // From here on it would speak for records that are not there any more.
-    match std::fs::remove_file(&file_path) {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-            return Err(PipelineError::io("removing", &file_path)(error));
-        }
-        _ => {}
+    artifact.settle(RESULT, context.existing)?;
+    if context.existing == Existing::Fresh {
+        artifact.clear_work()?;
     }
-    if fresh {
-        Checkpoint::remove(&parts_folder)?;
-    }
-    let parts = Checkpoint::open(parts_folder.clone(), &fingerprint(&provenance))?;
+    let parts_folder = artifact.work_folder()?.join("parts");
+    let parts = Checkpoint::open(parts_folder, making.fingerprint())?;
     let mut work = Work {
         job: &job,
         parts: &parts,
@@ -133,7 +133,11 @@ pub fn separate(
     } else {
         methods.into_iter().collect::<Vec<_>>().join(", ")
     };
-    records::write(&archive, &job.stations(), &done, out, observer)?;
+    context.inputs.check_unchanged(read)?;
+    // From here on the records of an earlier separation are replaced one by one.
+    artifact.begin(&making)?;
+    artifact.remove(RESULT)?;
+    records::write(&archive, &job.stations(), &done, &artifact, observer)?;
     let file = SeparationFile {
         target: job.target,
         background: job.background,
@@ -142,8 +146,11 @@ pub fn separate(
         targets: done.into_iter().map(|(result, _)| result).collect(),
         provenance,
     };
-    file.save(&file_path)?;
-    Checkpoint::remove(&parts_folder)?;
+    artifact.publish_json(RESULT, &file)?;
+    // Days, channels and deviations of earlier inputs or another method.
+    artifact.remove_stale()?;
+    context.inputs.keep(artifact.state())?;
+    artifact.finish(&making)?;
     Ok(file)
 }
 

@@ -11,7 +11,7 @@ use seismix_data::{Encoding, Samples, Segment, StationKey, StreamId, TimeSpan};
 use crate::records::fault_text;
 use crate::separate::result_file::TargetResult;
 use crate::stage::progress::Observer;
-use crate::stage::{PipelineError, Result};
+use crate::stage::{Artifact, PipelineError, Result};
 
 /// Writes background and source of every stream and UTC day of the archive. Samples outside the targets are the
 /// input's, bit for bit, and 0 in the source; background + source is the input.
@@ -19,7 +19,7 @@ pub(super) fn write(
     archive: &Archive,
     stations: &[StationKey],
     targets: &[(TargetResult, Array2<f64>)],
-    out: &Path,
+    artifact: &Artifact,
     observer: &dyn Observer,
 ) -> Result<()> {
     let mut days = archive.station_days();
@@ -78,12 +78,10 @@ pub(super) fn write(
                 kinds.push(("deviation", deviations));
             }
             for (kind, segments) in kinds {
-                let path = sds_path(&out.join(kind), &id, day.day_start_ns);
-                if let Some(folder) = path.parent() {
-                    std::fs::create_dir_all(folder)
-                        .map_err(PipelineError::io("creating", folder))?;
-                }
-                write_mseed_file(&path, segments, &WriteOptions::default())?;
+                let name = sds_path(Path::new(kind), &id, day.day_start_ns);
+                artifact.publish(&name.to_string_lossy(), |path| {
+                    write_mseed_file(path, segments, &WriteOptions::default()).map(drop)
+                })?;
             }
         }
         observer.advance(1);

@@ -125,15 +125,6 @@ pub struct FoundWave {
 }
 
 impl SeparationFile {
-    /// Writes the file, whole or not at all.
-    ///
-    /// # Errors
-    /// [`PipelineError::Io`].
-    pub fn save(&self, path: &Path) -> Result<()> {
-        let json = serde_json::to_vec_pretty(self).map_err(PipelineError::internal)?;
-        crate::stage::write_atomic(path, &json)
-    }
-
     /// Reads it back.
     ///
     /// # Errors

@@ -21,12 +21,11 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use serde_json::{Value, json};
 
 use crate::config::Shard;
-use crate::stage::context::Existing;
+use crate::stage::context::{Existing, StageContext};
 use crate::stage::manifest::{Entry, FileRecord, Journal, Manifest, differences};
 use crate::stage::output_path::{
     create_parent, followed, kind_of, lock, move_file, output_folder, prepare_state, remove_folder,
 };
-use crate::stage::progress::Observer;
 use crate::stage::provenance::{VERSION, fingerprint};
 use crate::stage::{PipelineError, Result};
 
@@ -75,6 +74,8 @@ pub struct Artifact {
     /// `None` where the file system has no locks, or nothing can be written.
     _lock: Option<File>,
     shared: bool,
+    /// True for a single file as output, which the user may replace with `--fresh`.
+    is_file: bool,
     inner: Mutex<Inner>,
 }
 
@@ -138,7 +139,9 @@ impl Artifact {
         })?;
         let state = root.join(STATE).join(FILES).join(name);
         let name = name.to_string_lossy().into_owned();
-        Ok((Self::open(path, root, state, None)?, name))
+        let mut artifact = Self::open(path, root, state, None)?;
+        artifact.is_file = true;
+        Ok((artifact, name))
     }
 
     fn open(shown: &Path, root: PathBuf, state: PathBuf, shard: Option<Shard>) -> Result<Self> {
@@ -167,6 +170,7 @@ impl Artifact {
             root,
             state,
             shared: shard.is_some(),
+            is_file: false,
             _lock: lock,
         };
         if !artifact.shared {
@@ -216,15 +220,23 @@ impl Artifact {
     /// True if the output was completed with the same settings and inputs and all its files are intact.
     ///
     /// # Errors
-    /// [`PipelineError::OtherSettings`] if it was made with other settings and `existing` does not allow to replace it.
-    pub fn is_current(
+    /// [`PipelineError::OtherSettings`] if it was made with other settings and `context` does not allow to replace it.
+    pub fn is_current(&self, making: &Making, context: &StageContext) -> Result<bool> {
+        self.is_current_without(making, context, "")
+    }
+
+    /// As [`is_current`](Self::is_current), without a look at one file that the caller can restore from the others.
+    ///
+    /// # Errors
+    /// As [`is_current`](Self::is_current).
+    pub fn is_current_without(
         &self,
         making: &Making,
-        existing: Existing,
-        progress: &dyn Observer,
+        context: &StageContext,
+        restored: &str,
     ) -> Result<bool> {
-        self.check_settings(making, existing)?;
-        if existing == Existing::Fresh {
+        self.check_settings(making, context.existing)?;
+        if context.existing == Existing::Fresh {
             return Ok(false);
         }
         let manifest = self.locked().manifest.clone();
@@ -234,12 +246,12 @@ impl Artifact {
         let damaged: Vec<&String> = manifest
             .files
             .iter()
-            .filter(|(name, record)| !record.matches(&self.path(name)))
+            .filter(|(name, record)| *name != restored && !record.matches(&self.path(name)))
             .map(|(name, _)| name)
             .collect();
         if let Some(first) = damaged.first() {
-            progress.remark(&format!(
-                "{} of {} files in `{}` are damaged or missing, `{first}` first: the output is made again",
+            context.progress.remark(&format!(
+                "{} of {} files of `{}` are damaged or missing, such as `{first}`: the output is made again",
                 damaged.len(),
                 manifest.files.len(),
                 self.shown.display()
@@ -373,14 +385,19 @@ impl Artifact {
         Ok(path)
     }
 
-    /// Takes a file that is not in the manifest as ours, after the user agreed that it is replaced.
+    /// Refuses a file at `name` that is not ours before any work is done; with [`Existing::Fresh`] the user agreed that
+    /// it is replaced, and it is ours from now on.
     ///
     /// # Errors
-    /// [`PipelineError::Io`].
-    pub fn adopt(&self, name: &str) -> Result<()> {
+    /// [`PipelineError::InTheWay`], [`PipelineError::Io`].
+    pub fn settle(&self, name: &str, existing: Existing) -> Result<()> {
         let mut inner = self.locked();
-        if inner.manifest.files.contains_key(name) || !self.path(name).is_file() {
-            return Ok(());
+        if existing != Existing::Fresh
+            || inner.manifest.files.contains_key(name)
+            || !self.path(name).is_file()
+        {
+            drop(inner);
+            return self.check_free(name);
         }
         let (name, record) = (name.to_owned(), FileRecord::default());
         self.log(&mut inner, Entry::File { name, record })
@@ -462,12 +479,14 @@ impl Artifact {
         if found.is_file() && ours {
             return Ok(());
         }
-        let what = if found.is_file() {
-            "a file that seismix did not write there"
+        Err(if found.is_file() {
+            PipelineError::Foreign {
+                path,
+                replaceable: self.is_file,
+            }
         } else {
-            kind_of(&found)
-        };
-        Err(PipelineError::in_the_way(&path, what))
+            PipelineError::in_the_way(&path, kind_of(&found))
+        })
     }
 
     /// A place for a file under way: of the same name, since some writers take the format from it.

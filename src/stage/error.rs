@@ -59,6 +59,14 @@ pub enum PipelineError {
         /// Kind of thing that is there.
         what: &'static str,
     },
+    /// A file that seismix did not write is where an output should be written.
+    #[error("`{}` is in the way: it is not a file that seismix wrote there", path.display())]
+    Foreign {
+        /// Where.
+        path: PathBuf,
+        /// True if `--fresh` replaces it.
+        replaceable: bool,
+    },
     /// An output was made with other settings.
     #[error("`{}` was made with other settings: {}", output.display(), differences.join("; "))]
     OtherSettings {
@@ -129,7 +137,12 @@ impl PipelineError {
     pub fn help(&self) -> Option<&str> {
         match self {
             Self::Unusable { help, .. } => Some(help),
-            Self::InTheWay { .. } => Some("move it away, or write to another place with -o"),
+            Self::Foreign {
+                replaceable: true, ..
+            } => Some("move it away, replace it with --fresh, or write to another place with -o"),
+            Self::InTheWay { .. } | Self::Foreign { .. } => {
+                Some("move it away, or write to another place with -o")
+            }
             Self::OtherSettings { .. } => {
                 Some("repeat the earlier settings, or replace the output with --fresh")
             }
@@ -188,7 +201,10 @@ impl PipelineError {
 
     /// True if no later input can succeed either, so that the run stops.
     pub(crate) fn ends_the_run(&self) -> bool {
-        matches!(self, Self::Interrupted | Self::InTheWay { .. }) || self.is_disk_full()
+        matches!(
+            self,
+            Self::Interrupted | Self::InTheWay { .. } | Self::Foreign { .. }
+        ) || self.is_disk_full()
     }
 
     pub(crate) fn unusable(what: impl Into<String>, help: impl Into<String>) -> Self {

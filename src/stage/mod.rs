@@ -5,7 +5,6 @@ mod context;
 mod error;
 pub mod inputs;
 pub mod manifest;
-pub(crate) mod output_lock;
 mod output_path;
 pub mod progress;
 pub mod provenance;

@@ -1,13 +1,13 @@
 //! Where an output came from, and whether it can be taken as it is.
 
 use std::fmt::Write as _;
-use std::fs;
 use std::path::Path;
 
 use serde::Serialize;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
+use crate::stage::manifest::read_in_pieces;
 use crate::stage::{PipelineError, Result};
 
 /// Version that made an output.
@@ -30,16 +30,13 @@ impl InputFile {
     /// # Errors
     /// [`PipelineError::Io`] if it cannot be read.
     pub fn of(path: &Path) -> Result<Self> {
-        let content = fs::read(path).map_err(PipelineError::io("reading", path))?;
-        let name = path
-            .file_name()
-            .unwrap_or(path.as_os_str())
-            .to_string_lossy()
-            .into_owned();
+        let mut hasher = Sha256::new();
+        let read = read_in_pieces(path, |piece| hasher.update(piece));
+        let name = path.file_name().unwrap_or(path.as_os_str());
         Ok(Self {
-            name,
-            bytes: content.len() as u64,
-            sha256: hexadecimal(&Sha256::digest(&content)),
+            name: name.to_string_lossy().into_owned(),
+            bytes: read.map_err(PipelineError::io("reading", path))?,
+            sha256: hexadecimal(&hasher.finalize()),
         })
     }
 }

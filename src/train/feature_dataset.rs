@@ -10,6 +10,7 @@ use seismix_vae::features::{
     BlockSegment, CoefficientKind, CoefficientRow, CoefficientTable, EnergySegment, WindowLayout,
 };
 
+use crate::features::notes::DayNote;
 use crate::stage::progress::Observer;
 use crate::stage::{PipelineError, Result};
 
@@ -80,8 +81,13 @@ impl FeatureDataset {
             let seconds = largest as f64 / meta.layout.sampling_rate;
             let noted = set.days().iter().find_map(|day| {
                 let meta = &day.header.meta;
-                let note = meta.note.as_deref()?.lines().collect::<Vec<_>>().join("; ");
-                Some(format!("{} {}: {note}", meta.station_id(), meta.day_name()))
+                let notes = DayNote::of(meta)
+                    .iter()
+                    .map(ToString::to_string)
+                    .collect::<Vec<_>>();
+                let note = notes.join("; ");
+                (!notes.is_empty())
+                    .then(|| format!("{} {}: {note}", meta.station_id(), meta.day_name()))
             });
             let why = noted.unwrap_or_else(|| {
                 format!(

@@ -1,8 +1,8 @@
 //! The history of a training as JSON lines beside the model, and its epochs as steps of a progress bar.
 //!
-//! A line an epoch, appended when the epoch's checkpoint is safe. A training that goes on from a checkpoint writes the
-//! file anew with the epochs that the checkpoint holds, so that none is there twice, none half and none missing. While the
-//! model of an earlier training is there, its lines stay, and the new ones go to a file of their own beside them; when the
+//! One line an epoch, appended when the epoch's checkpoint is safe. A training that resumes from a checkpoint writes the
+//! file again with the epochs that the checkpoint holds, so that none is there twice, none half and none missing. While the
+//! model of an earlier training exists, its lines are kept, and the new ones are in the output's state folder; when the
 //! model is written, so are all its lines, with why the training ended and which weights were kept.
 
 use std::fs::OpenOptions;
@@ -14,7 +14,7 @@ use seismix_vae as vae;
 use serde_json::{Value, json};
 
 use crate::stage::progress::Observer;
-use crate::stage::{PipelineError, Result};
+use crate::stage::{Artifact, PipelineError, Result};
 
 /// Watches a training: tells the observer, writes the lines; a cancelled run stops after the epoch.
 pub(crate) struct TrainLog<'a> {
@@ -25,13 +25,8 @@ pub(crate) struct TrainLog<'a> {
 }
 
 impl<'a> TrainLog<'a> {
-    /// Of the training of `model`; `scales` are the names of the scales, ascending.
-    pub(crate) fn new(observer: &'a dyn Observer, model: &Path, scales: &'a [&'a str]) -> Self {
-        let path = if model.exists() {
-            part_path(model)
-        } else {
-            history_path(model)
-        };
+    /// Writes lines to `path`; `scales` are the names of the scales, ascending.
+    pub(crate) fn new(observer: &'a dyn Observer, path: PathBuf, scales: &'a [&'a str]) -> Self {
         Self {
             observer,
             path,
@@ -99,33 +94,46 @@ fn finished(history: &vae::History, scales: &[&str]) -> String {
     lines.collect()
 }
 
-/// Writes the lines of a finished model, unless they are there; the file of a training that was under way goes.
+/// Publishes the lines of a finished model, unless they are there.
 ///
 /// # Errors
 /// [`PipelineError::Io`].
-pub(crate) fn write_finished(model: &Path, file: &vae::ModelFile) -> Result<()> {
+pub(crate) fn restore_history(
+    artifact: &Artifact,
+    name: &str,
+    file: &vae::ModelFile,
+) -> Result<()> {
     let names = &file.model.config().scale_names;
     let names: Vec<&str> = names.iter().map(String::as_str).collect();
     let text = finished(&file.history, &names);
-    let path = history_path(model);
-    if std::fs::read(&path).map_or(true, |found| found != text.as_bytes()) {
-        crate::stage::write_atomic(&path, text.as_bytes())?;
+    if std::fs::read(artifact.path(name)).is_ok_and(|found| found == text.as_bytes())
+        && artifact.file_is_current(name, "")
+    {
+        return Ok(());
     }
-    let _ = std::fs::remove_file(part_path(model));
-    Ok(())
+    artifact.publish_bytes(name, text.as_bytes())
 }
 
-/// Where the lines of a model go.
+/// File for the lines of a training: the final one, unless the model of an earlier training exists.
+///
+/// # Errors
+/// [`PipelineError::Foreign`], [`PipelineError::Io`].
+pub(crate) fn lines_of(artifact: &Artifact, model: &str) -> Result<PathBuf> {
+    if artifact.path(model).exists() {
+        return Ok(artifact.work_folder()?.join("history.jsonl"));
+    }
+    artifact.claim(&history_name(model))
+}
+
+/// Name of the file with a model's lines.
+pub(crate) fn history_name(model: &str) -> String {
+    format!("{model}.history.jsonl")
+}
+
+/// File with the lines of a model.
 pub fn history_path(model: &Path) -> PathBuf {
     let mut name = model.as_os_str().to_owned();
     name.push(".history.jsonl");
-    PathBuf::from(name)
-}
-
-/// Where they go while the model of an earlier training is there.
-fn part_path(model: &Path) -> PathBuf {
-    let mut name = history_path(model).into_os_string();
-    name.push(".part");
     PathBuf::from(name)
 }
 
@@ -181,7 +189,6 @@ mod tests {
     #[test]
     fn a_resumed_training_repeats_no_line_and_loses_none() {
         let folder = tempfile::tempdir().unwrap();
-        let model = folder.path().join("m");
         let path = folder.path().join("m.history.jsonl");
         let scales = ["1024"];
         let epochs = || -> Vec<u64> {
@@ -192,7 +199,7 @@ mod tests {
                 .map(|v| v["epoch"].as_u64().unwrap())
                 .collect()
         };
-        let mut log = TrainLog::new(&NoProgress, &model, &scales);
+        let mut log = TrainLog::new(&NoProgress, path.clone(), &scales);
         log.begin(0, 4);
         for epoch in 0..3 {
             assert!(log.epoch(&record(epoch)).is_continue());
@@ -200,7 +207,7 @@ mod tests {
         assert_eq!(epochs(), [0, 1, 2]);
         // Killed while the checkpoint of epoch 1 was the last, in the middle of a line.
         std::fs::write(&path, "{\"epoch\":0}\n{\"epo").unwrap();
-        let mut log = TrainLog::new(&NoProgress, &model, &scales);
+        let mut log = TrainLog::new(&NoProgress, path.clone(), &scales);
         log.resumed(&vae::History {
             epochs: vec![record(0), record(1)],
             ..vae::History::default()
@@ -211,28 +218,13 @@ mod tests {
         }
         log.finish().unwrap();
         assert_eq!(epochs(), [0, 1, 2, 3]);
-        let mut log = TrainLog::new(&NoProgress, &model, &scales);
+        let mut log = TrainLog::new(&NoProgress, path.clone(), &scales);
         log.begin(0, 4);
         assert!(epochs().is_empty(), "a fresh training begins a fresh file");
         let text = line(&record(1), &scales, json!({}));
         assert!(
             text.contains("\"scales\":[\"1024\"]") && text.contains("\"cluster_sizes\":[[3,0]]")
         );
-    }
-
-    #[test]
-    fn the_lines_of_a_model_stay_until_another_takes_its_place() {
-        let folder = tempfile::tempdir().unwrap();
-        let model = folder.path().join("m");
-        let path = history_path(&model);
-        std::fs::write(&model, "a model").unwrap();
-        std::fs::write(&path, "its lines").unwrap();
-        let mut log = TrainLog::new(&NoProgress, &model, &["1024"]);
-        log.begin(0, 2);
-        let _ = log.epoch(&record(0));
-        assert_eq!(std::fs::read_to_string(&path).unwrap(), "its lines");
-        let part = std::fs::read_to_string(folder.path().join("m.history.jsonl.part")).unwrap();
-        assert_eq!(part.lines().count(), 1);
     }
 
     #[test]
@@ -258,7 +250,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("file");
         std::fs::write(&file, "").unwrap();
-        let mut log = TrainLog::new(&NoProgress, &file.join("m"), &[]);
+        let mut log = TrainLog::new(&NoProgress, file.join("m"), &[]);
         log.begin(0, 1);
         assert!(log.epoch(&record(0)).is_break());
         assert!(log.finish().is_err());

@@ -12,13 +12,11 @@ use seismix_vae::features::{
 use serde::{Deserialize, Serialize};
 
 use crate::config::{Preset, Start, TrainConfig};
-use crate::stage::output_lock::HeldFile;
-use crate::stage::progress::Observer;
-use crate::stage::provenance::{InputFile, fingerprint, provenance};
-use crate::stage::{PipelineError, Result};
+use crate::stage::provenance::{InputFile, provenance};
+use crate::stage::{Artifact, Existing, Making, PipelineError, Result, StageContext};
 use crate::train::decoding::Decoding;
 use crate::train::feature_dataset::{FeatureDataset, WindowTime};
-use crate::train::history::{TrainLog, write_finished};
+use crate::train::history::{TrainLog, history_name, lines_of, restore_history};
 use crate::train::stability::{FitProgress, Fits, Stability};
 
 pub mod decoding;
@@ -96,52 +94,47 @@ impl ModelInputs {
     }
 }
 
-/// Trains a model on feature files and writes it to `out`. A training that was cut off goes on from the checkpoint
-/// beside it (`out` with `.checkpoint` appended) and ends with the same bytes. Each epoch is told on a line of
-/// [`history_path`](crate::train::history_path); where there is a model already, the lines go beside them (`.part` appended) until
-/// the new model takes its place. A finished model of the same features and settings is taken as it is, unless `fresh`.
-/// One training writes to `out` at a time.
+/// Trains a model on feature files and writes it to `out`. A training that was cut off resumes from the checkpoint in
+/// the output's state folder and ends with the same bytes. Each epoch is a line of
+/// [`history_path`](crate::train::history_path); while the model of an earlier training exists, the lines are in the
+/// state folder until the new model takes its place. An intact model of the same features and settings is kept. One
+/// training writes to `out` at a time.
 ///
 /// # Errors
 /// What features, settings or training refuse; [`PipelineError::Interrupted`].
 pub fn train(
     features: &[PathBuf],
-    out: &Path,
     config: &TrainConfig,
-    seed: u64,
-    fresh: bool,
-    observer: &dyn Observer,
+    context: &StageContext,
+    out: &Path,
 ) -> Result<vae::ModelFile> {
     config.check()?;
-    let _held = HeldFile::hold(out)?;
+    let (seed, observer) = (context.seed, context.progress);
+    let (artifact, name) = Artifact::file(out)?;
+    context.recall(artifact.state());
     let dataset = FeatureDataset::open(features, observer)?;
     // By what the files hold, as other stages do: what they say of their own making may be older than a change.
-    let inputs = dataset.days().map(|day| InputFile::of(&day.path));
+    let inputs = dataset.days().map(|day| context.inputs.file(&day.path));
     let inputs = inputs.collect::<Result<Vec<InputFile>>>()?;
     let provenance = provenance("train", config, seed, &inputs);
-    let checkpoint = with_suffix(out, "checkpoint");
-    if !fresh && out.exists() {
-        // It may not be ours, so it is not replaced unasked.
-        let model = vae::ModelFile::load(out).map_err(|error| {
-            PipelineError::unusable(
-                error.to_string(),
-                "remove it, or replace it with --fresh, or write the model elsewhere",
-            )
-        })?;
-        if fingerprint(&model.provenance) == fingerprint(&provenance) {
-            observer.remark("the model is up to date");
-            // Killed between the model and this, a run leaves it behind.
-            let _ = std::fs::remove_file(&checkpoint);
-            if let Err(error) = write_finished(out, &model) {
-                // The model is good without.
-                observer.remark(&format!("the model's history is not written: {error}"));
-            }
-            return Ok(model);
+    let making = Making::new("train", &provenance);
+    let lines = history_name(&name);
+    if artifact.is_current_without(&making, context, &lines)?
+        && let Ok(model) = vae::ModelFile::load(&artifact.path(&name))
+    {
+        observer.remark("the model is up to date");
+        if let Err(error) = restore_history(&artifact, &lines, &model) {
+            // The model is good without.
+            observer.remark(&format!("the model's history is not written: {error}"));
         }
+        return Ok(model);
     }
-    if fresh && checkpoint.exists() {
-        std::fs::remove_file(&checkpoint).map_err(PipelineError::io("removing", &checkpoint))?;
+    artifact.settle(&name, context.existing)?;
+    artifact.settle(&lines, context.existing)?;
+    if context.existing == Existing::Fresh {
+        artifact.clear_work()?;
     }
+    let checkpoint = artifact.work_folder()?.join("checkpoint");
     let mut prepared = match config.preset {
         Preset::Compact => prepare_compact(&dataset, config, seed, observer)?,
         Preset::Paper => prepare_paper(&dataset, config, observer)?,
@@ -189,7 +182,7 @@ pub fn train(
         preset.options.label_epochs = config.epochs;
     }
     preset.options.initial_labels = prepared.initial_labels;
-    let mut log = TrainLog::new(observer, out, &names);
+    let mut log = TrainLog::new(observer, lines_of(&artifact, &name)?, &names);
     let train = |log: &mut TrainLog| {
         vae::train(
             &preset.config,
@@ -247,11 +240,14 @@ pub fn train(
         inputs: serde_json::to_value(&prepared.inputs).map_err(PipelineError::internal)?,
         provenance,
     };
-    file.save(out)?;
-    write_finished(out, &file)?;
-    if checkpoint.exists() {
-        std::fs::remove_file(&checkpoint).map_err(PipelineError::io("removing", &checkpoint))?;
-    }
+    context
+        .inputs
+        .check_unchanged(dataset.days().map(|day| day.path.as_path()))?;
+    artifact.begin(&making)?;
+    artifact.publish(&name, |path| file.save(path))?;
+    restore_history(&artifact, &lines, &file)?;
+    context.inputs.keep(artifact.state())?;
+    artifact.finish(&making)?;
     Ok(file)
 }
 
@@ -312,11 +308,4 @@ pub fn model_inputs(model: &vae::ModelFile) -> Result<ModelInputs> {
             "train the model again with this version",
         )
     })
-}
-
-fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
-    let mut name = path.as_os_str().to_owned();
-    name.push(".");
-    name.push(suffix);
-    PathBuf::from(name)
 }

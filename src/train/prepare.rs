@@ -1,5 +1,6 @@
 //! What a network is given: inputs of either preset, made from feature files, and the blocks of time held out.
 
+use crate::stage::Observer;
 use crate::train::*;
 
 /// The inputs of a network, and how they were made.

@@ -16,6 +16,7 @@ use seismix_vae::{self as vae, init::ClusterScore};
 
 use crate::config::SelectionConfig;
 use crate::features::local_day::LocalDay;
+use crate::features::notes::DayNote;
 use crate::records::{
     RecordCache, all_input_files, fault_text, open_archive, sampling_rate, station_keys,
 };
@@ -23,6 +24,7 @@ use crate::report::{InputFile, Overview, Provenance, ReportData};
 use crate::run::RunFiles;
 use crate::separate::SeparationFile;
 use crate::separate::targets::TRANSIENT_MEASURE;
+use crate::stage::inputs::Inputs;
 use crate::stage::progress::Observer;
 use crate::stage::{PipelineError, Result};
 
@@ -89,7 +91,7 @@ pub fn report_data(
             .collect(),
         ..overview
     };
-    let inputs = all_input_files(&archive)?;
+    let inputs = all_input_files(&archive, &Inputs::default())?;
     let data = ReportData {
         title: title(&archive),
         amplitude_unit: "counts".into(),
@@ -163,9 +165,9 @@ fn remarks(features: &Path) -> Vec<String> {
     let mut remarks = Vec::new();
     for day in set.days() {
         let meta = &day.header.meta;
-        for line in meta.note.iter().flat_map(|note| note.lines()) {
+        for note in DayNote::of(meta) {
             remarks.push(format!(
-                "{} {}: {line}.",
+                "{} {}: {note}.",
                 meta.station_id(),
                 meta.day_name()
             ));
