@@ -10,8 +10,7 @@ use crate::config::{
     Length, RunControl, SelectionConfig, SeparateConfig, Target, TrainConfig, TransformConfig,
 };
 use crate::features::FeaturesSummary;
-use crate::report::gather as report;
-use crate::report::{InputFile as ReportedFile, ReportData, write_report};
+use crate::report::{ReportData, ReportSources, ReportedFile, gather, write_report};
 use crate::separate::targets::{save_scores, score_transients, transient_clusters};
 use crate::separate::{SeparationFile, TargetSource, separate};
 use crate::stage::progress::Observer;
@@ -359,30 +358,33 @@ pub fn read_settings(files: &RunFiles) -> Result<RunSettings> {
     })
 }
 
-/// The report of a finished run; `problems` are inputs that could not be used, and why, beside those that the records'
-/// headers tell.
+/// Gathers the report of a finished run; `problems` are inputs that a stage could not use, and why.
 ///
 /// # Errors
-/// What its files refuse.
+/// Those of reading the run's files and the records.
 pub fn report_of(
     files: &RunFiles,
     settings: &RunSettings,
     problems: &[(String, String)],
     observer: &dyn Observer,
 ) -> Result<ReportData> {
-    let text = serde_json::to_string_pretty(&settings.config).map_err(PipelineError::internal)?;
-    let data = report::report_data(
-        &settings.paths,
-        &settings.config.selection,
-        files,
-        &text,
-        settings.config.control.seed,
-        problems,
-        observer,
-    )?;
+    let config = &settings.config;
+    let existing = |path: &Path| path.exists().then(|| path.to_owned());
+    let sources = ReportSources {
+        records: settings.paths.clone(),
+        selection: config.selection.clone(),
+        features: existing(&files.features),
+        model: existing(&files.model),
+        clusters: existing(&files.clusters),
+        transients: existing(&files.transients),
+        separation: existing(&files.separation_json()).map(|_| files.separation.clone()),
+        configuration: serde_json::to_string_pretty(config).map_err(PipelineError::internal)?,
+        seed: config.control.seed,
+        problems: problems.to_vec(),
+    };
     Ok(ReportData {
         gathered_from: files.reported()?,
-        ..data
+        ..gather(&sources, observer)?
     })
 }
 

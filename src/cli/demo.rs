@@ -94,10 +94,8 @@ fn print_scores(context: &mut Context, made: &Made) -> Result<()> {
         "samples changed outside the targets: {}",
         scores.changed_outside
     ))?;
-    printer.text(format_args!("picture: {}", made.picture.display()))?;
     printer.record(&json!({
         "scales": scores.scales, "detection": scores.detection, "snr": scores.snr, "changed_outside": scores.changed_outside,
-        "picture": made.picture,
     }))?;
     Ok(())
 }

@@ -1,23 +1,30 @@
-//! `seismix report`: one self-contained page about a run.
+//! `seismix report`: one self-contained page about a run, or about the output of single stages.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
-use seismix::report::{ReportData, write_report};
+use seismix::report::{ReportData, ReportSources, gather, write_report};
 use seismix::run::{RunFiles, read_settings, report_of};
-use seismix::stage::PipelineError;
 use serde_json::json;
 
 use super::context::Context;
-use super::exit::Result;
+use super::exit::{Failure, Result};
 use super::output_guard;
 
-/// Write one self-contained page about a run
+/// Write one self-contained page about a run or about the output of single stages
 #[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  seismix report RUN -o report.html                        the page of a run
+  seismix report FEATURES -o report.html                   feature files alone
+  seismix report SEPARATED --records archive -o page.html  a separation, with the records it was made from")]
 pub struct Report {
-    /// Folder of a run
-    #[arg(value_name = "RUN")]
+    /// Folder of a run, or with the output of single stages: feature files, clusters.csv, model.safetensors,
+    /// separation.json. The page lists what is missing
+    #[arg(value_name = "FOLDER")]
     run: PathBuf,
+    /// Records to draw, where the folder is not that of a run or they were moved: files, folders or globs of miniSEED
+    #[arg(long, value_name = "PATH", num_args = 1..)]
+    records: Vec<PathBuf>,
     /// File for the page
     #[arg(long, short, value_name = "REPORT.html")]
     output: PathBuf,
@@ -38,22 +45,63 @@ impl Report {
             &separation,
         ];
         output_guard::file(&self.output, inputs.map(PathBuf::as_path))?;
-        let settings = read_settings(&files)?;
-        // The run's own report holds what only the run knew, such as scores; without it all is gathered anew.
-        let data = match ReportData::load(&files.report_data) {
-            Ok(data) if data.gathered_from == files.reported()? => data,
-            loaded => {
-                if loaded.is_ok() {
-                    tracing::warn!(
-                        "report.json tells of other files than are in the run now: all is gathered anew, without what only the run itself knew, such as scores",
-                    );
-                }
-                report_of(&files, &settings, &[], &context.observer)?
-            }
+        let data = if files.settings.exists() {
+            self.of_run(&files, context)?
+        } else {
+            self.of_stages(context)?
         };
-        write_report(&self.output, &data).map_err(PipelineError::from)?;
+        write_report(&self.output, &data)?;
         context.printer.text(self.output.display())?;
         context.printer.record(&json!({"report": self.output}))?;
         Ok(())
     }
+
+    /// The report of a run. Its own `report.json` holds results that only the run knew, such as scores.
+    fn of_run(&self, files: &RunFiles, context: &Context) -> Result<ReportData> {
+        let saved = ReportData::load(&files.report_data).ok();
+        let reported = files.reported()?;
+        let is_current = |data: &ReportData| data.gathered_from == reported;
+        if let Some(data) = &saved
+            && is_current(data)
+            && data.has_current_format()
+            && self.records.is_empty()
+        {
+            return Ok(data.clone());
+        }
+        let mut settings = read_settings(files)?;
+        if !self.records.is_empty() {
+            settings.paths.clone_from(&self.records);
+        }
+        let mut data = report_of(files, &settings, &[], &context.observer)?;
+        match saved {
+            Some(saved) if is_current(&saved) => data.keep_results_of(&saved),
+            Some(_) => tracing::warn!(
+                "`{}` was made from other files than the folder holds now: scores of the demo and inputs that failed \
+                 during the run are left out of the page",
+                files.report_data.display()
+            ),
+            None => {}
+        }
+        Ok(data)
+    }
+
+    /// The report of whatever stages wrote to the folder.
+    fn of_stages(&self, context: &Context) -> Result<ReportData> {
+        let sources = ReportSources {
+            records: self.records.clone(),
+            ..ReportSources::in_folder(&self.run)
+        };
+        if sources.is_empty() {
+            return Err(no_output(&self.run));
+        }
+        Ok(gather(&sources, &context.observer)?)
+    }
+}
+
+fn no_output(folder: &Path) -> Failure {
+    Failure::new(format!(
+        "`{}` holds no output of a stage: no features/*.h5, clusters.csv, model.safetensors or separation.json",
+        folder.display()
+    ))
+    .with_help("give the folder that `seismix run`, `features`, `train`, `cluster` or `separate` wrote")
 }

@@ -11,16 +11,11 @@ use crate::demo::score::{
     Detection, STRONG_RATIO, ScaleAgreement, TargetSnr, agreements, detection, quantile,
     target_snrs,
 };
-use crate::report::{
-    PictureData, ReportData, ScaleScore, Scores, SnrScore, TransientScore, render_picture,
-};
+use crate::report::{ReportData, ScaleScore, Scores, SnrScore, TransientScore};
 use crate::run::{RunConfig, RunSummary, making, publish_report, run_in};
 use crate::stage::progress::Observer;
 use crate::stage::provenance::provenance;
 use crate::stage::{Artifact, Making, PipelineError, Result, StageContext};
-
-/// Name of the picture.
-const PICTURE: &str = "demo.png";
 
 /// What the demo found, beside the run's own summary.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -62,8 +57,6 @@ pub struct Demo {
     pub summary: RunSummary,
     /// Its scores.
     pub scores: DemoScores,
-    /// Picture of the record, its clusters and a separated pulse.
-    pub picture: PathBuf,
 }
 
 /// Settings of the demo: the defaults, with fewer clusters and iterations than a real archive wants.
@@ -126,18 +119,10 @@ pub fn demo(config: &RunConfig, observer: &dyn Observer, out: &Path) -> Result<D
     data.scores = Some(report_scores(&scores));
     mark_snrs(&mut data, &scores);
     publish_report(&artifact, &data)?;
-    let picture = out.join(PICTURE);
-    if let Some(drawn) = picture_data(&data, &scores) {
-        artifact.publish(PICTURE, |path| render_picture(path, &drawn))?;
-    }
     artifact.finish(&making(config))?;
     observer.advance(1);
     observer.end();
-    Ok(Demo {
-        summary,
-        scores,
-        picture,
-    })
+    Ok(Demo { summary, scores })
 }
 
 /// The synthetic archive, made unless it is there and intact.
@@ -258,42 +243,4 @@ fn mark_snrs(data: &mut ReportData, scores: &DemoScores) {
             separation.snr_after_db = Some(snr.after_db);
         }
     }
-}
-
-/// Some hours of the record around the separated pulse that gained most among the strong ones.
-fn picture_data(data: &ReportData, scores: &DemoScores) -> Option<PictureData> {
-    let gain = |start_ns: i64| {
-        let target = scores.targets.iter().find(|t| t.start_ns == start_ns)?;
-        (target.ratio >= STRONG_RATIO && target.ratio < 4.0 * STRONG_RATIO)
-            .then_some(target.after_db - target.before_db)
-    };
-    let best = data
-        .separations
-        .iter()
-        .filter_map(|s| Some((gain(s.start_ns)?, s)))
-        .max_by(|a, b| a.0.total_cmp(&b.0))
-        .map(|(_, s)| s);
-    let separation = best.or(data.separations.first())?;
-    let separated = separation.channels.first()?.clone();
-    let station = data
-        .stations
-        .iter()
-        .find(|s| s.station == separation.station)?;
-    let channel = station
-        .channels
-        .iter()
-        .find(|c| c.id == separated.id)?
-        .clone();
-    let hours = 4 * 3_600_000_000_000_i64;
-    Some(PictureData {
-        title: "A pulse taken out of a synthetic record".into(),
-        amplitude_unit: data.amplitude_unit.clone(),
-        start_ns: separation.start_ns - hours,
-        end_ns: separation.start_ns + hours,
-        channel,
-        strips: station.strips.clone(),
-        separated,
-        target_start_ns: separation.start_ns,
-        target_end_ns: separation.end_ns,
-    })
 }

@@ -41,6 +41,7 @@ fn sample() -> ReportData {
                     GalleryWindow {
                         probability: 0.99,
                         trace: trace(100),
+                        ..GalleryWindow::default()
                     };
                     if cluster == 2 { 0 } else { 3 }
                 ],
@@ -53,6 +54,7 @@ fn sample() -> ReportData {
                     model: vec![1.1, 2.1, 3.0],
                     model_spread: vec![0.1, 0.1, 0.1],
                 }],
+                is_aligned: cluster == 1,
                 repeats: Some([0.99, 0.42]),
             })
             .collect(),
@@ -66,7 +68,7 @@ fn sample() -> ReportData {
     };
     ReportData {
         title: "Two scales".into(),
-        overview: Overview {
+        overview: InputOverview {
             channels: vec![ChannelOverview {
                 id: "XB.ELYSE.02.BHU".into(),
                 sampling_rate: 20.0,
@@ -74,12 +76,12 @@ fn sample() -> ReportData {
                 end_ns: START + 1000 * S,
                 n_samples: 20_000,
             }],
-            gaps: vec![Gap {
+            gaps: vec![RecordGap {
                 id: "XB.ELYSE.02.BHU".into(),
                 start_ns: START + 500 * S,
                 end_ns: START + 510 * S,
             }],
-            problems: vec![Problem {
+            problems: vec![InputProblem {
                 input: "a.mseed".into(),
                 message: "is empty".into(),
             }],
@@ -102,7 +104,7 @@ fn sample() -> ReportData {
             strips: vec![strip(1024), strip(4096)],
         }],
         scales: vec![scale(1024), scale(4096)],
-        training: Some(Training {
+        training: Some(TrainingCurves {
             epochs: vec![1, 2, 3],
             kept_epoch: Some(3),
             panels: vec![TrainingPanel {
@@ -141,46 +143,43 @@ fn sample() -> ReportData {
             }],
             recommended: vec![Some(3), None],
         }),
-        separations: vec![Separation {
+        separations: vec![SeparatedRegion {
             station: "XB.ELYSE".into(),
             target: "1024:1".into(),
             start_ns: START + 2 * S,
             end_ns: START + 4 * S,
             probability: 0.9,
-            stop: "expected loss reached".into(),
-            iterations: 12,
-            n_snippets: 30,
+            method: "scattering".into(),
+            estimate: "one plausible realisation".into(),
+            outcome: "separated".into(),
+            iterations: Some(12),
+            n_snippets: Some(30),
+            n_sources: None,
             windows: vec![WindowEnd {
                 channel: "BHU".into(),
                 start_ns: 0,
+                is_separated: true,
                 why: "expected <loss> reached".into(),
-                end: [1.0, 2.0, 3.0],
-                expected: [1.5, 2.5, 3.5],
-            }],
-            loss: vec![LossTerm {
-                name: "total".into(),
-                start: 9.0,
-                end: 1.0,
-                expected: Some(1.1),
+                expected_snr_db: Some(4.0),
+                terms: Some([[1.0, 2.0, 3.0], [1.5, 2.5, 3.5]]),
             }],
             snr_before_db: Some(-10.0),
             snr_after_db: Some(5.0),
-            snr_expected_db: Some(4.0),
             channels: vec![SeparatedChannel {
                 id: "XB.ELYSE.02.BHU".into(),
                 mixture: trace(150),
                 background: trace(150),
                 source: trace(150),
-                source_deviation: Some(trace(150)),
+                deviation: Some(trace(150)),
                 true_source: Some(trace(150)),
             }],
         }],
-        provenance: Provenance {
+        provenance: ReportProvenance {
             version: "0.1.0".into(),
             command: "seismix run".into(),
             seed: 7,
             configuration: "octaves = 8".into(),
-            inputs: vec![InputFile {
+            inputs: vec![ReportedFile {
                 path: "a.mseed".into(),
                 bytes: 512,
                 sha256: "00ff".into(),
@@ -229,6 +228,8 @@ fn nonsense() -> ReportData {
         cluster.gallery.push(GalleryWindow {
             probability: f64::NAN,
             trace: odd,
+            shift_s: f64::NAN,
+            ..GalleryWindow::default()
         });
     }
     data.scales[1].window_s = f64::INFINITY;
@@ -240,7 +241,7 @@ fn nonsense() -> ReportData {
     data.separations[0].channels[0].background = bad();
     data.separations[0].channels[0].source = flat();
     data.separations[0].snr_after_db = Some(f64::NEG_INFINITY);
-    data.separations.push(Separation {
+    data.separations.push(SeparatedRegion {
         start_ns: i64::MAX,
         end_ns: i64::MIN,
         channels: vec![
@@ -253,7 +254,7 @@ fn nonsense() -> ReportData {
                 ..SeparatedChannel::default()
             },
         ],
-        ..Separation::default()
+        ..SeparatedRegion::default()
     });
     data
 }
@@ -278,7 +279,7 @@ fn assert_well_formed(html: &str) {
         }
         let name = tag.split([' ', '/']).next().unwrap().to_owned();
         assert!(name.bytes().all(|b| b.is_ascii_alphanumeric()), "<{tag}>");
-        if name == "input" || tag.ends_with('/') {
+        if ["input", "meta"].contains(&name.as_str()) || tag.ends_with('/') {
             continue;
         }
         if name == "script" || name == "style" {
@@ -296,7 +297,7 @@ fn clusters_that_dissolve_stand_out_one_by_one() {
     let page = render_html(&sample());
     let section = page.split("id=\"stability\"").nth(1).unwrap();
     let section = section.split("</section>").next().unwrap();
-    let cell = "title=\"least 0.95, 0.21; 12 windows\">0.98, <b>0.44</b></td>";
+    let cell = "title=\"minimum 0.95, 0.21; 12 windows\">0.98, <b>0.44</b></td>";
     assert!(section.contains(cell), "{section}");
     // An empty one has no index.
     assert!(
@@ -331,19 +332,24 @@ fn all_clusters_separations_and_facts_are_there() {
     for name in ["1024:0", "1024:1", "1024:2", "4096:0", "4096:1", "4096:2"] {
         assert!(html.contains(&format!(">{name}</button>")), "{name}");
     }
-    assert_eq!(html.matches("empty: no window").count(), 2);
+    assert_eq!(
+        html.matches("empty: most probable cluster of no window")
+            .count(),
+        2
+    );
     assert_eq!(html.matches("<article").count(), 4);
     assert_eq!(html.matches("<svg class=\"gallery\"").count(), 4);
     assert_eq!(html.matches("<svg class=\"hours\"").count(), 4);
     assert!(html.contains("id=\"separation-1\""));
     for words in [
-        "Looks like a transient: <b>1024:1 and 4096:1</b>",
+        "Transient clusters: <b>1024:1 and 4096:1</b>",
         "a.mseed",
         "is empty",
         "octaves = 8",
         "00ff",
-        "expected loss reached",
-        "−10.0\u{202f}dB → <b>+5.0\u{202f}dB</b>",
+        "expected &lt;loss&gt; reached",
+        "<dt>SNR before</dt><dd>−10.0\u{202f}dB</dd>",
+        "<dt>SNR after</dt><dd>+5.0\u{202f}dB</dd>",
         "<b>16.7\u{202f}min</b> of record on <b>1 channel</b>, 2019-06-05 00:00:00 to 00:16:40 UTC",
     ] {
         assert!(html.contains(words), "{words}");
@@ -360,7 +366,7 @@ fn text_from_outside_cannot_break_out() {
     data.transient_measure = evil.into();
     data.overview.channels[0].id = evil.into();
     data.overview.gaps[0].id = evil.into();
-    data.overview.problems[0] = Problem {
+    data.overview.problems[0] = InputProblem {
         input: evil.into(),
         message: evil.into(),
     };
@@ -374,15 +380,17 @@ fn text_from_outside_cannot_break_out() {
     training.panels[0].series[0].label = evil.into();
     let separation = &mut data.separations[0];
     separation.target = evil.into();
-    separation.stop = evil.into();
-    separation.loss[0].name = evil.into();
+    separation.outcome = evil.into();
+    separation.method = evil.into();
+    separation.estimate = evil.into();
+    separation.windows[0].why = evil.into();
     separation.channels[0].id = evil.into();
-    data.provenance = Provenance {
+    data.provenance = ReportProvenance {
         version: evil.into(),
         command: evil.into(),
         seed: 1,
         configuration: evil.into(),
-        inputs: vec![InputFile {
+        inputs: vec![ReportedFile {
             path: evil.into(),
             bytes: 1,
             sha256: evil.into(),
@@ -420,11 +428,134 @@ fn a_report_is_written_whole_or_not_at_all() {
     write_report(&path, &ReportData::default()).unwrap();
     assert!(std::fs::read_to_string(&path).unwrap() == render_html(&ReportData::default()));
     assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
-    let error = write_report(&folder.path().join("no/report.html"), &sample()).unwrap_err();
-    assert!(error.to_string().starts_with("cannot write "), "{error}");
+    let missing = folder.path().join("no/report.html");
+    let error = write_report(&missing, &sample()).unwrap_err();
+    assert!(error.to_string().contains("no/report.html"), "{error}");
     std::fs::write(&path, "{\"stations\": 3}").unwrap();
     let error = ReportData::load(&path).unwrap_err();
-    assert!(error.to_string().contains("seismix run"), "{error}");
+    assert!(error.help().unwrap().contains("seismix run"), "{error}");
     std::fs::write(&path, "{\"future\": 1}").unwrap();
     assert_eq!(ReportData::load(&path).unwrap(), ReportData::default());
+}
+
+/// Text of the page's section with this id, without the rest of the page.
+fn section(page: &str, id: &str) -> String {
+    let section = page.split(&format!("<section id=\"{id}\"")).nth(1).unwrap();
+    section.split("</section>").next().unwrap().to_owned()
+}
+
+#[test]
+fn quantities_that_a_method_does_not_have_are_not_shown() {
+    let mut data = sample();
+    let region = &mut data.separations[0];
+    (region.iterations, region.n_snippets) = (Some(0), None);
+    region.n_sources = Some(2);
+    region.windows[0].terms = None;
+    let separations = section(&render_html(&data), "separations");
+    for absent in ["iterations", "background snippets", ">L1<"] {
+        assert!(!separations.contains(absent), "{absent}");
+    }
+    assert!(separations.contains("<dt>sources found</dt><dd>2</dd>"));
+    // An unchanged window has no separated background whose ratio could be expected.
+    data.separations[0].windows[0].is_separated = false;
+    let separations = section(&render_html(&data), "separations");
+    assert!(!separations.contains("<dt>expected SNR</dt>"));
+}
+
+#[test]
+fn windows_that_were_not_separated_are_counted_with_their_reason() {
+    let mut data = sample();
+    data.separation_counts = Some(SeparationCounts {
+        target: "1024:5".into(),
+        separated: [46, 56],
+        unchanged: vec![("already like the background".into(), [3, 4])],
+        not_processed: [1, 2],
+        max_targets: Some(50),
+    });
+    let page = render_html(&data);
+    for id in ["summary", "separations"] {
+        let text = section(&page, id);
+        for words in [
+            "46 regions (56 windows)",
+            "3 regions (4 windows) unchanged: already like the background",
+            "1 region (2 windows) not processed",
+            "At most 50 regions are processed",
+        ] {
+            assert!(text.contains(words), "{id}: {words}");
+        }
+    }
+    // Without a rest the limit did not matter.
+    data.separation_counts.as_mut().unwrap().not_processed = [0, 0];
+    assert!(!render_html(&data).contains("At most 50"));
+}
+
+#[test]
+fn uncertainty_bands_are_drawn_for_background_and_source_alone() {
+    let page = section(&render_html(&sample()), "separations");
+    for class in ["background", "source"] {
+        assert_eq!(
+            page.matches(&format!("class=\"deviation {class} boxes\""))
+                .count(),
+            1
+        );
+    }
+    assert!(!page.contains("deviation mixture"));
+    let mut data = sample();
+    data.separations[0].channels[0].deviation = None;
+    assert!(!section(&render_html(&data), "separations").contains("class=\"deviation"));
+}
+
+#[test]
+fn results_of_the_run_survive_when_the_report_is_gathered_again() {
+    let mut earlier = sample();
+    earlier.separations[0].snr_before_db = Some(-3.0);
+    let mut data = sample();
+    data.scores = None;
+    data.separations[0].snr_before_db = None;
+    data.overview.problems.clear();
+    assert!(!data.has_current_format());
+    data.keep_results_of(&earlier);
+    assert_eq!(data.scores, earlier.scores);
+    assert_eq!(data.separations[0].snr_before_db, Some(-3.0));
+    assert_eq!(data.overview.problems, earlier.overview.problems);
+}
+
+#[test]
+fn single_stages_are_reported_and_the_page_lists_what_is_missing() {
+    use seismix_data::store::{ClusterRow, ClusterTable, write_clusters};
+    let folder = tempfile::tempdir().unwrap();
+    assert!(ReportSources::in_folder(folder.path()).is_empty());
+    let row = |i: i64| ClusterRow {
+        start_ns: START + i * 100 * S,
+        end_ns: START + i * 100 * S + 100 * S - S / 10,
+        scale: 1000,
+        cluster: (i % 2) as usize,
+        probability: 0.75,
+        id: Some("XB.ELYSE.02.BH".into()),
+    };
+    let probabilities =
+        ndarray::Array2::from_shape_fn((6, 2), |(i, k)| if i % 2 == k { 0.75 } else { 0.25 });
+    let table = ClusterTable {
+        rows: (0..6).map(row).collect(),
+        probabilities,
+    };
+    write_clusters(&folder.path().join("clusters.csv"), &table).unwrap();
+    let sources = ReportSources::in_folder(folder.path());
+    assert!(!sources.is_empty());
+    let data = gather(&sources, &crate::stage::NoProgress).unwrap();
+    // 1000 samples of 0.1 s, found from the windows since there is no record.
+    assert!((data.scales[0].window_s - 100.0).abs() < 1e-6);
+    assert_eq!(data.scales[0].clusters[1].n_windows, 3);
+    assert_eq!(data.stations[0].strips[0].windows.len(), 6);
+    let page = render_html(&data);
+    assert_well_formed(&page);
+    for words in [
+        "No records were given",
+        "No model file",
+        "No separation",
+        "XB.ELYSE.02.BH",
+    ] {
+        assert!(page.contains(words), "{words}");
+    }
+    assert!(!page.contains("No cluster table"));
 }

@@ -38,9 +38,6 @@ pub enum PipelineError {
     /// A separation was refused.
     #[error(transparent)]
     Separate(#[from] seismix_separate::Error),
-    /// The report could not be written.
-    #[error(transparent)]
-    Report(#[from] crate::report::ReportError),
     /// A file of the run could not be read or written.
     #[error("{action} `{}`: {source}", path.display())]
     Io {

@@ -83,7 +83,8 @@ pub(super) fn align_gallery(windows: &mut [GalleryWindow], always: bool) -> bool
         .iter()
         .map(|w| {
             let mut columns = vec![(f32::NAN, f32::NAN); n_columns];
-            w.trace.add_to_columns(w.trace.start_ns, length_ns, &mut columns);
+            w.trace
+                .add_to_columns(w.trace.start_ns, length_ns, &mut columns);
             extremes(&columns)
         })
         .collect();
@@ -150,7 +151,10 @@ fn surrogate(waveform: &[f64], random: &mut ChaCha8Rng) -> Vec<f64> {
         *last = Complex64::new(last.norm(), 0.0);
     }
     // Both transforms fail only for buffers of a wrong length; then the surrogate is zero and correlates with nothing.
-    if transformed.and_then(|()| inverse.process(&mut spectrum, &mut out)).is_err() {
+    if transformed
+        .and_then(|()| inverse.process(&mut spectrum, &mut out))
+        .is_err()
+    {
         out.fill(0.0);
     }
     out

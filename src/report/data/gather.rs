@@ -15,11 +15,13 @@ use super::{
 };
 use crate::config::SelectionConfig;
 use crate::features::local_day::LocalDay;
+use crate::features::notes::DayNote;
 use crate::records::{
     RecordCache, all_input_files, fault_text, open_archive, sampling_rate, station_keys,
 };
 use crate::separate::SeparationFile;
 use crate::separate::targets::TRANSIENT_MEASURE;
+use crate::stage::inputs::Inputs;
 use crate::stage::progress::Observer;
 use crate::stage::{NoProgress, PipelineError, Result};
 
@@ -80,18 +82,38 @@ impl ReportSources {
     /// True if there is no output of any stage.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        let all = [&self.features, &self.model, &self.clusters, &self.separation];
+        let all = [
+            &self.features,
+            &self.model,
+            &self.clusters,
+            &self.separation,
+        ];
         all.into_iter().all(Option::is_none)
     }
 
     /// One sentence for each part of the report that cannot be shown.
     fn absent(&self) -> Vec<String> {
         let parts = [
-            (self.records.is_empty(), "No records were given: the waveforms of the record and of the clusters are not shown."),
-            (self.features.is_none(), "No feature files were found: notes of the feature stage are not shown."),
-            (self.model.is_none(), "No model file was found: training curves and cluster fingerprints are not shown."),
-            (self.clusters.is_none(), "No cluster table was found: clusters are not shown."),
-            (self.separation.is_none(), "No separation was found: separated sources are not shown."),
+            (
+                self.records.is_empty(),
+                "No records were given: the waveforms of the record and of the clusters are not shown.",
+            ),
+            (
+                self.features.is_none(),
+                "No feature files were found: notes of the feature stage are not shown.",
+            ),
+            (
+                self.model.is_none(),
+                "No model file was found: training curves and cluster fingerprints are not shown.",
+            ),
+            (
+                self.clusters.is_none(),
+                "No cluster table was found: clusters are not shown.",
+            ),
+            (
+                self.separation.is_none(),
+                "No separation was found: separated sources are not shown.",
+            ),
         ];
         let missing = parts.into_iter().filter(|(is_missing, _)| *is_missing);
         missing.map(|(_, text)| text.to_owned()).collect()
@@ -121,8 +143,16 @@ impl Opened {
         Ok(Self {
             archive,
             features: features.transpose()?,
-            table: sources.clusters.as_ref().map(|p| read_clusters(p)).transpose()?,
-            model: sources.model.as_ref().map(|p| vae::ModelFile::load(p)).transpose()?,
+            table: sources
+                .clusters
+                .as_ref()
+                .map(|p| read_clusters(p))
+                .transpose()?,
+            model: sources
+                .model
+                .as_ref()
+                .map(|p| vae::ModelFile::load(p))
+                .transpose()?,
             scores: scores.transpose()?.unwrap_or_default(),
             separation: separation.transpose()?,
         })
@@ -133,7 +163,11 @@ impl Opened {
         match (&self.archive, &self.features) {
             (Some(archive), _) => station_keys(archive),
             (None, Some(set)) => {
-                let keys: BTreeSet<_> = set.days().iter().map(|d| d.header.meta.station_key()).collect();
+                let keys: BTreeSet<_> = set
+                    .days()
+                    .iter()
+                    .map(|d| d.header.meta.station_key())
+                    .collect();
                 keys.into_iter().collect()
             }
             _ => Vec::new(),
@@ -143,7 +177,9 @@ impl Opened {
     /// Samples per second of the records; without records, of the windows in the cluster table.
     fn rate(&self) -> f64 {
         let recorded = self.archive.as_ref().and_then(|archive| {
-            station_keys(archive).first().and_then(|key| sampling_rate(archive, key))
+            station_keys(archive)
+                .first()
+                .and_then(|key| sampling_rate(archive, key))
         });
         let row = self.table.as_ref().and_then(|table| table.rows.first());
         let of_row = row.filter(|row| row.end_ns > row.start_ns).map(|row| {
@@ -193,8 +229,11 @@ pub fn gather(sources: &ReportSources, observer: &dyn Observer) -> Result<Report
     }
     let counts = opened.separation.as_ref();
     let counts = counts.map(|file| separations::counts(file, opened.table.as_ref(), sample_ns));
-    overview.problems.extend(problems(sources, opened.archive.as_ref()));
+    overview
+        .problems
+        .extend(problems(sources, opened.archive.as_ref()));
     let data = ReportData {
+        format: super::FORMAT,
         title: title(&overview, &stations),
         amplitude_unit: "counts".into(),
         clock: LocalDay::of_all(&keys).clock(),
@@ -232,7 +271,11 @@ fn stations(
     let mut names: Vec<String> = keys.iter().map(ToString::to_string).collect();
     if let Some(table) = opened.table.as_ref().filter(|_| names.is_empty()) {
         let ids = table.rows.iter().filter_map(|row| row.id.as_deref());
-        names = ids.collect::<BTreeSet<_>>().into_iter().map(str::to_owned).collect();
+        names = ids
+            .collect::<BTreeSet<_>>()
+            .into_iter()
+            .map(str::to_owned)
+            .collect();
         if names.is_empty() {
             names.push("record".into());
         }
@@ -252,7 +295,11 @@ fn stations(
 /// Channels as the feature files name them: days and sampling are known, numbers of samples are not.
 fn featured_channels(set: Option<&FeatureSet>) -> Vec<ChannelOverview> {
     let mut channels: Vec<ChannelOverview> = Vec::new();
-    for meta in set.iter().flat_map(|set| set.days()).map(|day| &day.header.meta) {
+    for meta in set
+        .iter()
+        .flat_map(|set| set.days())
+        .map(|day| &day.header.meta)
+    {
         for code in &meta.channels {
             let (network, station, location) = (&meta.network, &meta.station, &meta.location);
             let id = format!("{network}.{station}.{location}.{code}");
@@ -274,7 +321,10 @@ fn featured_channels(set: Option<&FeatureSet>) -> Vec<ChannelOverview> {
 
 /// Inputs that could not be used, each once.
 fn problems(sources: &ReportSources, archive: Option<&Archive>) -> Vec<InputProblem> {
-    let faults = archive.into_iter().flat_map(Archive::faults).map(fault_text);
+    let faults = archive
+        .into_iter()
+        .flat_map(Archive::faults)
+        .map(fault_text);
     let mut seen = BTreeSet::new();
     faults
         .chain(sources.problems.iter().cloned())
@@ -284,7 +334,9 @@ fn problems(sources: &ReportSources, archive: Option<&Archive>) -> Vec<InputProb
 }
 
 fn provenance(sources: &ReportSources, archive: Option<&Archive>) -> Result<ReportProvenance> {
-    let inputs = archive.map(all_input_files).transpose()?;
+    let inputs = archive
+        .map(|archive| all_input_files(archive, &Inputs::default()))
+        .transpose()?;
     let reported = |file: crate::stage::provenance::InputFile| ReportedFile {
         path: file.name,
         bytes: file.bytes,
@@ -314,7 +366,10 @@ fn title(overview: &InputOverview, stations: &[StationRecord]) -> String {
     let mut names: Vec<&str> = stations.iter().map(|s| s.station.as_str()).collect();
     // `NET.STA` is enough for a title.
     for name in &mut names {
-        let end = name.match_indices('.').nth(1).map_or(name.len(), |(at, _)| at);
+        let end = name
+            .match_indices('.')
+            .nth(1)
+            .map_or(name.len(), |(at, _)| at);
         *name = &name[..end];
     }
     names.dedup();
@@ -340,8 +395,12 @@ fn remarks(opened: &Opened) -> Vec<String> {
     let mut remarks = Vec::new();
     for day in opened.features.iter().flat_map(|set| set.days()) {
         let meta = &day.header.meta;
-        for line in meta.note.iter().flat_map(|note| note.lines()) {
-            remarks.push(format!("{} {}: {line}.", meta.station_id(), meta.day_name()));
+        for note in DayNote::of(meta) {
+            remarks.push(format!(
+                "{} {}: {note}.",
+                meta.station_id(),
+                meta.day_name()
+            ));
         }
     }
     if remarks.len() > MAX_REMARKS {
@@ -350,7 +409,11 @@ fn remarks(opened: &Opened) -> Vec<String> {
         remarks.push(format!("And {more} more notes in the feature files."));
     }
     if let Some(file) = &opened.separation {
-        remarks.extend(file.reasons.iter().map(|reason| format!("Separation method of {reason}.")));
+        remarks.extend(
+            file.reasons
+                .iter()
+                .map(|reason| format!("Separation method of {reason}.")),
+        );
     }
     remarks
 }

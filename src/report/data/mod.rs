@@ -32,16 +32,21 @@ pub use records::{
     WindowCluster,
 };
 pub use scores::{ScaleScore, Scores, SnrScore, TransientScore};
-pub use separations::{LossTerm, SeparatedChannel, SeparatedRegion, SeparationCounts, WindowEnd};
+pub use separations::{SeparatedChannel, SeparatedRegion, SeparationCounts, WindowEnd};
 pub use stability::{CandidateRepeats, ClusterRepeats, ScaleRepeats, StabilityReport};
 pub(crate) use strip::{ClusterRun, runs};
 pub use trace::{Trace, columns};
 pub use training::{TrainingCurves, TrainingPanel, TrainingSeries};
 
+/// Format of the saved data. In earlier ones (0) numbers of other methods stood next to a separation.
+const FORMAT: u32 = 1;
+
 /// Content of one report.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct ReportData {
+    /// Version of the saved form; 0 before there was one.
+    pub format: u32,
     /// The page's title, such as `XB.ELYSE, 2019 day 156 to 2019 day 158`.
     pub title: String,
     /// Further sentences of the summary.
@@ -118,6 +123,32 @@ pub struct ReportedFile {
 }
 
 impl ReportData {
+    /// True if the data were gathered in the present form.
+    #[must_use]
+    pub fn has_current_format(&self) -> bool {
+        self.format == FORMAT
+    }
+
+    /// Takes over results of an earlier report on the same files that the files do not hold: scores, and inputs that
+    /// failed during the run.
+    pub fn keep_results_of(&mut self, earlier: &Self) {
+        self.scores.clone_from(&earlier.scores);
+        for region in &mut self.separations {
+            let mut same = earlier.separations.iter();
+            if let Some(other) =
+                same.find(|o| o.start_ns == region.start_ns && o.station == region.station)
+            {
+                region.snr_before_db = other.snr_before_db;
+                region.snr_after_db = other.snr_after_db;
+            }
+        }
+        for problem in &earlier.overview.problems {
+            if !self.overview.problems.contains(problem) {
+                self.overview.problems.push(problem.clone());
+            }
+        }
+    }
+
     /// Saves the data as JSON; the file is written completely or not at all.
     ///
     /// # Errors

@@ -128,7 +128,9 @@ pub(super) fn channels(
             let loaded = archive.load(key, TimeSpan::new(day, day.saturating_add(DAY_NS)));
             for segment in &loaded.segments {
                 for (row, id) in segment.channels.iter().enumerate() {
-                    let entry = used.entry(id.to_string()).or_insert_with(|| empty(id.to_string(), segment));
+                    let entry = used
+                        .entry(id.to_string())
+                        .or_insert_with(|| empty(id.to_string(), segment));
                     let samples = segment.samples.row(row);
                     let samples = samples.as_slice().unwrap_or_default();
                     entry.1.pieces.push(envelope(segment, samples, day, bin_s));

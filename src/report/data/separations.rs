@@ -135,7 +135,9 @@ pub(super) fn counts(
         *count = [count[0] + 1, count[1] + target.n_windows as u64];
     }
     counts.unchanged = unchanged.into_iter().collect();
-    counts.unchanged.sort_by_key(|(_, [regions, _])| std::cmp::Reverse(*regions));
+    counts
+        .unchanged
+        .sort_by_key(|(_, [regions, _])| std::cmp::Reverse(*regions));
     let (scale, clusters) = (file.target.scale, &file.target.clusters);
     if let Some(table) = table.filter(|_| !clusters.is_empty()) {
         let all = stretches(table, scale, clusters, sample_ns, usize::MAX);
@@ -166,9 +168,8 @@ fn unchanged_reason(target: &TargetResult) -> String {
 }
 
 /// Files from which the waveforms of separated regions are read.
-pub(super) struct SeparatedRecords<'a> {
+struct SeparatedRecords<'a> {
     record: Option<RecordCache<'a>>,
-    background: &'a Archive,
     source: &'a Archive,
     deviation: Option<&'a Archive>,
 }
@@ -193,14 +194,15 @@ pub(super) fn separations(
     let mut backgrounds = RecordCache::new(&background);
     let mut records = SeparatedRecords {
         record: record.map(RecordCache::new),
-        background: &background,
         source: &source,
         deviation: deviation.as_ref(),
     };
     let mut regions = Vec::new();
     for target in &file.targets {
         let key = keys.iter().find(|key| key.to_string() == target.id);
-        let rate = key.and_then(|key| sampling_rate(&background, key)).unwrap_or(1.0);
+        let rate = key
+            .and_then(|key| sampling_rate(&background, key))
+            .unwrap_or(1.0);
         let mut region = region(target, file, steps_ns(1, rate));
         if let Some(key) = key.filter(|_| regions.len() < DRAWN) {
             let around = ((target.end_ns - target.start_ns) / 2).max(30 * SECOND_NS);
@@ -242,7 +244,9 @@ impl SeparatedRecords<'_> {
                 Some(rows) => rows[row].clone(),
                 None => below.iter().zip(&source).map(|(b, s)| b + s).collect(),
             };
-            let deviation = self.deviation.and_then(|archive| raw_samples(archive, id, start_ns, n));
+            let deviation = self
+                .deviation
+                .and_then(|archive| raw_samples(archive, id, start_ns, n));
             channels.push(SeparatedChannel {
                 id: id.to_string(),
                 mixture: trace(&mixture),
@@ -262,12 +266,19 @@ fn raw_samples(archive: &Archive, id: &StreamId, start_ns: i64, n: usize) -> Opt
     let span = TimeSpan::new(start_ns - SECOND_NS, start_ns.saturating_add(2 * SECOND_NS));
     let near = archive.load_raw(id, span).segments;
     let rate = near.first()?.sampling_rate;
-    let span = TimeSpan::new(start_ns - SECOND_NS, start_ns + steps_ns(n, rate) + SECOND_NS);
-    archive.load_raw(id, span).segments.iter().find_map(|segment| {
-        let first = segment.index_near(start_ns)?;
-        let end = first.checked_add(n).filter(|end| *end <= segment.npts())?;
-        Some(segment.samples.range_to_f64(first..end))
-    })
+    let span = TimeSpan::new(
+        start_ns - SECOND_NS,
+        start_ns + steps_ns(n, rate) + SECOND_NS,
+    );
+    archive
+        .load_raw(id, span)
+        .segments
+        .iter()
+        .find_map(|segment| {
+            let first = segment.index_near(start_ns)?;
+            let end = first.checked_add(n).filter(|end| *end <= segment.npts())?;
+            Some(segment.samples.range_to_f64(first..end))
+        })
 }
 
 fn channel_code(id: &str) -> &str {
@@ -275,7 +286,12 @@ fn channel_code(id: &str) -> &str {
 }
 
 fn target_name(file: &SeparationFile) -> String {
-    let clusters: Vec<String> = file.target.clusters.iter().map(ToString::to_string).collect();
+    let clusters: Vec<String> = file
+        .target
+        .clusters
+        .iter()
+        .map(ToString::to_string)
+        .collect();
     if clusters.is_empty() {
         "listed window".into()
     } else {
@@ -292,7 +308,9 @@ fn region(target: &TargetResult, file: &SeparationFile, sample_ns: i64) -> Separ
             is_separated: window.outcome == WindowOutcome::Separated,
             why: window.why.clone(),
             expected_snr_db: window.expected_snr_db,
-            terms: window.terms.map(|t| [t.end.to_array(), t.expected.to_array()]),
+            terms: window
+                .terms
+                .map(|t| [t.end.to_array(), t.expected.to_array()]),
         })
     });
     let all = || target.channels.iter().flat_map(|c| &c.windows);
@@ -333,5 +351,8 @@ fn outcome(target: &TargetResult) -> String {
         1 => (*text).to_owned(),
         _ => format!("{}: {text}", codes.join(", ")),
     });
-    texts.chain(target.left.clone()).collect::<Vec<_>>().join("; ")
+    texts
+        .chain(target.left.clone())
+        .collect::<Vec<_>>()
+        .join("; ")
 }

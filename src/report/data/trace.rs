@@ -117,10 +117,11 @@ impl Trace {
             return self.clone();
         }
         let limits = |i: usize| {
-            (n * i..n * (i + 1)).map(|j| self.bin(j)).fold(
-                (f32::NAN, f32::NAN),
-                |all, bin| (all.0.min(bin.0), all.1.max(bin.1)),
-            )
+            (n * i..n * (i + 1))
+                .map(|j| self.bin(j))
+                .fold((f32::NAN, f32::NAN), |all, bin| {
+                    (all.0.min(bin.0), all.1.max(bin.1))
+                })
         };
         let (low, high) = (0..self.len().div_ceil(n)).map(limits).unzip();
         Self {

@@ -59,12 +59,18 @@ pub(super) fn training(model: &vae::ModelFile) -> TrainingCurves {
             curves.mean("Reconstruction", |t| f64::from(t.mean().reconstruction)),
             curves.mean("Latent term", |t| f64::from(t.mean().kl_latent)),
             curves.mean("Cluster term", |t| f64::from(t.mean().kl_cluster)),
-            curves.mean("Agreement with the initial labels", |t| f64::from(t.mean().start)),
+            curves.mean("Agreement with the initial labels", |t| {
+                f64::from(t.mean().start)
+            }),
             curves.terms("Reconstruction by scale", |t| t.reconstruction),
             curves.terms("Latent term by scale", |t| t.kl_latent),
             curves.terms("Cluster term by scale", |t| t.kl_cluster),
-            curves.sizes("Entropy of the responsibilities, nats", |e, s| f64::from(e.entropy[s])),
-            curves.sizes("Effective number of clusters", |e, s| f64::from(e.entropy[s]).exp()),
+            curves.sizes("Entropy of the responsibilities, nats", |e, s| {
+                f64::from(e.entropy[s])
+            }),
+            curves.sizes("Effective number of clusters", |e, s| {
+                f64::from(e.entropy[s]).exp()
+            }),
             curves.sizes("Clusters with at least one window", |e, s| {
                 e.cluster_sizes[s].iter().filter(|n| **n > 0).count() as f64
             }),
@@ -103,11 +109,15 @@ impl Curves<'_> {
 
     /// A quantity of the cluster sizes of each scale, known for the training windows only.
     fn sizes(&self, title: &str, pick: fn(&vae::EpochRecord, usize) -> f64) -> TrainingPanel {
-        let series = self.names.iter().enumerate().map(|(scale, name)| TrainingSeries {
-            label: name.clone(),
-            train: self.epochs.iter().map(|e| pick(e, scale)).collect(),
-            validation: Vec::new(),
-        });
+        let series = self
+            .names
+            .iter()
+            .enumerate()
+            .map(|(scale, name)| TrainingSeries {
+                label: name.clone(),
+                train: self.epochs.iter().map(|e| pick(e, scale)).collect(),
+                validation: Vec::new(),
+            });
         panel(title, series.collect())
     }
 

@@ -139,8 +139,14 @@ fn chip(scale: &ScaleReport, cluster: &ClusterReport) -> Markup {
 
 fn badges(cluster: &ClusterReport) -> Markup {
     let role = cluster.role.map(|role| match role {
-        Role::Target => ("target", "Windows of this cluster are separated from the record"),
-        Role::Background => ("background", "Windows of this cluster were used as samples of the background"),
+        Role::Target => (
+            "target",
+            "Windows of this cluster are separated from the record",
+        ),
+        Role::Background => (
+            "background",
+            "Windows of this cluster were used as samples of the background",
+        ),
     });
     html! {
         @if cluster.is_transient { span class="badge hot" { "transient" } }

@@ -19,7 +19,8 @@ pub(crate) const MISSING: &str = "–";
 /// A length in a drawing, to a tenth of a unit.
 pub(crate) fn px(value: f64) -> String {
     let text = format!("{value:.1}");
-    text.strip_suffix(".0").map_or_else(|| text.clone(), str::to_owned)
+    text.strip_suffix(".0")
+        .map_or_else(|| text.clone(), str::to_owned)
 }
 
 /// A whole number with its thousands set apart: `1 234 567` (narrow no-break spaces).

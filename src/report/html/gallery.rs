@@ -31,12 +31,21 @@ struct Shifted<'a> {
 pub(super) fn gallery(scale: &ScaleReport, cluster: &ClusterReport, unit: &str) -> Markup {
     let length = |w: &GalleryWindow| w.trace.end_ns().saturating_sub(w.trace.start_ns);
     let drawable = |w: &&GalleryWindow| !w.trace.is_empty() && length(w) > 0;
-    let windows: Vec<_> = cluster.gallery.iter().filter(drawable).take(SHOWN).collect();
+    let windows: Vec<_> = cluster
+        .gallery
+        .iter()
+        .filter(drawable)
+        .take(SHOWN)
+        .collect();
     let Some(length_ns) = windows.iter().map(|w| length(w)).max() else {
         return html! { p class="none" { "No waveforms: records are needed." } };
     };
     let rows = shifted(&windows, length_ns);
-    let top = if cluster.is_aligned { STACK + 14.0 } else { 8.0 };
+    let top = if cluster.is_aligned {
+        STACK + 14.0
+    } else {
+        8.0
+    };
     let bottom = top + ROW * rows.len() as f64 + 9.0;
     let stack_frame = Frame {
         x: 0.0,
@@ -44,7 +53,10 @@ pub(super) fn gallery(scale: &ScaleReport, cluster: &ClusterReport, unit: &str) 
         w: PLOT,
         h: STACK,
     };
-    let name = format!("Waveforms of cluster {}:{}", scale.window_samples, cluster.cluster);
+    let name = format!(
+        "Waveforms of cluster {}:{}",
+        scale.window_samples, cluster.cluster
+    );
     html! {
         svg class="gallery" viewBox=(format!("0 0 {WIDTH} {}", px(bottom + 32.0))) role="img" aria-label=(name) {
             @if cluster.is_aligned {
@@ -75,7 +87,10 @@ fn hint(window: &GalleryWindow, is_aligned: bool, channel: &str) -> String {
         fixed(window.probability, 2)
     );
     if is_aligned {
-        text += &format!(" · correlation with the mean {}", fixed(window.correlation, 2));
+        text += &format!(
+            " · correlation with the mean {}",
+            fixed(window.correlation, 2)
+        );
         text += if window.is_inverted { ", inverted" } else { "" };
     }
     text
@@ -96,7 +111,9 @@ fn shifted<'a>(windows: &[&'a GalleryWindow], length_ns: i64) -> Vec<Shifted<'a>
         let shift = (window.shift_s / column_s).round() as i64;
         let moved = (0..n as i64).map(|i| {
             let from = usize::try_from(i.saturating_add(shift)).ok();
-            from.and_then(|from| still.get(from)).copied().unwrap_or((f32::NAN, f32::NAN))
+            from.and_then(|from| still.get(from))
+                .copied()
+                .unwrap_or((f32::NAN, f32::NAN))
         });
         Shifted {
             window,
@@ -136,7 +153,11 @@ fn stack(rows: &[Shifted<'_>]) -> Vec<(f32, f32)> {
     // Where fewer than half of the waveforms have samples, their mean is not a common waveform.
     let mean = |(sum, n): (f64, u32)| {
         let enough = n > 0 && n as usize * 2 >= rows.len();
-        let mean = if enough { (sum / f64::from(n)) as f32 } else { f32::NAN };
+        let mean = if enough {
+            (sum / f64::from(n)) as f32
+        } else {
+            f32::NAN
+        };
         (mean, mean)
     };
     sums.into_iter().map(mean).collect()

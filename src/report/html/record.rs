@@ -6,9 +6,7 @@ use super::format::{channel_code, clock, count, date, day_of_year, duration, per
 use super::palette;
 use super::record_data::{PanelData, PieceLength};
 use crate::report::svg::axis::{limits, text, time_label, time_ticks, x_axis, y_axis};
-use crate::report::svg::panel::{
-    LEFT, MAX_PANELS, Panel, STRIP_HEIGHT, TOP, WIDTH, gaps, panels,
-};
+use crate::report::svg::panel::{LEFT, MAX_PANELS, Panel, STRIP_HEIGHT, TOP, WIDTH, gaps, panels};
 use crate::report::svg::{Path, wave};
 use crate::report::{
     ChannelRecord, ClusterRun, ReportData, ScaleReport, StationRecord, columns, runs,
@@ -40,13 +38,20 @@ pub(super) fn section(data: &ReportData, unit: &str) -> Markup {
                 continue;
             }
             figures.push(draw_panel(&station, &panel, payload.len()));
-            payload.push(PanelData::new(record, &panel, &station.strips, &piece_length));
+            payload.push(PanelData::new(
+                record,
+                &panel,
+                &station.strips,
+                &piece_length,
+            ));
         }
         (record.station.as_str(), figures)
     });
     let stations: Vec<(&str, Vec<Markup>)> = stations.collect();
     // `</script>` inside the data would end the element.
-    let json = serde_json::to_string(&payload).unwrap_or_default().replace('<', "\\u003c");
+    let json = serde_json::to_string(&payload)
+        .unwrap_or_default()
+        .replace('<', "\\u003c");
     html! {
         section id="record" {
             h2 { "Record" }
@@ -130,7 +135,11 @@ fn draw_panel(station: &Station<'_>, panel: &Panel, number: usize) -> Markup {
     let (times, step) = time_ticks(panel.start_ns, panel.end_ns(), 13);
     let tick = |time: i64| {
         let midnight = panel.is_day() && time == panel.end_ns();
-        let label = if midnight { "24:00".into() } else { time_label(time, step) };
+        let label = if midnight {
+            "24:00".into()
+        } else {
+            time_label(time, step)
+        };
         (panel.x_of(time), label)
     };
     html! {

@@ -105,7 +105,14 @@ impl<'a> PanelData<'a> {
             runs: runs
                 .iter()
                 .filter(|r| inside(r.start_ns, r.end_ns))
-                .map(|r| (ms(r.start_ns), ms(r.end_ns), r.cluster, per_cent(r.probability)))
+                .map(|r| {
+                    (
+                        ms(r.start_ns),
+                        ms(r.end_ns),
+                        r.cluster,
+                        per_cent(r.probability),
+                    )
+                })
                 .collect(),
         });
         Self {
@@ -170,9 +177,15 @@ mod tests {
         let json = serde_json::to_value(PanelData::new(&record, panel, &[], &PieceLength(3)));
         let channel = json.unwrap()["channels"][0].take();
         assert_eq!(channel["code"], "B");
-        assert_eq!(channel["gaps"][0], serde_json::json!([500_000.0, 600_000.0]));
+        assert_eq!(
+            channel["gaps"][0],
+            serde_json::json!([500_000.0, 600_000.0])
+        );
         let first = &channel["pieces"][0];
-        assert_eq!((first["t"].as_f64(), first["step"].as_f64()), (Some(0.0), Some(15_000.0)));
+        assert_eq!(
+            (first["t"].as_f64(), first["step"].as_f64()),
+            (Some(0.0), Some(15_000.0))
+        );
         let high = STANDARD.decode(first["high"].as_str().unwrap()).unwrap();
         let (values, _) = high.as_chunks::<4>();
         assert_eq!(values.len(), 34);

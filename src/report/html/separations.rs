@@ -2,10 +2,14 @@
 
 use maud::{Markup, html};
 
-use super::format::{channel_code, count, decibel, duration, fixed, list, median, number, plural, px, stamp};
+use super::format::{
+    channel_code, count, decibel, duration, fixed, list, median, number, plural, px, stamp,
+};
 use crate::report::svg::axis::{limits, text, time_label, time_ticks, x_axis, y_axis};
 use crate::report::svg::{Columns, Frame, wave};
-use crate::report::{ReportData, SeparatedChannel, SeparatedRegion, SeparationCounts, Trace, columns};
+use crate::report::{
+    ReportData, SeparatedChannel, SeparatedRegion, SeparationCounts, Trace, columns,
+};
 
 /// Regions that are open when the page is loaded.
 const OPEN: usize = 3;
@@ -21,7 +25,10 @@ const ROW_GAP: f64 = 8.0;
 /// Renders the section.
 pub(super) fn section(data: &ReportData, unit: &str) -> Markup {
     let regions = &data.separations;
-    let drawn = regions.iter().filter(|region| !region.channels.is_empty()).count();
+    let drawn = regions
+        .iter()
+        .filter(|region| !region.channels.is_empty())
+        .count();
     html! {
         section id="separations" {
             h2 { "Separated sources" }
@@ -50,7 +57,11 @@ pub(super) fn section(data: &ReportData, unit: &str) -> Markup {
 
 /// `3 regions (5 windows)`.
 fn regions_and_windows([regions, windows]: [u64; 2]) -> String {
-    format!("{} ({})", plural(regions, "region"), plural(windows, "window"))
+    format!(
+        "{} ({})",
+        plural(regions, "region"),
+        plural(windows, "window")
+    )
 }
 
 /// Sentences on the target windows that were separated, unchanged, and not processed.
@@ -123,8 +134,12 @@ const COLUMNS_OF_METHODS: [Column; 6] = [
     ("sources found", |r| positive(r.n_sources)),
     ("background snippets", |r| positive(r.n_snippets)),
     ("iterations", |r| positive(r.iterations)),
-    ("SNR before", |r| r.snr_before_db.filter(|v| v.is_finite()).map(decibel)),
-    ("SNR after", |r| r.snr_after_db.filter(|v| v.is_finite()).map(decibel)),
+    ("SNR before", |r| {
+        r.snr_before_db.filter(|v| v.is_finite()).map(decibel)
+    }),
+    ("SNR after", |r| {
+        r.snr_after_db.filter(|v| v.is_finite()).map(decibel)
+    }),
     ("expected SNR", |r| expected_snr(r).map(decibel)),
 ];
 
@@ -134,7 +149,9 @@ fn positive(n: Option<u32>) -> Option<String> {
 
 fn table(regions: &[SeparatedRegion]) -> Markup {
     let columns = COLUMNS_OF_METHODS.iter();
-    let columns: Vec<&Column> = columns.filter(|(_, value)| regions.iter().any(|r| value(r).is_some())).collect();
+    let columns: Vec<&Column> = columns
+        .filter(|(_, value)| regions.iter().any(|r| value(r).is_some()))
+        .collect();
     html! {
         div class="wide tall" {
             table class="list" {
@@ -181,7 +198,10 @@ fn row_top(row: usize) -> f64 {
 fn one(region: &SeparatedRegion, i: usize, unit: &str) -> Markup {
     let height = TOP + 3.0 * (ROW + ROW_GAP) + 30.0;
     let cell = (WIDTH - NAMES) / region.channels.len() as f64;
-    let name = format!("Record, background and source from {} UTC", stamp(region.start_ns));
+    let name = format!(
+        "Record, background and source from {} UTC",
+        stamp(region.start_ns)
+    );
     html! {
         details class="separation" id=(format!("separation-{}", i + 1)) open[i < OPEN] {
             summary {
@@ -302,7 +322,11 @@ fn rows(channel: &SeparatedChannel, span_ns: i64, n: usize) -> [Row; 3] {
             let widen = |(c, d): (&(f32, f32), &(f32, f32))| (c.0 - d.1, c.1 + d.1);
             columns.iter().zip(deviation).map(widen).collect::<Vec<_>>()
         });
-        let truth = channel.true_source.as_ref().filter(|_| class == "source").map(reduce);
+        let truth = channel
+            .true_source
+            .as_ref()
+            .filter(|_| class == "source")
+            .map(reduce);
         let all = [Some(&columns), band.as_ref(), truth.as_ref()];
         let own = limits(all.into_iter().flatten().flatten().copied(), 1.0);
         Row {
@@ -316,7 +340,10 @@ fn rows(channel: &SeparatedChannel, span_ns: i64, n: usize) -> [Row; 3] {
     });
     // One range for all three around the middle of each: an offset of the record does not flatten the source.
     let middles = rows.each_ref().map(|row| {
-        let centres = row.columns.iter().map(|c| f64::from(c.0) / 2.0 + f64::from(c.1) / 2.0);
+        let centres = row
+            .columns
+            .iter()
+            .map(|c| f64::from(c.0) / 2.0 + f64::from(c.1) / 2.0);
         median(centres).unwrap_or(0.0)
     });
     let reach = |i: usize| (rows[i].own.0 - middles[i], rows[i].own.1 - middles[i]);
@@ -335,7 +362,9 @@ fn one_channel(region: &SeparatedRegion, channel: &SeparatedChannel, x: f64, w: 
     let share = |ns: i64| (ns.saturating_sub(start_ns) as f64 / span_ns as f64).clamp(0.0, 1.0);
     let x_of = |ns: i64| x + w * share(ns);
     let (times, step) = time_ticks(start_ns, end_ns, (w / 62.0).max(2.0) as usize);
-    let times = times.into_iter().map(|time| (x_of(time), time_label(time, step)));
+    let times = times
+        .into_iter()
+        .map(|time| (x_of(time), time_label(time, step)));
     let target = (x_of(region.start_ns), x_of(region.end_ns));
     html! {
         text class="name" x=(px(x + w / 2.0)) y="12" text-anchor="middle" {

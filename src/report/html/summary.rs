@@ -7,8 +7,8 @@ use super::format::{
 };
 use super::separations::outcome;
 use crate::report::{
-    ChannelOverview, ClusterReport, InputOverview, RecordGap, ReportData, Role, ScaleReport, Scores,
-    SnrScore, TransientScore,
+    ChannelOverview, ClusterReport, InputOverview, RecordGap, ReportData, Role, ScaleReport,
+    Scores, SnrScore, TransientScore,
 };
 
 /// Largest number of gaps that are listed.
@@ -43,7 +43,9 @@ fn input_sentence(overview: &InputOverview) -> Markup {
     let (Some(start), Some(end)) = (start, end) else {
         return Markup::default();
     };
-    let recorded = channels.iter().map(|c| c.n_samples as f64 / c.sampling_rate);
+    let recorded = channels
+        .iter()
+        .map(|c| c.n_samples as f64 / c.sampling_rate);
     let recorded = recorded.filter(|s| s.is_finite()).fold(0.0, f64::max);
     let span = if date(start) == date(end) {
         format!("{} {} to {}", date(start), clock(start), clock(end))
@@ -67,7 +69,12 @@ fn cluster_sentences(data: &ReportData) -> Markup {
     let windows: u64 = clusters().map(|c| c.n_windows).sum();
     let in_use = |s: &ScaleReport| s.clusters.iter().filter(|c| c.n_windows > 0).count();
     let used: Vec<String> = data.scales.iter().map(|s| in_use(s).to_string()).collect();
-    let of = data.scales.iter().map(|s| s.clusters.len()).max().unwrap_or(0);
+    let of = data
+        .scales
+        .iter()
+        .map(|s| s.clusters.len())
+        .max()
+        .unwrap_or(0);
     let transient = names(data, |c| c.is_transient);
     let scored = clusters().any(|c| c.transient_score.is_some());
     html! {
@@ -151,7 +158,11 @@ fn agreement(scores: &Scores) -> Markup {
 fn detection(score: &TransientScore) -> Markup {
     let name = |c: &u32| format!("{}:{c}", score.window_samples);
     let clusters: Vec<String> = score.clusters.iter().map(name).collect();
-    let clusters = if clusters.is_empty() { "no cluster".to_owned() } else { list(&clusters) };
+    let clusters = if clusters.is_empty() {
+        "no cluster".to_owned()
+    } else {
+        list(&clusters)
+    };
     html! {
         table class="scores" {
             caption {

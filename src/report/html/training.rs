@@ -54,7 +54,10 @@ impl EpochAxis {
 }
 
 fn draw(training: &TrainingCurves, panel: &TrainingPanel) -> Markup {
-    let values = panel.series.iter().flat_map(|s| s.train.iter().chain(&s.validation));
+    let values = panel
+        .series
+        .iter()
+        .flat_map(|s| s.train.iter().chain(&s.validation));
     // The first epochs may lie far above the rest: up to 1 % of the values are clipped, with a mark at the edge.
     let range = limits(values.map(|v| (*v as f32, *v as f32)), 0.99);
     let first = f64::from(training.epochs.iter().copied().min().unwrap_or(0));

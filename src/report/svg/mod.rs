@@ -113,7 +113,9 @@ pub(crate) fn wave(
     frame: Frame,
     limits: (f64, f64),
 ) -> Markup {
-    let samples = columns.iter().all(|(low, high)| low.is_nan() || low == high);
+    let samples = columns
+        .iter()
+        .all(|(low, high)| low.is_nan() || low == high);
     let (form, d) = if samples {
         ("samples", sample_line(columns, frame, limits))
     } else {

@@ -85,7 +85,9 @@ impl Panel {
 /// The panels of a station in the order of time; empty without samples and windows.
 pub(crate) fn panels(station: &StationRecord) -> Vec<Panel> {
     let pieces = station.channels.iter().flat_map(|c| c.pieces.iter());
-    let pieces = pieces.filter(|p| !p.is_empty()).map(|p| (p.start_ns, p.end_ns()));
+    let pieces = pieces
+        .filter(|p| !p.is_empty())
+        .map(|p| (p.start_ns, p.end_ns()));
     let windows = station.strips.iter().flat_map(|s| s.windows.iter());
     let windows = windows.map(|w| (w.start_ns, w.end_ns));
     let spans: Vec<(i64, i64)> = pieces.chain(windows).filter(|(s, e)| e > s).collect();

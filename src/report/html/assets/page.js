@@ -35,14 +35,16 @@
   function decode(text) {
     var raw = atob(text), bytes = new Uint8Array(raw.length);
     for (var i = 0; i < raw.length; i++) bytes[i] = raw.charCodeAt(i);
-    var view = new DataView(bytes.buffer), out = new Int16Array(raw.length / 2);
-    for (i = 0; i < out.length; i++) out[i] = view.getInt16(2 * i, true);
+    var view = new DataView(bytes.buffer), out = new Float32Array(raw.length / 4);
+    for (i = 0; i < out.length; i++) out[i] = view.getFloat32(4 * i, true);
     return out;
   }
-  function bins(channel) {
-    if (!channel.values) { channel.values = decode(channel.bins); channel.bins = null; }
-    return channel.values;
+  // Lowest and highest values of a piece's bins; without bins, its samples.
+  function values(piece) {
+    if (!piece.lows) { piece.lows = decode(piece.low); piece.highs = piece.high ? decode(piece.high) : piece.lows; }
+    return piece;
   }
+  function seconds(ms) { return String(+(ms / 1000).toPrecision(3)) + " s"; }
   function two(n) { return (n < 10 ? "0" : "") + n; }
   function stamp(ms, step) {
     var t = new Date(ms), text = two(t.getUTCHours()) + ":" + two(t.getUTCMinutes());
@@ -75,40 +77,63 @@
     var p = panels[+figure.dataset.panel], svg = figure.querySelector("svg");
     var from = 0, to = p.span, whole = {};
     all(".yaxis,.xaxis", svg).forEach(function (g) { whole[g.getAttribute("class") + (g.dataset.i || "")] = g.innerHTML; });
-    all(".wave,.gaps,.strip path", svg).forEach(function (e) { e.whole = e.getAttribute("d"); });
+    all(".wave,.gaps,.strip path", svg).forEach(function (e) { e.whole = e.getAttribute("d"); e.wholeClass = e.getAttribute("class"); });
+    var steps = [];
+    p.channels.forEach(function (c) { c.pieces.forEach(function (q) { steps.push(q.step); }); });
+    // Shorter intervals would hold a handful of boxes.
+    var least = Math.min(p.span, 20 * Math.max.apply(null, steps.concat(50)));
     function x(ms) { return p.left + p.plot * Math.min(1, Math.max(0, (ms - from) / (to - from))); }
     function rects(list, y, h) {
       return list.filter(function (r) { return r[1] > from && r[0] < to; }).map(function (r) {
         return box(10 * x(r[0]), y, 10 * (x(r[1]) - x(r[0])), h);
       }).join("");
     }
+    // Groups of bins of each piece that are shown, about one for each pixel: [start, end, lowest, highest].
+    function groups(c) {
+      return c.pieces.map(values).map(function (q) {
+        var a = Math.max(0, Math.floor((from - q.t) / q.step)), b = Math.min(q.lows.length, Math.ceil((to - q.t) / q.step));
+        var size = Math.max(1, Math.ceil((to - from) / q.step / 1100)), list = [];
+        for (var k = a; k < b; k += size) {
+          var e = Math.min(b, k + size), lo = Infinity, hi = -Infinity;
+          for (var j = k; j < e; j++) if (isFinite(q.lows[j]) && isFinite(q.highs[j])) { lo = Math.min(lo, q.lows[j]); hi = Math.max(hi, q.highs[j]); }
+          list.push([q.t + k * q.step, q.t + e * q.step, lo, hi]);
+        }
+        return { samples: !q.high && size === 1, step: size * q.step, list: list };
+      }).filter(function (g) { return g.list.length; });
+    }
+    // Samples are joined by a line. Extremes are drawn as boxes over their time: a line from one to the next would show
+    // oscillations that are not in the record.
     function wave(c, i) {
-      var v = bins(c), n = v.length / 2, step = p.span / n;
-      var a = Math.max(0, Math.floor(from / step)), b = Math.min(n, Math.ceil(to / step)), count = Math.min(1100, b - a);
-      var columns = [], low = Infinity, high = -Infinity;
-      for (var k = 0; k < count; k++) {
-        var s = a + Math.floor(k * (b - a) / count), e = a + Math.floor((k + 1) * (b - a) / count), lo = Infinity, hi = -Infinity;
-        for (var j = s; j < e; j++) if (v[2 * j] !== -32768) { lo = Math.min(lo, v[2 * j]); hi = Math.max(hi, v[2 * j + 1]); }
-        columns.push([(s + e) / 2 * step, lo, hi]);
-        low = Math.min(low, lo); high = Math.max(high, hi);
-      }
+      var all_groups = groups(c), low = Infinity, high = -Infinity, d = "", drawn = 0;
+      all_groups.forEach(function (g) { g.list.forEach(function (q) { low = Math.min(low, q[2]); high = Math.max(high, q[3]); }); });
       if (!(low <= high)) { low = -1; high = 1; }
-      var pad = Math.max(1, (high - low) * 0.08); low -= pad; high += pad;
-      var y = function (value) { return Math.round(10 * (c.y + c.h * (high - value) / (high - low))); };
-      var d = "", open = false;
-      columns.forEach(function (q) {
-        if (q[1] > q[2]) { open = false; return; }
-        var at = (10 * x(q[0])).toFixed(0) + " ";
-        d += (open ? "L" : "M") + at + y(q[1]) + "L" + at + y(q[2]); open = true;
+      var pad = (high - low) * 0.08 || Math.max(1, Math.abs(low)) * 0.1; low -= pad; high += pad;
+      var X = function (ms) { return (10 * x(ms)).toFixed(0) + " "; };
+      var Y = function (value) { return Math.round(10 * (c.y + c.h * (high - value) / (high - low))); };
+      var samples = all_groups.every(function (g) { return g.samples; });
+      all_groups.forEach(function (g) {
+        var run = [];
+        var flush = function () {
+          if (run.length && samples) d += "M" + run.map(function (q) { return X(q[0]) + Y(q[2]); }).join("L") + (run.length === 1 ? "l0 0" : "");
+          else if (run.length) d += "M" + run.map(function (q) { return X(q[0]) + Y(q[3]) + "L" + X(q[1]) + Y(q[3]); }).join("L") + "L" +
+            run.reverse().map(function (q) { return X(q[1]) + Y(q[2]) + "L" + X(q[0]) + Y(q[2]); }).join("L") + "z";
+          run = [];
+        };
+        g.list.forEach(function (q) { if (q[2] <= q[3]) run.push(q); else flush(); });
+        flush();
+        drawn = Math.max(drawn, g.step);
       });
-      svg.querySelector('.wave[data-i="' + i + '"]').setAttribute("d", d);
-      var g = svg.querySelector('.yaxis[data-i="' + i + '"]'), l = c.centre + low * c.unit, h = c.centre + high * c.unit, t = niceStep(h - l, 3);
-      g.textContent = "";
-      for (var m = Math.ceil(l / t); t > 0 && m * t <= h && m - Math.ceil(l / t) < 9; m++) {
-        var at = c.y + c.h * (h - m * t) / (h - l);
-        g.appendChild(el("line", { "class": "grid", x1: p.left, x2: p.left + p.plot, y1: at, y2: at }));
-        g.appendChild(el("text", { "class": "label", x: p.left - 8, y: at + 3.5, "text-anchor": "end" }, plain(m * t)));
+      var path = svg.querySelector('.wave[data-i="' + i + '"]');
+      path.setAttribute("d", d);
+      path.setAttribute("class", samples ? "wave samples" : "wave boxes");
+      var axis = svg.querySelector('.yaxis[data-i="' + i + '"]'), t = niceStep(high - low, 3);
+      axis.textContent = "";
+      for (var m = Math.ceil(low / t); t > 0 && m * t <= high && m - Math.ceil(low / t) < 9; m++) {
+        var at = c.y + c.h * (high - m * t) / (high - low);
+        axis.appendChild(el("line", { "class": "grid", x1: p.left, x2: p.left + p.plot, y1: at, y2: at }));
+        axis.appendChild(el("text", { "class": "label", x: p.left - 6, y: at + 3.5, "text-anchor": "end" }, plain(m * t)));
       }
+      return samples ? 0 : drawn;
     }
     function mark() {
       var where = svg.querySelector(".where"), list = [];
@@ -121,15 +146,20 @@
     function draw() {
       var zoomed = to - from < p.span;
       figure.querySelector(".reset").hidden = !zoomed;
-      figure.querySelector(".zoom-state").textContent = zoomed ? full(p.t0 + from) + " to " + full(p.t0 + to) + " UTC" : "";
+      all(".clipped", svg).forEach(function (e) { e.style.display = zoomed ? "none" : ""; });
       if (!zoomed) {
         all(".yaxis,.xaxis", svg).forEach(function (g) { g.innerHTML = whole[g.getAttribute("class") + (g.dataset.i || "")]; });
         all(".wave,.gaps,.strip path", svg).forEach(function (e) { e.setAttribute("d", e.whole); });
+        all(".wave", svg).forEach(function (e) { e.setAttribute("class", e.wholeClass); });
+        figure.querySelector(".zoom-state").textContent = "";
       } else {
+        var drawn = 0;
         p.channels.forEach(function (c, i) {
-          wave(c, i);
+          drawn = Math.max(drawn, wave(c, i));
           svg.querySelector('.gaps[data-i="' + i + '"]').setAttribute("d", rects(c.gaps, c.y, c.h));
         });
+        figure.querySelector(".zoom-state").textContent = full(p.t0 + from) + " to " + full(p.t0 + to) + " UTC, " +
+          (drawn ? "each box from the lowest to the highest sample of " + seconds(drawn) : "every sample");
         p.strips.forEach(function (s, i) {
           all('.strip[data-i="' + i + '"] path', svg).forEach(function (path) {
             path.setAttribute("d", rects(s.runs.filter(function (r) { return String(r[2]) === path.dataset.cluster; }), s.y, s.h));
@@ -163,7 +193,7 @@
       if (start === null) return;
       var a = Math.min(start, ms(e)), b = Math.max(start, ms(e));
       start = null; brush.setAttribute("width", 0);
-      if (x(b) - x(a) > 6) { b = Math.min(p.span, Math.max(b, a + 20000)); a = Math.max(0, Math.min(a, b - 20000)); from = a; to = b; draw(); return; }
+      if (x(b) - x(a) > 6) { b = Math.min(p.span, Math.max(b, a + least)); a = Math.max(0, Math.min(a, b - least)); from = a; to = b; draw(); return; }
       var hit = e.target.dataset && e.target.dataset.cluster !== undefined && e.target;
       var under = document.elementFromPoint(e.clientX, e.clientY);
       if (!hit && under && under.dataset && under.dataset.cluster !== undefined) hit = under;
@@ -184,8 +214,13 @@
       };
       line(full(p.t0 + t) + " UTC", null, false);
       p.channels.forEach(function (c) {
-        var v = bins(c), n = v.length / 2, j = Math.min(n - 1, Math.floor(t / p.span * n));
-        line(c.code + "  " + (v[2 * j] === -32768 ? "gap" : plain(c.centre + v[2 * j] * c.unit) + " to " + plain(c.centre + v[2 * j + 1] * c.unit)), null, true);
+        var text = "gap";
+        c.pieces.forEach(function (q) {
+          var j = Math.floor((t - q.t) / q.step);
+          if (j < 0 || j >= values(q).lows.length || !isFinite(q.lows[j])) return;
+          text = q.high ? plain(q.lows[j]) + " to " + plain(q.highs[j]) + " in " + seconds(q.step) : plain(q.lows[j]);
+        });
+        line(c.code + "  " + text, null, true);
       });
       p.strips.forEach(function (s) {
         var r = s.runs.filter(function (r) { return r[0] <= t && t < r[1]; })[0];
