@@ -37,7 +37,7 @@ def volatility(rng, n, intermittency, scale):
 
 
 def random_walk(rng, n, intermittency=0.2):
-    """Increments of a multifractal random walk with H = 1/2, as the background of `unmix --toy`."""
+    """Increments of a multifractal random walk with H = 1/2, as the background of the example unmix_toy."""
     return rng.standard_normal(n) * volatility(rng, n, intermittency, n + 1)
 
 

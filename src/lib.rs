@@ -6,6 +6,7 @@
 //! [`separate`] and [`report`], one after the other in [`run`]. Nothing here prints; a stage reports to a
 //! [`stage::Observer`].
 
+pub mod arrays;
 pub mod cluster;
 pub mod config;
 pub mod demo;
@@ -16,7 +17,7 @@ pub mod run;
 pub mod separate;
 pub mod stage;
 pub mod synth;
-pub mod toy;
+
 pub mod train;
 
 pub use seismix_data as data;

@@ -344,6 +344,8 @@ fn inputs_that_cannot_be_used_are_named() {
         &["error: in.npy: ", "batch 1", "sample 17 is NaN"],
     );
 
+    let failed = scatter(dir, &ArrayD::<f64>::zeros(vec![]), &[]);
+    assert_failed(&failed, dir, 1, &["in.npy", "[]", "(B,C,T)"]);
     let failed = scatter(dir, &Array1::<f64>::zeros(0).into_dyn(), &[]);
     assert_failed(&failed, dir, 1, &["in.npy", "empty"]);
     let failed = scatter(dir, &Array4::<f64>::zeros((1, 1, 1, 64)).into_dyn(), &[]);
@@ -369,7 +371,7 @@ fn inputs_that_cannot_be_used_are_named() {
         &failed,
         dir,
         1,
-        &["error: in.npy: ", "no .npy file", "help: "],
+        &["error: in.npy: ", "not a .npy file", "help: "],
     );
     let failed = finish(
         seismix()

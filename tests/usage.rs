@@ -109,12 +109,16 @@ fn an_interrupt_ends_unmix_and_synth_in_the_midst() {
     let folder = tempfile::tempdir().unwrap();
     let record = ndarray::Array1::from_shape_fn(16384, |t| ((t * t * 7) % 1009) as f64);
     ndarray_npy::write_npy(folder.path().join("x.npy"), &record).unwrap();
+    let snippets = ndarray::Array2::from_shape_fn((10, 16384), |(r, t)| {
+        ((t * t * 13 + r * 101 * t) % 997) as f64
+    });
+    ndarray_npy::write_npy(folder.path().join("nk.npy"), &snippets).unwrap();
     let unmix = [
         "unmix",
-        "--toy",
-        "exp-glitch",
-        "--samples",
-        "8192",
+        "--mixture",
+        "x.npy",
+        "--background=nk.npy",
+        "--objective=paper",
         "--max-iter",
         "100000",
     ];
@@ -241,25 +245,26 @@ fn closed_pipes_do_not_panic() {
 /// Nothing is allocated or begun for numbers that no machine can serve.
 #[test]
 fn numbers_beyond_reason_are_refused_at_once() {
-    let toy = ["unmix", "--toy", "exp-glitch", "-o", "y.npz"];
+    let unmix = [
+        "unmix",
+        "--mixture",
+        "x.npy",
+        "--background",
+        "nk.npy",
+        "-o",
+        "y.npz",
+    ];
     let synth = ["synth", "--like", "x.npy", "-o", "y.npz"];
     let separate = ["separate", "x", "--windows", "w.csv", "-o", "y"];
     for (command, options, says) in [
         (
-            &toy[..],
-            &["--samples", "100000000000"][..],
-            "from 64 to 1048576",
+            &unmix[..],
+            &["--snippets", "1000000000"][..],
+            "from 2 to 10000",
         ),
-        (&toy, &["--samples", "1"], "from 64 to 1048576"),
-        (&toy, &["--snippets", "1000000000"], "from 2 to 10000"),
-        (
-            &toy,
-            &["--snippets", "10000", "--samples", "1000000"],
-            "in all",
-        ),
-        (&toy, &["--max-iter", "10000000000"], "from 1 to 1000000"),
-        (&toy, &["--mixtures", "1000000000"], "from 1 to 10000"),
-        (&toy, &["--threads", "100000"], "from 1 to 1024"),
+        (&unmix, &["--max-iter", "10000000000"], "from 1 to 1000000"),
+        (&unmix, &["--mixtures", "1000000000"], "from 1 to 10000"),
+        (&unmix, &["--threads", "100000"], "from 1 to 1024"),
         (&synth, &["-n", "1000000000"], "from 1 to 10000"),
         (&synth, &["--max-iter", "10000000000"], "from 1 to 1000000"),
         (&separate, &["--snippets", "1000000000"], "from 4 to 10000"),

@@ -4,6 +4,8 @@ use std::io;
 use std::path::Path;
 use std::process::ExitCode;
 
+use seismix::arrays::ArrayError;
+use seismix::arrays::npy::{NpyError, NpyFault};
 use seismix::config::ConfigError;
 use seismix::stage::PipelineError;
 
@@ -52,9 +54,29 @@ impl Failure {
         }
     }
 
-    /// Failure to read or write a file.
-    pub fn io(path: &Path, error: &io::Error) -> Self {
-        Self::new(format!("{}: {error}", path.display()))
+    /// Failure of an array function on the arrays of `path`.
+    pub fn of_array(path: &Path, error: &ArrayError) -> Self {
+        let file = path.display();
+        let message = match error {
+            ArrayError::Interrupted => return Self::Interrupted,
+            ArrayError::Channel { .. } => format!("{file} {error}"),
+            _ => format!("{file}: {error}"),
+        };
+        match error {
+            _ if error.is_setting() => Self::usage(message),
+            ArrayError::NotFinite { .. } => {
+                Self::new(message).with_help("cut the samples around it out, or fill the gap")
+            }
+            _ => Self::new(message),
+        }
+    }
+
+    /// Adds the remedy for arrays of other axes.
+    pub fn with_help_for_shape(self, error: &ArrayError, text: &str) -> Self {
+        match error {
+            ArrayError::Shape { .. } => self.with_help(text),
+            _ => self,
+        }
     }
 
     /// Adds the remedy.
@@ -100,6 +122,20 @@ impl Failure {
 impl From<ConfigError> for Failure {
     fn from(error: ConfigError) -> Self {
         Self::usage(error.to_string())
+    }
+}
+
+/// Errors of array files, with advice.
+impl From<NpyError> for Failure {
+    fn from(error: NpyError) -> Self {
+        let failure = Self::new(error.to_string());
+        match error {
+            NpyError::Content { fault, .. } if !matches!(fault, NpyFault::Empty(_)) => {
+                failure.with_help("save the array with numpy.save as float64, float32 or integers")
+            }
+            NpyError::NotAFile { .. } => failure.with_help("copy it to a file first"),
+            _ => failure,
+        }
     }
 }
 

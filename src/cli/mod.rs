@@ -1,6 +1,5 @@
 //! The command line: one file a subcommand, and what they share.
 
-mod arrays;
 mod cluster;
 mod context;
 mod demo;
@@ -19,7 +18,6 @@ mod scatter;
 mod separate;
 mod settings;
 mod synth;
-mod toy;
 mod train;
 mod unmix;
 mod unmix_local;

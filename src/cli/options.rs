@@ -1,8 +1,10 @@
 //! Groups of options that several commands share.
 
 use std::path::PathBuf;
+use std::str::FromStr;
 
 use clap::Args;
+use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use seismix::config::{
     Boundary, ComputeDevice, ConfigError, Length, Memory, Objective, Oversampling, PerLayer,
     Precision, Preset, RunControl, SelectionConfig, SeparateConfig, SeparationMethod, Shard,
@@ -112,7 +114,7 @@ pub struct Transform {
     #[arg(long, value_name = "Q[,Q]", default_value = "1")]
     quality: PerLayer,
     /// Wavelet family
-    #[arg(long, value_name = "NAME", default_value = "battle-lemarie")]
+    #[arg(long, value_name = "NAME", default_value = "battle-lemarie", value_parser = named::<Wavelet>(Wavelet::NAMES))]
     wavelet: Wavelet,
     /// Window lengths, increasing; windows of all scales end together [default: 1024,4096,16384,65536]
     #[arg(long, value_name = "LENGTHS", value_delimiter = ',', num_args = 1)]
@@ -129,14 +131,14 @@ pub struct Transform {
     block: Option<Length>,
     /// What windows see beyond their edges: their true neighbours, or their own reflection, as the paper's
     /// code has it (a hundred times the work, and every window with blocks of its own)
-    #[arg(long, value_name = "NAME", default_value = "continuous")]
+    #[arg(long, value_name = "NAME", default_value = "continuous", value_parser = named::<Boundary>(Boundary::NAMES))]
     boundary: Boundary,
     /// Grids of the layers: at least N times the upper edge of each filter, or every sample. At 16 the worst error of a day
     /// of real data is 1e-3 of a coefficient's natural scale in windows of 1024 samples, 2e-5 in those of 65536
     #[arg(long, value_name = "N|exact", default_value = "16")]
     oversampling: Oversampling,
     /// Floating-point type
-    #[arg(long, value_name = "TYPE", default_value = "f64")]
+    #[arg(long, value_name = "TYPE", default_value = "f64", value_parser = named::<Precision>(Precision::NAMES))]
     precision: Precision,
 }
 
@@ -182,7 +184,7 @@ enum Clusters {
     Auto,
 }
 
-impl std::str::FromStr for Clusters {
+impl FromStr for Clusters {
     type Err = ConfigError;
 
     fn from_str(text: &str) -> std::result::Result<Self, ConfigError> {
@@ -200,7 +202,7 @@ impl std::str::FromStr for Clusters {
 #[command(next_help_heading = "Training")]
 pub struct Training {
     /// Sizes, features and start: compact trains in minutes on two cores, paper is arXiv 2305.16189
-    #[arg(long, value_name = "NAME", default_value = "compact")]
+    #[arg(long, value_name = "NAME", default_value = "compact", value_parser = named::<Preset>(Preset::NAMES))]
     preset: Preset,
     /// Clusters a scale, or auto: the number that repeats best over blocks of time [default: 9]
     #[arg(long, value_name = "K|auto")]
@@ -290,13 +292,13 @@ pub struct Separation {
     max_iter: usize,
     /// paper: the published loss, run on to the end; seismix: a floor under each deviation, stopped at its expected value
     /// [default: seismix]; given, it implies --method scattering
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", value_parser = named::<Objective>(Objective::NAMES))]
     objective: Option<Objective>,
     /// How sources are taken out: auto takes family where the target's windows share a shape, else local, and says why;
     /// family: shapes learned from the windows and fitted with the background's spectrum as weight; local: a local model of
     /// both clusters; scattering: scattering covariances matched by optimisation; wiener: what stands out of the
     /// background's spectrum, cell by cell
-    #[arg(long, value_name = "NAME", default_value = "auto")]
+    #[arg(long, value_name = "NAME", default_value = "auto", value_parser = method_parser())]
     method: SeparationMethod,
 }
 
@@ -399,6 +401,24 @@ pub fn run_control(
         fresh: resuming.fresh,
         verify: resuming.verify,
     }
+}
+
+/// Parser of an option with these names; the help and the errors list them.
+pub fn named<T>(names: &'static [&'static str]) -> impl TypedValueParser<Value = T>
+where
+    T: FromStr<Err: std::error::Error + Send + Sync + 'static> + Clone + Send + Sync + 'static,
+{
+    PossibleValuesParser::new(names).try_map(|name| name.parse::<T>())
+}
+
+/// Parser of a separation method, with its aliases.
+pub fn method_parser() -> impl TypedValueParser<Value = SeparationMethod> {
+    let value = |name: &&'static str| match *name {
+        "template" => PossibleValue::new("template").alias("family"),
+        name => PossibleValue::new(name),
+    };
+    let values: Vec<PossibleValue> = SeparationMethod::NAMES.iter().map(value).collect();
+    PossibleValuesParser::new(values).try_map(|name| name.parse::<SeparationMethod>())
 }
 
 /// A whole number of at least 1.

@@ -1,5 +1,6 @@
 //! Flags that switch steps of the recipe and the course of the training.
 
+use super::options::named;
 use clap::Args;
 use seismix::config::{ConfigError, Cooling, Levels, Recipe, Schedule, Start};
 
@@ -8,7 +9,7 @@ use seismix::config::{ConfigError, Cooling, Levels, Recipe, Schedule, Start};
 #[command(next_help_heading = "Recipe")]
 pub struct RecipeOptions {
     /// First clusters, from which the network starts: hmm looks ahead in time; random: the network starts from random weights
-    #[arg(long, value_name = "NAME", default_value = "hmm")]
+    #[arg(long, value_name = "NAME", default_value = "hmm", value_parser = named::<Start>(Start::NAMES))]
     start: Start,
     /// Keep all components at the larger scales in place of the slowest
     #[arg(long)]

@@ -2,21 +2,21 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, ValueEnum};
-use ndarray::{Array1, Array3, Array4, ArrayD, Axis, Ix3};
+use clap::Args;
+use ndarray::{Array1, Array4};
 use ndarray_npy::WritableElement;
-use rayon::prelude::*;
+use seismix::arrays::npy::{Name, Npy, write_npz};
+use seismix::arrays::scatter::{ScatterConfig, Scattered, scatter};
 use seismix::config::{Oversampling, PerLayer, Precision, Wavelet};
 use seismix::scattering::{
-    self, ChannelPairs, CoefficientSet, Complex, Normalization, Real, ScatteringPath,
-    ScatteringTransform,
+    ChannelPairs, CoefficientSet, EnvelopeMean, FilterNorm, Normalization, Padding, PowerRows,
+    Real, ScatteringPath,
 };
-use serde_json::json;
+use serde_json::{Value, json};
 
-use super::arrays::{self, Name};
 use super::context::Context;
 use super::exit::{Failure, Result};
-use super::options::positive;
+use super::options::{named, positive};
 use super::{interrupt, output_guard};
 
 /// Compute the scattering covariance of arrays
@@ -48,12 +48,12 @@ struct Options {
     #[arg(long, value_name = "Q[,Q]", default_value = "1")]
     quality: PerLayer,
     /// Wavelet family
-    #[arg(long, value_name = "NAME", default_value = "battle-lemarie")]
+    #[arg(long, value_name = "NAME", default_value = "battle-lemarie", value_parser = named::<Wavelet>(Wavelet::NAMES))]
     wavelet: Wavelet,
     /// Which coefficients: both layers as series of time, moments of their moduli, covariances without and with moments
     /// of the second layer, covariances averaged over scales
-    #[arg(long, value_name = "SET", default_value = "scat+cov")]
-    coefficients: Coefficients,
+    #[arg(long, value_name = "SET", default_value = "scat+cov", value_parser = named::<CoefficientSet>(CoefficientSet::NAMES))]
+    coefficients: CoefficientSet,
     /// Exponents of the moments in `--coefficients scat`
     #[arg(
         long,
@@ -63,13 +63,13 @@ struct Options {
     )]
     moments: Vec<f64>,
     /// What the first layer is divided by: nothing, or the root of its mean power in each signal or over the batch
-    #[arg(long, value_name = "BY", default_value = "none")]
-    normalize: Normalize,
+    #[arg(long, value_name = "BY", default_value = "none", value_parser = named::<Normalization>(&["none", "each-ps", "batch-ps"]))]
+    normalize: Normalization,
     /// Divide by the root of these powers instead: an array (C, JQ + 1) or (JQ + 1,), in the square of the signals' unit
     #[arg(long, value_name = "POWER.npy", conflicts_with = "normalize")]
     given_power: Option<PathBuf>,
     /// Normalisation of the filters: peaks near 1, or unit energy
-    #[arg(long, value_name = "NORM", default_value = "l1")]
+    #[arg(long, value_name = "NORM", default_value = "l1", value_parser = named::<FilterNorm>(FilterNorm::NAMES))]
     filter_norm: FilterNorm,
     /// Take the mean off each modulus before the second layer, as the cross covariances of a separation do
     #[arg(long)]
@@ -81,139 +81,71 @@ struct Options {
     #[arg(long, value_name = "HZ")]
     sampling_rate: Option<f64>,
     /// Pairs of channels: each with itself, all, or all different
-    #[arg(long, value_name = "PAIRS", default_value = "diag")]
-    channels: Channels,
+    #[arg(long, value_name = "PAIRS", default_value = "diag", value_parser = named::<ChannelPairs>(ChannelPairs::NAMES))]
+    channels: ChannelPairs,
     /// Average over blocks of K samples [default: all of T, one block; raw: 1]
     #[arg(long, value_name = "K", value_parser = positive)]
     pool: Option<usize>,
     /// What lies beyond the ends: their mirror image, or the signal again
-    #[arg(long, value_name = "NAME", default_value = "reflect")]
+    #[arg(long, value_name = "NAME", default_value = "reflect", value_parser = named::<Padding>(Padding::NAMES))]
     padding: Padding,
     /// Grids of the layers: every sample, or at least N times the upper edge of each filter (faster; 8 keeps errors of
     /// long windows below 1e-4 of a coefficient's natural scale; raw layers and periodic borders are always exact)
     #[arg(long, value_name = "N|exact", default_value = "exact")]
     oversampling: Oversampling,
     /// Floating-point type of the transform and of the result
-    #[arg(long, value_name = "TYPE", default_value = "f64")]
+    #[arg(long, value_name = "TYPE", default_value = "f64", value_parser = named::<Precision>(Precision::NAMES))]
     precision: Precision,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum Coefficients {
-    Raw,
-    Scat,
-    Cov,
-    #[value(name = "scat+cov")]
-    ScatCov,
-    #[value(name = "covreduced")]
-    CovReduced,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum Normalize {
-    None,
-    EachPs,
-    BatchPs,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum FilterNorm {
-    L1,
-    L2,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum Channels {
-    Diag,
-    Full,
-    Offdiag,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum Padding {
-    Reflect,
-    Periodic,
-}
-
 impl Options {
-    fn set(&self) -> CoefficientSet {
-        match self.coefficients {
-            Coefficients::Raw => CoefficientSet::Raw,
-            Coefficients::Scat => CoefficientSet::Scat,
-            Coefficients::Cov => CoefficientSet::Cov,
-            Coefficients::ScatCov => CoefficientSet::ScatCov,
-            Coefficients::CovReduced => CoefficientSet::CovReduced,
+    fn config(&self, given_power: Option<Vec<f64>>) -> ScatterConfig {
+        ScatterConfig {
+            octaves: self.octaves,
+            quality: self.quality,
+            wavelet: self.wavelet,
+            coefficients: self.coefficients,
+            moments: self.moments.clone(),
+            normalization: self.normalize,
+            given_power,
+            filter_norm: self.filter_norm,
+            envelope_mean: if self.center_envelopes {
+                EnvelopeMean::Removed
+            } else {
+                EnvelopeMean::Kept
+            },
+            power_rows: if self.keep_power {
+                PowerRows::Kept
+            } else {
+                PowerRows::Normalized
+            },
+            channels: self.channels,
+            pool: self.pool,
+            padding: self.padding,
+            oversampling: self.oversampling,
+            sampling_rate_hz: self.sampling_rate,
         }
     }
 
-    fn normalization(&self) -> Normalization {
-        match self.normalize {
-            Normalize::None => Normalization::None,
-            Normalize::EachPs => Normalization::EachPowerSpectrum,
-            Normalize::BatchPs => Normalization::BatchPowerSpectrum,
-        }
+    fn provenance(&self, given_power: Option<&str>) -> Value {
+        json!({
+            "octaves": self.octaves,
+            "quality": self.quality,
+            "wavelet": self.wavelet,
+            "coefficients": self.coefficients,
+            "moments": self.moments,
+            "normalize": self.normalize,
+            "given_power": given_power,
+            "filter_norm": self.filter_norm,
+            "center_envelopes": self.center_envelopes,
+            "keep_power": self.keep_power,
+            "channels": self.channels,
+            "pool": self.pool,
+            "padding": self.padding,
+            "oversampling": self.oversampling,
+            "precision": self.precision,
+        })
     }
-
-    /// The plan for signals of `n_channels` of `n_samples`.
-    fn transform<F: Real>(
-        &self,
-        n_channels: usize,
-        n_samples: usize,
-        given_power: Option<&[f64]>,
-    ) -> std::result::Result<ScatteringTransform<F>, scattering::Error> {
-        let pairs = match self.channels {
-            Channels::Diag => ChannelPairs::Diag,
-            Channels::Full => ChannelPairs::Full,
-            Channels::Offdiag => ChannelPairs::OffDiag,
-        };
-        let padding = match self.padding {
-            Padding::Reflect => scattering::Padding::Reflect,
-            Padding::Periodic => scattering::Padding::Periodic,
-        };
-        let mut builder = ScatteringTransform::plan(n_samples)
-            .octaves_by_layer(self.octaves.first, self.octaves.second)
-            .wavelets_per_octave_by_layer(self.quality.first, self.quality.second)
-            .wavelet(self.wavelet.family())
-            .padding(padding)
-            .channels(n_channels, pairs)
-            .coefficients(self.set())
-            .moments(&self.moments)
-            .normalization(self.normalization())
-            .filter_norm(match self.filter_norm {
-                FilterNorm::L1 => scattering::FilterNorm::L1,
-                FilterNorm::L2 => scattering::FilterNorm::L2,
-            })
-            .oversampling(self.oversampling.0);
-        if self.center_envelopes {
-            builder = builder.envelope_mean(scattering::EnvelopeMean::Removed);
-        }
-        if self.keep_power {
-            builder = builder.power_rows(scattering::PowerRows::Kept);
-        }
-        if let Some(power) = given_power {
-            builder = builder.given_power(power);
-        }
-        if let Some(pool) = self.pool {
-            builder = builder.pool(pool);
-        }
-        builder.check()
-    }
-}
-
-/// What is written.
-struct Outcome<F> {
-    /// (batch, coefficient, block).
-    values: Vec<Complex<F>>,
-    paths: Vec<ScatteringPath>,
-    n_blocks: usize,
-    /// (coefficient) centre frequencies of left, right and second filter; 0 for the low-pass, -1 for none.
-    frequencies: Option<[Vec<f64>; 3]>,
-}
-
-fn name_of(value: &impl ValueEnum) -> String {
-    value
-        .to_possible_value()
-        .map_or_else(String::new, |value| value.get_name().to_owned())
 }
 
 impl Scatter {
@@ -223,198 +155,65 @@ impl Scatter {
         let inputs = [Some(&self.input), self.options.given_power.as_ref()];
         let inputs = inputs.into_iter().flatten();
         output_guard::file(&self.output, inputs.map(PathBuf::as_path))?;
-        let input = arrays::read_npy(&self.input)?;
-        let signals = self.as_batch(input.values)?;
-        if let Some(rate) = self.options.sampling_rate
-            && !(rate.is_finite() && rate > 0.0)
-        {
-            return Err(
-                Failure::usage(format!("`--sampling-rate {rate}` is no rate"))
-                    .with_help("give a positive number of samples a second"),
-            );
-        }
-        let given = match &self.options.given_power {
-            None => None,
-            Some(file) => {
-                let power = arrays::read_npy(file)?;
-                Some((
-                    power.values.iter().copied().collect::<Vec<f64>>(),
-                    power.sha256,
-                ))
-            }
-        };
+        let input = Npy::read(&self.input)?;
+        let given = self.options.given_power.as_ref();
+        let given = given.map(|file| Npy::read(file)).transpose()?;
+        let sha256 = given.as_ref().map(|power| power.sha256.as_str());
         let provenance = json!({
             "program": "seismix",
             "version": env!("CARGO_PKG_VERSION"),
             "command": "scatter",
             "input": { "file": self.input.display().to_string(), "sha256": input.sha256 },
-            "configuration": {
-                "octaves": self.options.octaves,
-                "quality": self.options.quality,
-                "wavelet": self.options.wavelet,
-                "coefficients": name_of(&self.options.coefficients),
-                "moments": self.options.moments,
-                "normalize": name_of(&self.options.normalize),
-                "given_power": given.as_ref().map(|(_, sha256)| sha256),
-                "filter_norm": name_of(&self.options.filter_norm),
-                "center_envelopes": self.options.center_envelopes,
-                "keep_power": self.options.keep_power,
-                "channels": name_of(&self.options.channels),
-                "pool": self.options.pool,
-                "padding": name_of(&self.options.padding),
-                "oversampling": self.options.oversampling,
-                "precision": self.options.precision,
-            },
+            "configuration": self.options.provenance(sha256),
         });
-        let power = given.as_ref().map(|(power, _)| &power[..]);
+        let power = given.map(|power| power.values.iter().copied().collect());
+        let config = self.options.config(power);
         let shape = match self.options.precision {
-            Precision::F32 => self.compute::<f32>(&signals, power, &provenance)?,
-            Precision::F64 => self.compute::<f64>(&signals, power, &provenance)?,
+            Precision::F32 => self.compute::<f32>(&input, &config, &provenance)?,
+            Precision::F64 => self.compute::<f64>(&input, &config, &provenance)?,
         };
         let output = self.output.display();
-        let said = json!({ "output": output.to_string(), "coefficients": shape });
-        context.printer.record(&said)?;
+        context
+            .printer
+            .record(&json!({ "output": output.to_string(), "coefficients": shape }))?;
         context
             .printer
             .text(format!("{output}: coefficients {shape:?}"))?;
         Ok(())
     }
 
-    fn as_batch(&self, mut values: ArrayD<f64>) -> Result<Array3<f64>> {
-        let rank = values.ndim();
-        if rank == 1 {
-            values.insert_axis_inplace(Axis(0));
-        }
-        if rank <= 2 {
-            values.insert_axis_inplace(Axis(values.ndim() - 1));
-        }
-        let shape = values.shape().to_vec();
-        values.into_dimensionality::<Ix3>().map_err(|_| {
-            let file = self.input.display();
-            Failure::new(format!(
-                "{file}: an array of shape {shape:?} is not (T,), (B,T) or (B,C,T)"
-            ))
-            .with_help("reshape it so that time is the last of at most three axes")
-        })
-    }
-
     /// Computes, writes, and returns the shape of the result.
     fn compute<F: Real + WritableElement>(
         &self,
-        signals: &Array3<f64>,
-        given_power: Option<&[f64]>,
-        provenance: &serde_json::Value,
+        input: &Npy,
+        config: &ScatterConfig,
+        provenance: &Value,
     ) -> Result<[usize; 4]> {
-        let samples = self.converted::<F>(signals)?;
-        let outcome = self.coefficients(&samples, signals.dim(), given_power)?;
-        let (n_paths, n_blocks) = (outcome.paths.len(), outcome.n_blocks);
-        let shape = [signals.dim().0, n_paths, n_blocks, 2];
+        let found =
+            scatter::<F>(&input.values.view(), config, &interrupt::asked).map_err(|error| {
+                Failure::of_array(&self.input, &error).with_help_for_shape(
+                    &error,
+                    "reshape it so that time is the last of at most three axes",
+                )
+            })?;
+        let (n_batch, n_paths, n_blocks) = found.coefficients.dim();
+        let shape = [n_batch, n_paths, n_blocks, 2];
         let coefficients = Array4::from_shape_fn(shape, |(b, k, block, part)| {
-            let value = outcome.values[(b * n_paths + k) * n_blocks + block];
+            let value = found.coefficients[[b, k, block]];
             if part == 0 { value.re } else { value.im }
         });
-        write(&self.output, &coefficients, &outcome, provenance)?;
+        write(&self.output, &coefficients, &found, provenance)?;
         Ok(shape)
     }
-
-    /// The samples `(batch, channel, T)`, all finite in the type of the transform.
-    fn converted<F: Real>(&self, signals: &Array3<f64>) -> Result<Vec<F>> {
-        let samples: Vec<F> = signals.iter().map(|&x| F::of(x)).collect();
-        let (_, n_channels, n_samples) = signals.dim();
-        match samples.iter().position(|x| !x.is_finite()) {
-            None => Ok(samples),
-            Some(at) => {
-                let (signal, index) = (at / n_samples, at % n_samples);
-                let value = format!("{}", samples[at].to_double());
-                let error = scattering::Error::NotFinite { index, value };
-                Err(self.bad_signal(&error, signal / n_channels, signal % n_channels))
-            }
-        }
-    }
-
-    fn refused(&self, error: &scattering::Error) -> Failure {
-        Failure::usage(format!("{}: {error}", self.input.display()))
-    }
-
-    fn coefficients<F: Real>(
-        &self,
-        samples: &[F],
-        (_, n_channels, n_samples): (usize, usize, usize),
-        given_power: Option<&[f64]>,
-    ) -> Result<Outcome<F>> {
-        let plan = self
-            .options
-            .transform::<F>(n_channels, n_samples, given_power)
-            .map_err(|error| self.refused(&error))?;
-        let values = if self.options.normalize == Normalize::BatchPs {
-            let n_batch = samples.len() / plan.signal_len();
-            let mut values = plan.make_output().repeat(n_batch);
-            plan.process_batch(samples, &mut values)
-                .map_err(|error| self.refused(&error))?;
-            values
-        } else {
-            let members = samples
-                .par_chunks(plan.signal_len())
-                .map_init(
-                    || plan.make_forward_scratch(),
-                    |scratch, signal| {
-                        if interrupt::asked() {
-                            return Err(Failure::Interrupted);
-                        }
-                        let mut out = plan.make_output();
-                        plan.process(signal, &mut out, scratch)
-                            .map_err(|error| self.refused(&error))?;
-                        Ok(out)
-                    },
-                )
-                .collect::<Result<Vec<_>>>()?;
-            members.concat()
-        };
-        Ok(Outcome {
-            values,
-            paths: plan.paths().to_vec(),
-            n_blocks: plan.n_blocks(),
-            frequencies: self
-                .options
-                .sampling_rate
-                .map(|rate| frequencies(&plan, rate)),
-        })
-    }
-
-    fn bad_signal(&self, error: &scattering::Error, batch: usize, channel: usize) -> Failure {
-        let file = self.input.display();
-        Failure::new(format!(
-            "{file}: signal (batch {batch}, channel {channel}): {error}"
-        ))
-    }
-}
-
-/// Centre frequencies in Hz of the left, right and second filter of each coefficient: 0 for the low-pass, -1 for none, and
-/// for means over scales.
-fn frequencies<F: Real>(plan: &ScatteringTransform<F>, sampling_rate_hz: f64) -> [Vec<f64>; 3] {
-    let mut columns = [const { Vec::new() }; 3];
-    for path in plan.paths() {
-        let hz = match path.distance {
-            Some(_) => [-1.0; 3],
-            None => {
-                let (left, right, second) = plan.center_frequencies_hz(path, sampling_rate_hz);
-                [left, right.unwrap_or(-1.0), second.unwrap_or(-1.0)]
-            }
-        };
-        for (column, hz) in columns.iter_mut().zip(hz) {
-            column.push(hz);
-        }
-    }
-    columns
 }
 
 fn write<F: WritableElement>(
     output: &std::path::Path,
     coefficients: &Array4<F>,
-    outcome: &Outcome<F>,
-    provenance: &serde_json::Value,
+    found: &Scattered<F>,
+    provenance: &Value,
 ) -> Result<()> {
-    let paths = &outcome.paths;
+    let paths = &found.paths;
     let mut kind_names: Vec<&str> = Vec::new();
     for path in paths {
         if !kind_names.contains(&path.kind.name()) {
@@ -438,7 +237,7 @@ fn write<F: WritableElement>(
     let distance_b = |path: &ScatteringPath| path.distance.and_then(|distance| distance.b);
     let names = Array1::from_iter(kind_names.iter().map(|&name| Name::from(name)));
     let provenance = Array1::from(provenance.to_string().into_bytes());
-    arrays::write_npz(output, |archive| {
+    Ok(write_npz(output, |archive| {
         archive.add_array("coefficients", coefficients)?;
         archive.add_array("kind", &column(&kind))?;
         archive.add_array("kind_names", &names)?;
@@ -458,11 +257,11 @@ fn write<F: WritableElement>(
         // An envelope's b is below 0, so 0 says that there is none.
         archive.add_array("b", &column(&|path| Some(distance_b(path).unwrap_or(0))))?;
         archive.add_array("real", &real)?;
-        if let Some([left, right, second]) = &outcome.frequencies {
+        if let Some([left, right, second]) = &found.frequencies_hz {
             archive.add_array("f1_left_hz", &Array1::from(left.clone()))?;
             archive.add_array("f1_right_hz", &Array1::from(right.clone()))?;
             archive.add_array("f2_hz", &Array1::from(second.clone()))?;
         }
         archive.add_array("provenance", &provenance)
-    })
+    })?)
 }

@@ -3,11 +3,12 @@
 use std::path::PathBuf;
 
 use clap::Args;
+use seismix::config::PerLayer;
 use seismix::separate::{TargetSource, separate};
 
 use super::context::Context;
 use super::exit::Result;
-use super::options::{Resuming, Selection, Separation, positive};
+use super::options::{Resuming, Selection, Separation};
 use super::output_guard;
 
 /// Take the windows of chosen clusters apart into background and source
@@ -23,8 +24,9 @@ pub struct Separate {
     paths: Vec<PathBuf>,
     /// The table that `seismix cluster` wrote; --target names clusters of it
     #[arg(
-        long,
-        short,
+        long = "cluster-table",
+        short = 'c',
+        visible_alias = "clusters",
         value_name = "CLUSTERS.csv",
         required_unless_present = "windows"
     )]
@@ -37,9 +39,14 @@ pub struct Separate {
     output: PathBuf,
     #[command(flatten)]
     separation: Separation,
-    /// Octaves J of the coefficients that are compared
-    #[arg(long, value_name = "J", default_value = "8", value_parser = positive, help_heading = "Separation")]
-    octaves: usize,
+    /// Octaves J of the compared coefficients; of two numbers the first is used
+    #[arg(
+        long,
+        value_name = "J[,J]",
+        default_value = "8",
+        help_heading = "Separation"
+    )]
+    octaves: PerLayer,
     #[command(flatten)]
     selection: Selection,
     #[command(flatten)]
@@ -53,7 +60,7 @@ impl Separate {
         let written = ["background", "source", "deviation", "parts"];
         output_guard::folder(&self.output, &self.paths, &written)?;
         let selection = self.selection.config()?;
-        let separation = self.separation.config(self.octaves)?;
+        let separation = self.separation.config(self.octaves.first)?;
         let listed = match (&self.clusters, &self.windows) {
             (clusters, Some(windows)) => TargetSource::Windows {
                 windows,

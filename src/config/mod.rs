@@ -1,7 +1,7 @@
-//! The configuration of the stages: plain typed fields with defaults, as the command line,
-//! `SEISMIX_*` variables and a TOML file set them, and as outputs record them.
+//! Configuration of the stages: plain structs with defaults, set by the command line, by `SEISMIX_*` variables or by a
+//! TOML file, and recorded in the outputs.
 //!
-//! Every struct serialises, and refuses unknown fields when read back.
+//! Every struct implements serde and refuses unknown fields; every option has `FromStr` and `Display`.
 
 mod error;
 mod length;
@@ -16,30 +16,50 @@ pub use error::{ConfigError, Result};
 pub use length::Length;
 pub use recipe::{Cooling, Levels, Recipe, Schedule, Start};
 pub use run::{Memory, RunControl, Shard};
+pub use seismix_scattering::{Oversampling, Wavelet};
 pub use seismix_vae::ComputeDevice;
 pub use selection::SelectionConfig;
 pub use separate::{Objective, SeparateConfig, SeparationMethod, Target};
 pub use train::{Preset, TrainConfig};
-pub use transform::{
-    Boundary, Oversampling, PerLayer, Precision, ResolvedTransform, TransformConfig, Wavelet,
-};
+pub use transform::{Boundary, PerLayer, Precision, ResolvedTransform, TransformConfig};
 
-/// Display and serde names of an enum are those of its clap values.
-macro_rules! display_as_value {
-    ($($name:ty),*) => {$(
-        impl std::fmt::Display for $name {
+/// Gives an enum without fields its names: `NAMES`, `Display`, `FromStr` and serde all use the same text.
+macro_rules! option_names {
+    ($type:ident, { $($variant:ident => $name:literal),+ $(,)? } $(, aliases { $($alias:literal => $of:ident),+ })?) => {
+        impl $type {
+            /// The names of all values, in the order of their declaration.
+            pub const NAMES: &'static [&'static str] = &[$($name),+];
+        }
+
+        impl std::fmt::Display for $type {
             fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-                match clap::ValueEnum::to_possible_value(self) {
-                    Some(value) => f.write_str(value.get_name()),
-                    None => Ok(()),
+                f.pad(match self {
+                    $(Self::$variant => $name),+
+                })
+            }
+        }
+
+        impl std::str::FromStr for $type {
+            type Err = $crate::config::ConfigError;
+
+            fn from_str(text: &str) -> $crate::config::Result<Self> {
+                match text {
+                    $($name => Ok(Self::$variant),)+
+                    $($($alias => Ok(Self::$of),)+)?
+                    _ => Err($crate::config::ConfigError::new(format!(
+                        "`{text}` is not one of {}",
+                        Self::NAMES.join(", ")
+                    ))),
                 }
             }
         }
-    )*};
-}
-use display_as_value;
 
-/// Serialise through `Display`, read back through `FromStr`.
+        $crate::config::serde_as_text!($type);
+    };
+}
+use option_names;
+
+/// Implements serde through `Display` and `FromStr`.
 macro_rules! serde_as_text {
     ($($name:ty),*) => {$(
         impl serde::Serialize for $name {
@@ -55,4 +75,4 @@ macro_rules! serde_as_text {
         }
     )*};
 }
-use serde_as_text;
+pub(crate) use serde_as_text;

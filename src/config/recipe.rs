@@ -3,17 +3,15 @@
 use std::fmt;
 use std::str::FromStr;
 
-use clap::ValueEnum;
 use seismix_vae::features::{InitMethod, InputsOptions, LocalLogPower};
 use seismix_vae::train::{LearningRateSchedule, Temperature};
 use serde::{Deserialize, Serialize};
 
-use crate::config::display_as_value;
 use crate::config::error::ConfigError;
+use crate::config::{option_names, serde_as_text};
 
 /// How first clusters are found.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, ValueEnum, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub enum Start {
     /// A hidden Markov model with one covariance, from k-means; it looks ahead in time.
     #[default]
@@ -26,7 +24,7 @@ pub enum Start {
     Random,
 }
 
-display_as_value!(Start);
+option_names!(Start, { Hmm => "hmm", Mixture => "mixture", KMeans => "k-means", Random => "random" });
 
 impl Start {
     /// What finds the first clusters; a random start still finds them, for what rests on them (deflation).
@@ -40,8 +38,7 @@ impl Start {
 }
 
 /// The course of the learning rate: `constant`, `cosine` (down to 2 %), or `cosine:END` with the part that is left.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Schedule(pub LearningRateSchedule);
 
 impl FromStr for Schedule {
@@ -72,8 +69,7 @@ impl fmt::Display for Schedule {
 
 /// The course of the temperature: `X` (constant), `START:END:PART` (a straight line over the first part of the epochs), or
 /// `exp:RATE:FLOOR` (`max(FLOOR, exp(-RATE epoch))`, as published).
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Cooling(pub Temperature);
 
 impl FromStr for Cooling {
@@ -128,8 +124,7 @@ impl fmt::Display for Cooling {
 }
 
 /// Levels among the inputs of the finest scale: `tail` (by the training windows' upper tail), `off`, or a weight.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Levels(pub LocalLogPower);
 
 impl FromStr for Levels {
@@ -162,25 +157,6 @@ impl fmt::Display for Levels {
             LocalLogPower::Weight(weight) => write!(f, "{weight}"),
         }
     }
-}
-
-/// As text in files, too.
-macro_rules! serde_as_text {
-    ($($name:ident),*) => {$(
-        impl TryFrom<String> for $name {
-            type Error = ConfigError;
-
-            fn try_from(text: String) -> Result<Self, ConfigError> {
-                text.parse()
-            }
-        }
-
-        impl From<$name> for String {
-            fn from(value: $name) -> Self {
-                value.to_string()
-            }
-        }
-    )*};
 }
 
 serde_as_text!(Schedule, Cooling, Levels);

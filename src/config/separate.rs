@@ -3,14 +3,12 @@
 use std::fmt;
 use std::str::FromStr;
 
-use clap::ValueEnum;
 use serde::{Deserialize, Serialize};
 
-use crate::config::{ConfigError, Length, Result, display_as_value, serde_as_text};
+use crate::config::{ConfigError, Length, Result, option_names, serde_as_text};
 
 /// The objective that the separation minimises.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, ValueEnum, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Objective {
     /// L1 + L2 + L3 of arXiv 2305.16189.
     Paper,
@@ -18,25 +16,31 @@ pub enum Objective {
     Seismix,
 }
 
-display_as_value!(Objective);
+option_names!(Objective, { Paper => "paper", Seismix => "seismix" });
 
-/// How sources are taken out.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, ValueEnum, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
+/// Separation method, in all commands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum SeparationMethod {
-    /// By evidence: family where the windows share a shape, else local where there are windows enough, else scattering.
+    /// The best applicable method: in records a template where the windows share a waveform, else the local model where
+    /// there are enough windows of both clusters, else the scattering objective.
     Auto,
-    /// Shapes learned from the windows themselves.
-    Family,
-    /// A local model of both clusters, from windows of each.
+    /// Waveforms learned from the windows of a record and fitted to each; `family` is an alias.
+    Template,
+    /// Local model of both clusters, from windows of each.
     Local,
     /// Scattering covariances matched by optimisation.
     Scattering,
-    /// What stands out of the snippets' spectrum, cell by cell.
+    /// Local Wiener filter from the spectrum of the background snippets.
     Wiener,
 }
 
-display_as_value!(SeparationMethod);
+option_names!(SeparationMethod, {
+    Auto => "auto",
+    Template => "template",
+    Local => "local",
+    Scattering => "scattering",
+    Wiener => "wiener",
+}, aliases { "family" => Template });
 
 /// Clusters at one scale: `65536:3` or `1024:0,5`.
 #[derive(Debug, Clone, PartialEq)]
@@ -89,7 +93,7 @@ pub struct SeparateConfig {
     pub target: Option<Target>,
     /// The clusters whose windows serve as background; `None` is every other cluster of the target's scale.
     pub background: Option<Target>,
-    /// How sources are taken out.
+    /// Separation method.
     pub method: SeparationMethod,
     /// Octaves J of the coefficients that the objective compares.
     pub octaves: usize,

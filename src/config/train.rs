@@ -1,16 +1,14 @@
 //! Settings of the model and its training.
 
-use clap::ValueEnum;
 use seismix_vae::ComputeDevice;
 use serde::{Deserialize, Serialize};
 
-use crate::config::display_as_value;
 use crate::config::error::{ConfigError, Result};
+use crate::config::option_names;
 use crate::config::recipe::{Recipe, Start};
 
 /// A set of sizes for the model and its training.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, ValueEnum, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Preset {
     /// Trains in minutes on two cores; features free of amplitude, started from k-means.
     Compact,
@@ -18,7 +16,7 @@ pub enum Preset {
     Paper,
 }
 
-display_as_value!(Preset);
+option_names!(Preset, { Compact => "compact", Paper => "paper" });
 
 /// The model and its training.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

@@ -3,32 +3,13 @@
 use std::fmt;
 use std::str::FromStr;
 
-use clap::ValueEnum;
-use seismix_scattering as scattering;
+use seismix_scattering::{Oversampling, Wavelet};
 use serde::{Deserialize, Serialize};
 
-use crate::config::{ConfigError, Length, Result, display_as_value, serde_as_text};
+use crate::config::{ConfigError, Length, Result, option_names, serde_as_text};
 
-/// Wavelet family (the definitions are in the documentation of `seismix-scattering`).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, ValueEnum, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-#[value(rename_all = "kebab-case")]
-pub enum Wavelet {
-    /// Cubic spline, real in Fourier, bounded support.
-    BattleLemarie,
-    /// Gabor with zero mean.
-    Morlet,
-    /// Bump steerable.
-    BumpSteerable,
-    /// Meyer.
-    Meyer,
-    /// Ideal band-pass boxes.
-    Shannon,
-}
-
-/// How windows see what lies beyond their edges.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, ValueEnum, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
+/// Samples that a window sees beyond its edges.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Boundary {
     /// A gap-free segment is transformed once; windows see their true neighbours.
     Continuous,
@@ -37,8 +18,7 @@ pub enum Boundary {
 }
 
 /// Floating-point type of the transform.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, ValueEnum, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Precision {
     /// 32 bits.
     F32,
@@ -46,59 +26,8 @@ pub enum Precision {
     F64,
 }
 
-display_as_value!(Wavelet, Boundary, Precision);
-
-impl Wavelet {
-    /// The family in the terms of the transform.
-    pub fn family(self) -> scattering::Wavelet {
-        match self {
-            Self::BattleLemarie => scattering::Wavelet::BattleLemarie,
-            Self::Morlet => scattering::Wavelet::Morlet,
-            Self::BumpSteerable => scattering::Wavelet::BumpSteerable,
-            Self::Meyer => scattering::Wavelet::Meyer,
-            Self::Shannon => scattering::Wavelet::Shannon,
-        }
-    }
-}
-
-/// How fine the grids are that the layers are kept on: `exact`, the samples themselves, or a number of times the upper
-/// edge of each filter.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Oversampling(pub scattering::Oversampling);
-
-/// Finer than for single windows: what a modulus loses on a grid averages out over long windows only.
-impl Default for Oversampling {
-    fn default() -> Self {
-        Self(scattering::Oversampling::Times(16))
-    }
-}
-
-impl FromStr for Oversampling {
-    type Err = ConfigError;
-
-    fn from_str(text: &str) -> Result<Self> {
-        if text == "exact" {
-            return Ok(Self(scattering::Oversampling::Exact));
-        }
-        match text.parse() {
-            Ok(times) if times >= 2 => Ok(Self(scattering::Oversampling::Times(times))),
-            _ => Err(ConfigError::new(format!(
-                "`{text}` is neither `exact` nor a whole number of 2 or more"
-            ))),
-        }
-    }
-}
-
-impl fmt::Display for Oversampling {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.0 {
-            scattering::Oversampling::Times(times) => write!(f, "{times}"),
-            _ => write!(f, "exact"),
-        }
-    }
-}
-
-serde_as_text!(Oversampling);
+option_names!(Boundary, { Continuous => "continuous", Reference => "reference" });
+option_names!(Precision, { F32 => "f32", F64 => "f64" });
 
 /// A number for the first layer of the transform and one for the second: `8` or `8,5`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -187,7 +116,8 @@ impl Default for TransformConfig {
             stride: None,
             block: None,
             boundary: Boundary::Continuous,
-            oversampling: Oversampling::default(),
+            // Finer than for single windows: errors of a modulus on a grid average out over long windows only.
+            oversampling: Oversampling::Times(16),
             precision: Precision::F64,
         }
     }

@@ -58,7 +58,7 @@ fn plan_in<F: Real>(
     layout: &WindowLayout,
 ) -> std::result::Result<Box<dyn BlockPlan>, scattering::Error> {
     let (octaves, quality) = (transform.octaves, transform.quality);
-    let (family, oversampling) = (transform.wavelet.family(), transform.oversampling.0);
+    let (family, oversampling) = (transform.wavelet, transform.oversampling);
     Ok(match transform.boundary {
         Boundary::Continuous => Box::new(Continuous {
             transform: BlockTransform::<F>::plan(layout.block_samples)

@@ -93,7 +93,7 @@ impl Job {
                 objective: ObjectiveOptions::floored(config.octaves),
             }),
             (SeparationMethod::Local, _) => Box::new(local(config.octaves)),
-            (SeparationMethod::Auto | SeparationMethod::Family, Objective::Seismix) => {
+            (SeparationMethod::Auto | SeparationMethod::Template, Objective::Seismix) => {
                 Box::new(LocalOrScattering {
                     local: local(config.octaves),
                     scattering: ScatteringMethod::to_expectation(config.octaves, config.max_iter),
@@ -109,7 +109,7 @@ impl Job {
         };
         let wants_sources = match config.method {
             SeparationMethod::Local => true,
-            SeparationMethod::Auto | SeparationMethod::Family => {
+            SeparationMethod::Auto | SeparationMethod::Template => {
                 config.objective == Objective::Seismix
             }
             SeparationMethod::Scattering | SeparationMethod::Wiener => false,

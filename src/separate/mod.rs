@@ -81,7 +81,7 @@ pub fn separate(
         selection,
     );
     // With the others it turns out later whether octaves are used.
-    let others = [SeparationMethod::Auto, SeparationMethod::Family];
+    let others = [SeparationMethod::Auto, SeparationMethod::Template];
     if !others.contains(&config.method) {
         job.check_octaves(config.octaves)?;
     }
@@ -176,7 +176,7 @@ impl<'a> Work<'a> {
     ) -> Result<Option<(TemplateJob<'a>, Option<Learned>, String)>> {
         let asked = matches!(
             config.method,
-            SeparationMethod::Auto | SeparationMethod::Family
+            SeparationMethod::Auto | SeparationMethod::Template
         );
         let family_job = TemplateJob::new(self.job, key);
         if !asked || family_job.targets.is_empty() {
@@ -215,7 +215,7 @@ impl<'a> Work<'a> {
             );
             (evidence.has_shape(), told)
         };
-        let forced = config.method == SeparationMethod::Family;
+        let forced = config.method == SeparationMethod::Template;
         let reason = match (take, forced) {
             (true, _) => format!("{key}: family, since {why}"),
             (false, true) => format!("{key}: family, as asked, although {why}"),
