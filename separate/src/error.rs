@@ -23,6 +23,14 @@ pub enum Error {
         /// The first's.
         expected: usize,
     },
+    /// Segments of a record with different numbers of channels.
+    #[error("a segment has {found} channels, the first {expected}; give all the same channels")]
+    ChannelCount {
+        /// Number of its channels.
+        found: usize,
+        /// Number of the first's.
+        expected: usize,
+    },
     /// A snippet is not as long as the mixture.
     #[error("snippet {index} has {found} samples, the mixture {expected}; cut all to one length")]
     SnippetLength {

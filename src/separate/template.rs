@@ -182,7 +182,7 @@ impl<'a> TemplateJob<'a> {
                     windows: RecordSegment {
                         channels: Vec::new(),
                         targets: Vec::new(),
-                        beside: Vec::new(),
+                        neighbour_targets: Vec::new(),
                     },
                     start_ns: 0,
                     own: vec![None],
@@ -230,7 +230,7 @@ impl<'a> TemplateJob<'a> {
             all.filter(|t| t.len() > 1).collect()
         };
         let targets = ranges(&self.targets[own.clone()]);
-        let beside = [
+        let neighbour_targets = [
             ranges(&self.targets[..own.start]),
             ranges(&self.targets[own.end..]),
         ]
@@ -242,7 +242,7 @@ impl<'a> TemplateJob<'a> {
             windows: RecordSegment {
                 channels: run.samples,
                 targets,
-                beside,
+                neighbour_targets,
             },
         }))
     }

@@ -67,8 +67,8 @@ pub(super) fn found(
     FoundSource {
         onset: format_utc(onset_ns),
         onset_ns,
-        rise_s: source.rise * sample_s,
-        kind: source.kind,
+        rise_s: source.ramp_length * sample_s,
+        kind: 0,
         fall: source.chi2_decrease,
         z: source.z,
         misfit: source.misfit,
@@ -79,13 +79,13 @@ pub(super) fn found(
                 parts.iter().map(move |part| FoundWave {
                     channel: id.clone(),
                     wave: match part.wave {
-                        Wave::Step { .. } => "step".into(),
-                        Wave::Jump => "jump".into(),
+                        Wave::Response { .. } => "step".into(),
+                        Wave::SecondDerivative => "jump".into(),
                     },
                     delay_s: part.delay * sample_s,
                     rise_s: match part.wave {
-                        Wave::Step { rise } => rise * sample_s,
-                        Wave::Jump => 0.0,
+                        Wave::Response { ramp_length } => ramp_length * sample_s,
+                        Wave::SecondDerivative => 0.0,
                     },
                     amplitude: part.amplitude,
                     deviation: part.deviation,

@@ -1,240 +1,324 @@
-//! A shape from the sources that were fitted with the one before, each weighed by its background's spectrum.
+//! Learning of a template: a first shape from the windows that most others resemble, then fits of all sources and shapes
+//! from these fits in turns.
 
-use num_complex::Complex64;
+use std::ops::Range;
 
-use super::linear::{Cholesky, toeplitz};
-use super::shape::{Layout, Wave};
-use super::spectra::Fourier;
+use rayon::prelude::*;
 
-/// Relative error of a shape below which more strength of a source does not count more: the strongest must not rule.
-const RELATIVE_ERROR: f64 = 0.01;
-/// A source counts half at so many median misfits: those that the shape fits best teach it.
-const ROBUST: f64 = 0.3;
-/// Frequencies of the grid below this one are not looked at for what a shape leaves.
-const LOWEST: usize = 3;
-/// Part of a shape from which it fades out to its end.
-const FADE_FROM: f64 = 0.8;
-/// Frequency from which nothing is asked of a shape, cycles a sample.
-const IDLE_FROM: f64 = 0.42;
+use super::cancel::Cancel;
+use super::fit::{Fitted, fit};
+use super::initial::{STRONG, Snippet, align, observations};
+use super::options::{
+    AUTOREGRESSION_ORDER, DetectionThresholds, LEARNING_CHI2, Layout, MIN_TRAINING_Z, MIN_WINDOWS,
+};
+use super::segment::{RecordSegment, WhitenedSegment};
+use super::shape_fit::{Observation, discrepancy, fit_with_restarts, normalised, upper_median};
+use super::source::Source;
+use super::spectra::{Fourier, at_level, cut};
+use super::template::{Evidence, Template};
+use super::waveform::Shape;
+use super::whitened_data::WhitenedData;
+use crate::error::Error;
 
-/// One source on one channel, with all other sources taken off.
-#[derive(Clone)]
-pub(crate) struct Observation {
-    /// Onset after the sample that the grid's lead ends at.
-    pub(crate) delay: f64,
-    /// What its waves make of h, each at amplitude 1.
-    pub(crate) waves: Vec<(Wave, Vec<Complex64>)>,
-    /// Their amplitudes.
-    pub(crate) amplitudes: Vec<f64>,
-    /// The whitening filter's response `W`.
-    pub(crate) response: Vec<Complex64>,
-    /// Spectrum of the whitened record over a grid that begins `lead` samples before the onset.
-    pub(crate) data: Vec<Complex64>,
-}
+/// Room on either side of the range of typical onsets, in shapes.
+const ONSET_ROOM: f64 = 0.05;
 
-impl Observation {
-    /// What the source makes of h, with its amplitudes.
-    fn kernel(&self) -> Vec<Complex64> {
-        let mut sum = vec![Complex64::ZERO; self.data.len()];
-        for ((_, wave), a) in self.waves.iter().zip(&self.amplitudes) {
-            sum.iter_mut().zip(wave).for_each(|(sum, k)| *sum += a * k);
-        }
-        sum
+/// Fit of one segment, and its sources as observations of the shape, by channel.
+type Observed = (Fitted, Vec<Vec<Observation>>);
+
+impl Template {
+    /// Learns the shape from segments whose targets are about `window_samples` long. `None` if the energy of no target
+    /// exceeds its background's, or no background can be modelled.
+    pub fn learn(segments: &[RecordSegment], window_samples: usize) -> Option<(Self, Evidence)> {
+        let learned = Self::learn_with_cancel(segments, window_samples, &|| false);
+        learned.ok().flatten()
     }
 
-    /// The amplitudes that fit best with this shape.
-    fn refit(&mut self, shape: &[Complex64], weights: &[f64]) {
-        let made: Vec<Vec<Complex64>> = self
-            .waves
+    /// Learns the shape as [`learn`](Self::learn) does, until `cancelled`.
+    ///
+    /// The evidence is from windows that were not learned from: every second window, by the shape of those between.
+    ///
+    /// # Errors
+    /// [`Error::Interrupted`]; [`Error::ChannelLength`] or [`Error::NotFinite`] for samples that cannot be used;
+    /// [`Error::ChannelCount`] if the segments do not have the same channels.
+    pub fn learn_with_cancel(
+        segments: &[RecordSegment],
+        window_samples: usize,
+        cancelled: &(dyn Fn() -> bool + Sync),
+    ) -> Result<Option<(Self, Evidence)>, Error> {
+        let expected = segments.first().map_or(0, |s| s.channels.len());
+        for segment in segments {
+            segment.check()?;
+            let found = segment.channels.len();
+            if found != expected {
+                return Err(Error::ChannelCount { found, expected });
+            }
+        }
+        let cancel = Cancel::new(cancelled);
+        let layout = Layout::for_windows(window_samples, AUTOREGRESSION_ORDER);
+        let learner = Learner {
+            fourier: &Fourier::new(layout.grid),
+            layout,
+            cancel: &cancel,
+        };
+        let learned = learner.learn(segments);
+        // Whatever was returned is incomplete then.
+        if cancel.is_set() {
+            return Err(Error::Interrupted);
+        }
+        Ok(learned)
+    }
+}
+
+/// Context of a template that is being learned.
+struct Learner<'a> {
+    fourier: &'a Fourier,
+    layout: Layout,
+    cancel: &'a Cancel<'a>,
+}
+
+impl Learner<'_> {
+    fn learn(&self, segments: &[RecordSegment]) -> Option<(Template, Evidence)> {
+        let whitened: Vec<WhitenedSegment> = segments
+            .par_iter()
+            .filter(|_| !self.cancel.is_set())
+            .filter_map(|segment| WhitenedSegment::new(segment, self.layout))
+            .collect();
+        // One round is enough for the evidence: the shape of half the windows is not used any further.
+        let halves = [0, 1].map(|half| {
+            let learned = self.rounds(every_second(&whitened, half), &LEARNING_CHI2[2..])?;
+            Some(self.explained(&learned, &every_second(&whitened, 1 - half)))
+        });
+        let explained: Vec<f64> = halves.into_iter().flatten().flatten().collect();
+        let evidence = Evidence {
+            n_windows: explained.len(),
+            explained: upper_median(explained),
+        };
+        let template = self.rounds(whitened, &LEARNING_CHI2)?;
+        Some((template, evidence))
+    }
+
+    /// Learns in rounds with these chi-square decreases, from a first shape of the segments' own.
+    fn rounds(&self, mut segments: Vec<WhitenedSegment>, rounds: &[f64]) -> Option<Template> {
+        let mut template = Template {
+            layout: self.layout,
+            shape: self.first_shape(&segments)?,
+            discrepancies: Vec::new(),
+            onset_range: None,
+            n_training_sources: 1,
+        };
+        for (round, &chi2_decrease) in rounds.iter().enumerate() {
+            let thresholds = DetectionThresholds::preliminary(chi2_decrease);
+            let observed: Vec<Observed> = segments
+                .par_iter()
+                .map(|segment| self.observe(&template, segment, thresholds))
+                .collect();
+            if self.cancel.is_set() {
+                return None;
+            }
+            template = self.relearn(&template, &observed);
+            template.onset_range = onset_range(self.layout, &segments, &observed);
+            if round + 1 < rounds.len() {
+                segments = segments
+                    .into_par_iter()
+                    .zip(&observed)
+                    .map(|(segment, (fitted, _))| {
+                        let n = segment.record.n_samples();
+                        let removed = template.render(&fitted.sources, n);
+                        segment.without(&fitted.sources, &removed, self.layout)
+                    })
+                    .collect();
+            }
+        }
+        Some(template)
+    }
+
+    /// Shape that most targets resemble.
+    fn first_shape(&self, segments: &[WhitenedSegment]) -> Option<Shape> {
+        let snippets: Vec<Snippet> = segments
             .iter()
-            .map(|(_, wave)| {
-                (0..wave.len())
-                    .map(|k| wave[k] * self.response[k] * shape[k])
-                    .collect()
+            .enumerate()
+            .flat_map(|(index, segment)| {
+                let targets = segment.targets.iter();
+                targets.filter_map(move |target| {
+                    Snippet::loudest(self.fourier, self.layout, (index, segment), target.clone())
+                })
             })
             .collect();
-        let n = made.len();
-        let inner = |a: &[Complex64], b: &[Complex64]| -> f64 {
-            (0..a.len())
-                .map(|k| weights[k] * (a[k].conj() * b[k]).re)
-                .sum()
-        };
-        let gram: Vec<f64> = (0..n * n)
-            .map(|at| inner(&made[at / n], &made[at % n]))
-            .collect();
-        let right: Vec<f64> = made.iter().map(|m| inner(m, &self.data)).collect();
-        self.amplitudes = Cholesky::new(&gram, n).solve(&right);
-    }
-}
-
-/// The shape h that fits best: `sum w |R - W G H|^2` is least for h that is zero outside its length, and for the
-/// amplitudes in G, in turns; the observations keep those. Without a `previous` shape the first turn takes the
-/// amplitudes as they are.
-///
-/// `w = robust / (noise + (0.01 |W G H|)^2)`, so that no source counts more than one whose shape is known to 1 %.
-/// `None` if the observations do not tell it.
-pub(crate) fn learn(
-    observations: &mut [Observation],
-    fourier: &Fourier,
-    layout: Layout,
-    previous: Option<&[f64]>,
-    turns: usize,
-) -> Option<Vec<f64>> {
-    if observations.is_empty() {
-        return None;
-    }
-    let n = fourier.n_samples();
-    let mut shape: Option<Vec<f64>> = previous.map(<[f64]>::to_vec);
-    for _ in 0..turns {
-        let spectrum = shape.as_ref().map(|h| fourier.forward(h));
-        let mut weights = weights(observations, fourier, spectrum.as_deref());
-        if let Some(spectrum) = spectrum {
-            for (observation, weights) in observations.iter_mut().zip(&weights) {
-                observation.refit(&spectrum, weights);
-            }
-            weights = self::weights(observations, fourier, Some(&spectrum));
-        }
-        let mut normal = vec![0.0; fourier.n_frequencies()];
-        let mut right = vec![Complex64::ZERO; fourier.n_frequencies()];
-        for (observation, weights) in observations.iter().zip(&weights) {
-            let kernel = observation.kernel();
-            for k in 0..normal.len() {
-                let made = kernel[k] * observation.response[k];
-                normal[k] += weights[k] * made.norm_sqr();
-                right[k] += weights[k] * made.conj() * observation.data[k];
-            }
-        }
-        // Where atoms fade out, h is not asked for, and nothing may grow there.
-        let idle = (IDLE_FROM * n as f64) as usize;
-        let level = normal[idle.saturating_sub(n / 50)..idle.max(1)]
-            .iter()
-            .copied()
-            .fold(0.0, f64::max);
-        for (k, a) in normal.iter_mut().enumerate().skip(idle) {
-            let x = (k - idle) as f64 / (n / 2 - idle).max(1) as f64;
-            *a += level * x.min(1.0);
-        }
-        let row = fourier.inverse(normal.iter().map(|a| Complex64::new(*a, 0.0)).collect());
-        let mut row = row[..layout.length].to_vec();
-        row[0] *= 1.0 + 1e-12;
-        let right = fourier.inverse(right);
-        let mut h = toeplitz(&row, &right[..layout.length])?;
-        fade(&mut h, layout);
-        let peak = h.iter().fold(0.0, |m: f64, v| m.max(v.abs()));
-        if !(peak > 0.0 && peak.is_finite()) {
+        let aligned = align(self.fourier, snippets, self.cancel);
+        if aligned.is_empty() {
             return None;
         }
-        shape = Some(h);
-    }
-    shape
-}
-
-/// Weights of all frequencies of each observation.
-fn weights(
-    observations: &[Observation],
-    fourier: &Fourier,
-    shape: Option<&[Complex64]>,
-) -> Vec<Vec<f64>> {
-    let noise = fourier.n_samples() as f64;
-    let Some(shape) = shape else {
-        return observations
-            .iter()
-            .map(|o| vec![1.0 / noise; o.data.len()])
-            .collect();
-    };
-    let all: Vec<(Vec<f64>, f64)> = observations
-        .iter()
-        .map(|o| {
-            let mut misfit = 0.0;
-            let kernel = o.kernel();
-            let weights = (0..o.data.len())
-                .map(|k| {
-                    let made = kernel[k] * o.response[k] * shape[k];
-                    let weight = 1.0 / (noise + RELATIVE_ERROR.powi(2) * made.norm_sqr());
-                    misfit += weight * (o.data[k] - made).norm_sqr();
-                    weight
-                })
-                .collect();
-            (weights, misfit)
-        })
-        .collect();
-    let mut misfits: Vec<f64> = all.iter().map(|(_, misfit)| *misfit).collect();
-    misfits.sort_by(f64::total_cmp);
-    let median = misfits[misfits.len() / 2].max(f64::MIN_POSITIVE);
-    all.into_iter()
-        .map(|(mut weights, misfit)| {
-            let robust = 1.0 / (1.0 + misfit / (ROBUST * median));
-            weights.iter_mut().for_each(|w| *w *= robust);
-            weights
-        })
-        .collect()
-}
-
-/// How much of the observations a shape leaves when their amplitudes are fitted to it: the mean over the observations of
-/// the logarithm of what is left, in units of the background's energy.
-pub(crate) fn left(observations: &mut [Observation], fourier: &Fourier, shape: &[f64]) -> f64 {
-    let spectrum = fourier.forward(shape);
-    let weights = weights(observations, fourier, Some(&spectrum));
-    let mut sum = 0.0;
-    for (observation, weights) in observations.iter_mut().zip(&weights) {
-        observation.refit(&spectrum, weights);
-        let kernel = observation.kernel();
-        let n = observation.data.len();
-        let energy: f64 = (0..n)
-            .map(|k| {
-                let made = kernel[k] * observation.response[k] * spectrum[k];
-                (observation.data[k] - made).norm_sqr()
+        let n_channels = segments.first()?.models.len();
+        let channels: Vec<Option<Vec<f64>>> = (0..n_channels)
+            .map(|c| {
+                let found = observations(self.fourier, self.layout, &aligned, segments, c);
+                let shape = fit_with_restarts(&found, self.fourier, self.layout, None, self.cancel);
+                shape.map(normalised)
             })
-            .sum();
-        let background = (n * fourier.n_samples()) as f64;
-        sum += (energy / background).max(f64::MIN_POSITIVE).ln();
-    }
-    sum / observations.len().max(1) as f64
-}
-
-/// What of sources a shape does not describe: the energy of what is left of one with amplitude 1, the median over the
-/// observations, without the lowest frequencies, which belong to the background.
-pub(crate) fn discrepancy(observations: &[Observation], fourier: &Fourier, shape: &[f64]) -> f64 {
-    let spectrum = fourier.forward(shape);
-    let noise = fourier.n_samples() as f64;
-    let mut energies: Vec<f64> = observations
-        .iter()
-        .map(|o| {
-            let kernel = o.kernel();
-            let steps = o.waves.iter().zip(&o.amplitudes);
-            let size: f64 = steps
-                .filter(|((wave, _), _)| matches!(wave, Wave::Step { .. }))
-                .map(|(_, a)| a.abs())
-                .sum();
-            let left: f64 = (LOWEST..o.data.len())
-                .map(|k| {
-                    let white = (o.data[k] - kernel[k] * o.response[k] * spectrum[k]).norm_sqr();
-                    let response = o.response[k].norm_sqr().max(f64::MIN_POSITIVE);
-                    fourier.weight(k) * (white - noise) / response
-                })
-                .sum();
-            if size > 0.0 {
-                left.max(0.0) / (size * size)
-            } else {
-                0.0
-            }
+            .collect();
+        // A dead channel has no shape.
+        channels.iter().any(Option::is_some).then(|| Shape {
+            channels: channels
+                .into_iter()
+                .map(|h| h.unwrap_or_else(|| vec![0.0; self.layout.length]))
+                .collect(),
         })
-        .collect();
-    energies.sort_by(f64::total_cmp);
-    energies.get(energies.len() / 2).copied().unwrap_or(0.0)
+    }
+
+    /// Fits a segment; its strong sources become observations of the shape, each with all others subtracted.
+    fn observe(
+        &self,
+        template: &Template,
+        segment: &WhitenedSegment,
+        thresholds: DetectionThresholds,
+    ) -> Observed {
+        let data = WhitenedData::new(self.fourier, self.layout, &template.shape, segment);
+        let fitted = fit(&data, &segment.fitted_targets, thresholds, self.cancel);
+        let mut observed: Vec<Vec<Observation>> = vec![Vec::new(); data.n_channels()];
+        let lead = self.layout.lead as f64 / 2.0;
+        let own = |s: &&Source| {
+            let begins =
+                |t: &Range<usize>| (t.start as f64 - lead..t.end as f64).contains(&s.onset);
+            s.z > MIN_TRAINING_Z && segment.targets.iter().any(begins)
+        };
+        for source in fitted.sources.iter().filter(own) {
+            for (c, channel) in observed.iter_mut().enumerate() {
+                if !source.channels[c].is_empty() {
+                    channel.push(self.observation(&data, source, c, &fitted.residual[c]));
+                }
+            }
+        }
+        (fitted, observed)
+    }
+
+    /// Observation of a source on a channel whose residual is without it.
+    fn observation(
+        &self,
+        data: &WhitenedData,
+        source: &Source,
+        c: usize,
+        residual: &[f64],
+    ) -> Observation {
+        let parts = &source.channels[c];
+        let mut alone = residual.to_vec();
+        for part in parts {
+            data.place(&data.whitened[c], part.wave, source.onset + part.delay)
+                .add_to(&mut alone, part.amplitude);
+        }
+        let whole = source.onset.floor();
+        let start = whole as isize - self.layout.lead as isize;
+        let delay = source.onset - whole;
+        let waves = parts.iter().map(|part| {
+            let kernel = part.wave.kernel(self.fourier, delay + part.delay);
+            (part.wave, kernel)
+        });
+        let spectrum = self
+            .fourier
+            .forward(&cut(&alone, start, self.fourier.n_samples()));
+        // In units of the background around the source, so that loud hours do not pass for strong sources.
+        let level = data.level(c, source.onset);
+        Observation {
+            delay,
+            waves: waves.collect(),
+            amplitudes: parts.iter().map(|part| part.amplitude).collect(),
+            response: at_level(&data.responses[c], level),
+            data: at_level(&spectrum, level),
+        }
+    }
+
+    /// Template with the shape fitted anew to the observations of all segments.
+    fn relearn(&self, template: &Template, observed: &[Observed]) -> Template {
+        let learned: Vec<(Vec<f64>, f64)> = (0..template.n_channels())
+            .into_par_iter()
+            .map(|c| {
+                let of_channel = observed.iter().flat_map(|(_, o)| o[c].clone());
+                let found: Vec<Observation> = of_channel.collect();
+                let before = &template.shape.channels[c];
+                let (fourier, layout) = (self.fourier, self.layout);
+                let shape = fit_with_restarts(&found, fourier, layout, Some(before), self.cancel);
+                let shape = normalised(shape.unwrap_or_else(|| before.clone()));
+                // By the shape before, since the amplitudes are for that one.
+                (shape, discrepancy(&found, fourier, before))
+            })
+            .collect();
+        let (channels, discrepancies) = learned.into_iter().unzip();
+        // A source may be missing on some channels.
+        let counts = observed.iter().map(|(_, o)| o.iter().map(Vec::len).max());
+        Template {
+            layout: self.layout,
+            shape: Shape { channels },
+            discrepancies,
+            onset_range: None,
+            n_training_sources: counts.map(|n| n.unwrap_or(0)).sum(),
+        }
+    }
+
+    /// Share of the energy above the background that sources explain, of each target where that energy is significant.
+    fn explained(&self, template: &Template, segments: &[WhitenedSegment]) -> Vec<f64> {
+        let thresholds = DetectionThresholds::preliminary(LEARNING_CHI2[2]);
+        let of = |segment: &WhitenedSegment| -> Vec<f64> {
+            let data = WhitenedData::new(self.fourier, self.layout, &template.shape, segment);
+            let fitted = fit(&data, &segment.fitted_targets, thresholds, self.cancel);
+            let share = |target: &Range<usize>| {
+                let before = excess_energy(&data, data.white, target);
+                let chance = (2.0 * (target.len() * data.n_channels()) as f64).sqrt();
+                let rest = excess_energy(&data, &fitted.residual, target).max(0.0);
+                (before > STRONG * chance).then(|| (1.0 - rest / before).max(0.0))
+            };
+            segment.targets.iter().filter_map(share).collect()
+        };
+        segments.par_iter().map(of).collect::<Vec<_>>().concat()
+    }
 }
 
-/// Lets a shape begin and end at zero.
-pub(crate) fn fade(shape: &mut [f64], layout: Layout) {
-    let n = shape.len();
-    let from = (FADE_FROM * n as f64) as usize;
-    for (i, v) in shape.iter_mut().enumerate().skip(from) {
-        let x = (i - from) as f64 / (n - from).max(1) as f64;
-        *v *= 0.5 * (1.0 + (std::f64::consts::PI * x).cos());
+/// Energy of whitened channels in a target above that of the background, which is 1 per sample.
+fn excess_energy(data: &WhitenedData, white: &[Vec<f64>], target: &Range<usize>) -> f64 {
+    let of = |(c, x): (usize, &Vec<f64>)| {
+        let part = &x[target.clone()];
+        // A dead channel, or the first samples, which the filter cannot whiten, hold no background.
+        if part.iter().all(|v| *v == 0.0) {
+            return 0.0;
+        }
+        let level = |t: usize| data.level(c, (target.start + t) as f64);
+        part.iter()
+            .enumerate()
+            .map(|(t, v)| (v / level(t)).powi(2) - 1.0)
+            .sum::<f64>()
+    };
+    white.iter().enumerate().map(of).sum()
+}
+
+/// Range of the delays after their target's start of the strongest sources, one of each target.
+fn onset_range(
+    layout: Layout,
+    segments: &[WhitenedSegment],
+    observed: &[Observed],
+) -> Option<(f64, f64)> {
+    let mut delays: Vec<f64> = Vec::new();
+    for (segment, (fitted, _)) in segments.iter().zip(observed) {
+        for target in &segment.targets {
+            let inside = |s: &&Source| {
+                s.z > MIN_TRAINING_Z && (target.start as f64..target.end as f64).contains(&s.onset)
+            };
+            let sources = fitted.sources.iter().filter(inside);
+            let strongest =
+                sources.max_by(|a, b| a.chi2_decrease.total_cmp(&b.chi2_decrease));
+            delays.extend(strongest.map(|s| s.onset - target.start as f64));
+        }
     }
-    let ahead = (layout.lead / 2).max(1);
-    for (i, v) in shape.iter_mut().enumerate().take(ahead) {
-        let x = (i as f64 + 0.5) / ahead as f64;
-        *v *= 0.5 * (1.0 - (std::f64::consts::PI * x).cos());
+    if delays.len() < MIN_WINDOWS {
+        return None;
     }
+    delays.sort_by(f64::total_cmp);
+    let at = |q: f64| delays[(q * (delays.len() - 1) as f64).round() as usize];
+    let room = ONSET_ROOM * layout.length as f64;
+    Some((at(0.1) - room, at(0.9) + room))
+}
+
+/// Segments with every second target, counted over all of them.
+fn every_second<'a>(segments: &[WhitenedSegment<'a>], half: usize) -> Vec<WhitenedSegment<'a>> {
+    let mut count = 0;
+    let kept = segments.iter().map(|s| s.every_second(half, &mut count));
+    kept.collect()
 }

@@ -1,12 +1,12 @@
-//! Least squares in a few dozen unknowns.
+//! Small dense and Toeplitz systems, and a simplex search in two unknowns.
 
-/// Lower triangle of a symmetric positive matrix `(n, n)`, row by row; a pivot that vanishes drops its unknown.
+/// Cholesky factor L of a symmetric positive matrix `(n, n)`, row by row; a vanishing pivot drops its unknown.
 pub(crate) struct Cholesky {
     n: usize,
     lower: Vec<f64>,
 }
 
-/// A pivot this much below the diagonal is nothing but rounding.
+/// Share of the diagonal below which a pivot is due to rounding: the unknown is a combination of those before it.
 const VANISHING: f64 = 1e-10;
 
 impl Cholesky {
@@ -17,6 +17,7 @@ impl Cholesky {
                 let dot: f64 = (0..j).map(|k| lower[i * n + k] * lower[j * n + k]).sum();
                 let rest = matrix[i * n + j] - dot;
                 lower[i * n + j] = if i == j {
+                    // Dividing by an infinite pivot sets the unknown to 0, and a NaN pivot is caught here as well.
                     if rest > VANISHING * matrix[i * n + i] {
                         rest.sqrt()
                     } else {
@@ -30,7 +31,7 @@ impl Cholesky {
         Self { n, lower }
     }
 
-    /// Solution for one right-hand side.
+    /// Solution for one right-hand side: L y = b, then L' x = y.
     pub(crate) fn solve(&self, right: &[f64]) -> Vec<f64> {
         let n = self.n;
         let mut x = right.to_vec();
@@ -58,13 +59,15 @@ impl Cholesky {
         inverse
     }
 
+    /// Element of L; 0 for a dropped pivot, whose infinity times 0 would not be a number.
     fn at(&self, row: usize, column: usize) -> f64 {
         let v = self.lower[row * self.n + column];
         if v.is_finite() { v } else { 0.0 }
     }
 }
 
-/// Solution of a symmetric Toeplitz system by Levinson's recursion, `first` its first row. `None` if it is not positive.
+/// Solution of a symmetric Toeplitz system by Levinson's recursion, `first` its first row. `None` if it is not positive
+/// definite.
 pub(crate) fn toeplitz(first: &[f64], right: &[f64]) -> Option<Vec<f64>> {
     let n = right.len();
     if n == 0 || first[0].is_nan() || first[0] <= 0.0 {
@@ -82,6 +85,7 @@ pub(crate) fn toeplitz(first: &[f64], right: &[f64]) -> Option<Vec<f64>> {
             predictor[i] = old[i] + reflection * old[m - i];
         }
         error *= 1.0 - reflection * reflection;
+        // The prediction error of a positive system remains above 0; written so that NaN is refused too.
         if !(error > 0.0 && error.is_finite()) {
             return None;
         }
@@ -95,16 +99,20 @@ pub(crate) fn toeplitz(first: &[f64], right: &[f64]) -> Option<Vec<f64>> {
     x.iter().all(|v| v.is_finite()).then_some(x)
 }
 
-/// A short simplex search (Nelder and Mead) for the least of a function of two unknowns.
+/// Corner of a simplex: its position, and the function there.
+type Corner = ([f64; 2], f64);
+
+/// Minimises a function of two unknowns by a simplex search (Nelder and Mead).
 ///
-/// Starts at `start` with sides `sides`; ends after `evaluations` or when the sides are below `tolerance`.
+/// Starts at `start` with sides `sides`; ends after `evaluations` or when the sides are below `tolerance`. Own code, since
+/// a search of 80 evaluations is run for every source and must not allocate.
 pub(crate) fn simplex(
     function: &mut dyn FnMut([f64; 2]) -> f64,
     start: [f64; 2],
     sides: [f64; 2],
     tolerance: f64,
     evaluations: usize,
-) -> ([f64; 2], f64) {
+) -> Corner {
     let mut corners = [
         start,
         [start[0] + sides[0], start[1]],
@@ -112,57 +120,64 @@ pub(crate) fn simplex(
     ]
     .map(|at| (at, function(at)));
     let mut used = 3;
-    let along = |from: [f64; 2], to: [f64; 2], by: f64| {
-        [
-            from[0] + by * (to[0] - from[0]),
-            from[1] + by * (to[1] - from[1]),
-        ]
-    };
     while used < evaluations {
+        // NaN is the largest of all in this order, so such a corner is left first.
         corners.sort_by(|a, b| a.1.total_cmp(&b.1));
-        let [best, middle, worst] = corners;
-        let size = (0..2)
-            .map(|i| {
-                (worst.0[i] - best.0[i])
-                    .abs()
-                    .max((middle.0[i] - best.0[i]).abs())
-            })
-            .fold(0.0, f64::max);
+        let size = (0..2).map(|i| extent(&corners, i)).fold(0.0, f64::max);
         if size < tolerance {
             break;
         }
-        let centre = along(best.0, middle.0, 0.5);
-        let mut tried = |by: f64| {
-            let at = along(worst.0, centre, by);
+        let best = corners[0].0;
+        let mut counted = |at: [f64; 2]| {
             used += 1;
             (at, function(at))
         };
-        let reflected = tried(2.0);
-        corners[2] = if reflected.1 < best.1 {
-            let expanded = tried(3.0);
-            if expanded.1 < reflected.1 {
-                expanded
-            } else {
-                reflected
-            }
-        } else if reflected.1 < middle.1 {
-            reflected
-        } else {
-            let contracted = tried(if reflected.1 < worst.1 { 1.5 } else { 0.5 });
-            if contracted.1 < worst.1.min(reflected.1) {
-                contracted
-            } else {
+        match better_corner(&corners, &mut counted) {
+            Some(corner) => corners[2] = corner,
+            // No point on the line is better: shrink towards the best corner.
+            None => {
                 for corner in &mut corners[1..] {
-                    let at = along(best.0, corner.0, 0.5);
-                    *corner = (at, function(at));
+                    *corner = counted(along(best, corner.0, 0.5));
                 }
-                used += 2;
-                continue;
             }
-        };
+        }
     }
     corners.sort_by(|a, b| a.1.total_cmp(&b.1));
     corners[0]
+}
+
+/// Largest distance of a corner from the best along one unknown.
+fn extent([best, middle, worst]: &[Corner; 3], i: usize) -> f64 {
+    let distance = |corner: &Corner| (corner.0[i] - best.0[i]).abs();
+    distance(worst).max(distance(middle))
+}
+
+/// Corner in place of the worst, on the line from it through the middle of the others: reflected, expanded or contracted.
+fn better_corner(
+    [best, middle, worst]: &[Corner; 3],
+    function: &mut dyn FnMut([f64; 2]) -> Corner,
+) -> Option<Corner> {
+    let centre = along(best.0, middle.0, 0.5);
+    let mut tried = |by: f64| function(along(worst.0, centre, by));
+    let reflected = tried(2.0);
+    if reflected.1 < best.1 {
+        let expanded = tried(3.0);
+        return Some(if expanded.1 < reflected.1 {
+            expanded
+        } else {
+            reflected
+        });
+    }
+    if reflected.1 < middle.1 {
+        return Some(reflected);
+    }
+    let contracted = tried(if reflected.1 < worst.1 { 1.5 } else { 0.5 });
+    (contracted.1 < worst.1.min(reflected.1)).then_some(contracted)
+}
+
+/// Point on a line, at `by` times the way.
+fn along(from: [f64; 2], to: [f64; 2], by: f64) -> [f64; 2] {
+    [0, 1].map(|i| from[i] + by * (to[i] - from[i]))
 }
 
 #[cfg(test)]
@@ -190,7 +205,7 @@ mod tests {
     }
 
     #[test]
-    fn a_column_twice_counts_once() {
+    fn a_repeated_column_is_dropped() {
         let solved = Cholesky::new(&[2.0, 2.0, 2.0, 2.0], 2).solve(&[3.0, 3.0]);
         assert!(
             (solved[0] - 1.5).abs() < 1e-12 && solved[1] == 0.0,

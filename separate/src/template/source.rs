@@ -1,45 +1,37 @@
-//! A fitted source.
+//! Source that was found in a record.
 
 use serde::{Deserialize, Serialize};
 
-use super::shape::Wave;
+use super::waveform::Wave;
 
 /// One wave of a source on one channel.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Part {
-    /// What of the shape.
+    /// Waveform, made from the shape.
     pub wave: Wave,
-    /// Samples after the source's onset at which it begins.
+    /// Samples from the source's onset to that of the wave.
     pub delay: f64,
-    /// Its factor, in the unit of the record, after shrinking.
+    /// Amplitude in the unit of the record, after shrinking.
     pub amplitude: f64,
-    /// Standard deviation of the factor by the background's spectrum.
+    /// Standard deviation of the amplitude, by the background's spectrum.
     pub deviation: f64,
 }
 
-/// One source: waves of one kind of shape that begin together on all channels.
+/// Source: waves that begin together on all channels.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Source {
-    /// Which of the family's shapes.
-    pub kind: usize,
-    /// Its onset, in samples of the stretch.
+    /// Onset, in samples of the segment.
     pub onset: f64,
     /// Length of its ramp, samples.
-    pub rise: f64,
-    /// Its waves, channel by channel.
+    #[serde(alias = "rise")]
+    pub ramp_length: f64,
+    /// Waves of each channel.
     pub channels: Vec<Vec<Part>>,
-    /// Fall of chi-square that it brings, all channels.
+    /// Decrease of chi-square by the source, all channels.
+    #[serde(alias = "fall")]
     pub chi2_decrease: f64,
-    /// Root of the largest chi2_decrease of one channel: how many deviations the source stands out there.
+    /// Root of the largest decrease of chi-square on one channel: a z-score.
     pub z: f64,
-    /// Mean square of the whitened residual around it, on the worst channel; 1 is the background alone.
+    /// Mean square of the whitened residual around it, on the worst channel; 1 for the background alone.
     pub misfit: f64,
-}
-
-impl Source {
-    /// How much of the local misfit it explains: `chi2_decrease / (chi2_decrease + n (misfit - 1))`, with n the samples it is judged over.
-    pub fn explained(&self, n_samples: usize) -> f64 {
-        let rest = n_samples as f64 * (self.misfit - 1.0).max(0.0);
-        self.chi2_decrease / (self.chi2_decrease + rest).max(f64::MIN_POSITIVE)
-    }
 }

@@ -5,9 +5,9 @@ use std::sync::Arc;
 use num_complex::Complex64;
 use realfft::{ComplexToReal, RealFftPlanner, RealToComplex};
 
-/// A planned transform of `n` samples, `n` even.
+/// Planned transform of `n` samples, `n` even.
 ///
-/// Forward is not scaled, inverse by 1/n, so that the two undo each other.
+/// The forward transform is not scaled and the inverse is by 1/n, so that the two undo each other.
 #[derive(Clone)]
 pub(crate) struct Fourier {
     n: usize,
@@ -41,27 +41,52 @@ impl Fourier {
         let taken = signal.len().min(self.n);
         input[..taken].copy_from_slice(&signal[..taken]);
         let mut spectrum = self.forward.make_output_vec();
-        // The buffers are of the plan's own lengths, so there is nothing to refuse.
-        let _ = self.forward.process(&mut input, &mut spectrum);
+        let done = self.forward.process(&mut input, &mut spectrum);
+        debug_assert!(done.is_ok(), "buffers are the plan's own");
         spectrum
     }
 
     /// Signal of a spectrum.
     pub(crate) fn inverse(&self, mut spectrum: Vec<Complex64>) -> Vec<f64> {
+        // A real signal has real values there; the transform refuses anything else.
         spectrum[0].im = 0.0;
         spectrum[self.n / 2].im = 0.0;
         let mut signal = self.inverse.make_output_vec();
-        let _ = self.inverse.process(&mut spectrum, &mut signal);
+        let done = self.inverse.process(&mut spectrum, &mut signal);
+        debug_assert!(done.is_ok(), "buffers are the plan's own");
         let scale = 1.0 / self.n as f64;
         signal.iter_mut().for_each(|v| *v *= scale);
         signal
     }
 
-    /// Weight of a frequency in sums over half the spectrum that stand for sums over samples: 2/n, at both ends 1/n.
+    /// Weight of a frequency in a sum over half the spectrum that equals the sum over samples (Parseval): 2/n, or 1/n at
+    /// both ends.
     pub(crate) fn weight(&self, k: usize) -> f64 {
         let ends = if k == 0 || k == self.n / 2 { 1.0 } else { 2.0 };
         ends / self.n as f64
     }
+}
+
+/// Real part of the inner product of two half spectra, without weights.
+pub(crate) fn inner_product(a: &[Complex64], b: &[Complex64]) -> f64 {
+    a.iter().zip(b).map(|(a, b)| a.re * b.re + a.im * b.im).sum()
+}
+
+/// Spectrum in units of the background's level.
+pub(crate) fn at_level(spectrum: &[Complex64], level: f64) -> Vec<Complex64> {
+    spectrum.iter().map(|w| w / level).collect()
+}
+
+/// Samples `from .. from + n` of a segment, with zeros beyond its ends.
+pub(crate) fn cut(segment: &[f64], from: isize, n: usize) -> Vec<f64> {
+    let mut part = vec![0.0; n];
+    let a = from.clamp(0, segment.len() as isize);
+    let b = (from + n as isize).clamp(0, segment.len() as isize);
+    if a < b {
+        let at = (a - from) as usize;
+        part[at..at + (b - a) as usize].copy_from_slice(&segment[a as usize..b as usize]);
+    }
+    part
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! Families on records made for it: pulses of one shape in coloured noise on two channels.
+//! Templates on records made for it: pulses of one shape in coloured noise on two channels.
 
 use std::ops::Range;
 
@@ -75,13 +75,13 @@ fn sources_of_one_shape_are_taken_out() {
     let stretch = RecordSegment {
         channels: mixed(&noise, &source),
         targets: targets.clone(),
-        beside: Vec::new(),
+        neighbour_targets: Vec::new(),
     };
-    let (family, evidence) = Template::learn(std::slice::from_ref(&stretch), WINDOW).unwrap();
+    let (template, evidence) = Template::learn(std::slice::from_ref(&stretch), WINDOW).unwrap();
     assert!(evidence.has_shape(), "{evidence:?}");
     assert!(evidence.explained > 0.9, "{evidence:?}");
-    let fit = family.fit(&stretch).unwrap();
-    let found = family.render(&fit.sources, noise[0].len());
+    let fit = template.fit(&stretch).unwrap();
+    let found = template.render(&fit.sources, noise[0].len());
     let mut gains: Vec<f64> = Vec::new();
     let (mut covered, mut all) = (0, 0);
     for target in &targets {
@@ -111,7 +111,7 @@ fn the_same_on_any_number_of_threads() {
     let stretch = RecordSegment {
         channels: mixed(&noise, &source),
         targets,
-        beside: Vec::new(),
+        neighbour_targets: Vec::new(),
     };
     let solve = |threads: usize| {
         let pool = rayon::ThreadPoolBuilder::new()
@@ -119,22 +119,22 @@ fn the_same_on_any_number_of_threads() {
             .build()
             .unwrap();
         pool.install(|| {
-            let (family, evidence) =
+            let (template, evidence) =
                 Template::learn(std::slice::from_ref(&stretch), WINDOW).unwrap();
-            let fit = family.fit(&stretch).unwrap();
-            (family, evidence, fit.sources, fit.deviation)
+            let fit = template.fit(&stretch).unwrap();
+            (template, evidence, fit.sources, fit.deviation)
         })
     };
     assert!(solve(1) == solve(3));
 }
 
 #[test]
-fn noise_alone_and_different_shapes_have_no_family() {
+fn noise_alone_and_different_shapes_have_no_template() {
     let (noise, _, targets) = record(3, 16, |_, _| [0.0, 0.0]);
     let calm = RecordSegment {
         channels: noise.clone(),
         targets: targets.clone(),
-        beside: Vec::new(),
+        neighbour_targets: Vec::new(),
     };
     let found = Template::learn(std::slice::from_ref(&calm), WINDOW);
     assert!(found.is_none_or(|(_, evidence)| !evidence.has_shape()));
@@ -151,7 +151,7 @@ fn noise_alone_and_different_shapes_have_no_family() {
     let mixed = RecordSegment {
         channels: bursts,
         targets,
-        beside: Vec::new(),
+        neighbour_targets: Vec::new(),
     };
     let found = Template::learn(std::slice::from_ref(&mixed), WINDOW);
     assert!(
@@ -164,12 +164,12 @@ fn noise_alone_and_different_shapes_have_no_family() {
 }
 
 #[test]
-fn one_window_or_none_has_no_family() {
+fn one_window_or_none_has_no_template() {
     let (noise, source, targets) = record(5, 1, strong);
     let one = RecordSegment {
         channels: mixed(&noise, &source),
         targets,
-        beside: Vec::new(),
+        neighbour_targets: Vec::new(),
     };
     let found = Template::learn(std::slice::from_ref(&one), WINDOW);
     assert!(found.is_none_or(|(_, evidence)| !evidence.has_shape()));
@@ -177,7 +177,7 @@ fn one_window_or_none_has_no_family() {
     let none = RecordSegment {
         channels: vec![vec![1.0; 500]; 2],
         targets: Vec::new(),
-        beside: Vec::new(),
+        neighbour_targets: Vec::new(),
     };
     assert!(Template::learn(&[none], WINDOW).is_none());
 }
@@ -217,11 +217,11 @@ fn a_jump_that_the_first_sources_share_is_not_taken_for_the_shape() {
     let stretch = RecordSegment {
         channels: mixed(&noise, &source),
         targets: targets.clone(),
-        beside: Vec::new(),
+        neighbour_targets: Vec::new(),
     };
-    let (family, _) = Template::learn(std::slice::from_ref(&stretch), WINDOW).unwrap();
-    let fit = family.fit(&stretch).unwrap();
-    let found = family.render(&fit.sources, noise[0].len());
+    let (template, _) = Template::learn(std::slice::from_ref(&stretch), WINDOW).unwrap();
+    let fit = template.fit(&stretch).unwrap();
+    let found = template.render(&fit.sources, noise[0].len());
     let mut gains: Vec<f64> = targets
         .iter()
         .map(|target| {
@@ -236,7 +236,7 @@ fn a_jump_that_the_first_sources_share_is_not_taken_for_the_shape() {
 }
 
 #[test]
-fn a_dead_channel_tells_nothing_and_costs_nothing() {
+fn a_dead_channel_changes_nothing_on_the_others() {
     let (noise, source, targets) = record(1, 16, strong);
     let alive = mixed(&noise, &source);
     let dead = vec![7.0; alive[0].len()];
@@ -244,13 +244,13 @@ fn a_dead_channel_tells_nothing_and_costs_nothing() {
         let stretch = RecordSegment {
             channels,
             targets: targets.clone(),
-            beside: Vec::new(),
+            neighbour_targets: Vec::new(),
         };
-        let (family, evidence) = Template::learn(std::slice::from_ref(&stretch), WINDOW).unwrap();
-        let fit = family.fit(&stretch).unwrap();
+        let (template, evidence) = Template::learn(std::slice::from_ref(&stretch), WINDOW).unwrap();
+        let fit = template.fit(&stretch).unwrap();
         (
             evidence.explained,
-            family.render(&fit.sources, noise[0].len()),
+            template.render(&fit.sources, noise[0].len()),
         )
     };
     let (without, two) = found(alive.clone());
@@ -269,21 +269,21 @@ fn a_dead_channel_tells_nothing_and_costs_nothing() {
 }
 
 #[test]
-fn targets_beside_are_fitted_and_not_counted() {
+fn neighbour_targets_are_fitted_and_not_learned_from() {
     let (noise, source, targets) = record(6, 16, strong);
-    let (own, beside) = targets.split_at(8);
+    let (own, neighbours) = targets.split_at(8);
     let stretch = RecordSegment {
         channels: mixed(&noise, &source),
         targets: own.to_vec(),
-        beside: beside.to_vec(),
+        neighbour_targets: neighbours.to_vec(),
     };
-    let (family, evidence) = Template::learn(std::slice::from_ref(&stretch), WINDOW).unwrap();
+    let (template, evidence) = Template::learn(std::slice::from_ref(&stretch), WINDOW).unwrap();
     assert!(evidence.n_windows <= 8, "{evidence:?}");
-    assert!(family.taught_by <= 8, "{}", family.taught_by);
+    assert!(template.n_training_sources <= 8, "{}", template.n_training_sources);
     let onsets = |of: &[Range<usize>]| {
-        let fit = family.fit(&stretch).unwrap();
+        let fit = template.fit(&stretch).unwrap();
         let inside = |s: &&super::Source| of.iter().any(|t| t.contains(&(s.onset as usize)));
         fit.sources.iter().filter(inside).count()
     };
-    assert!(onsets(own) > 5 && onsets(beside) > 5);
+    assert!(onsets(own) > 5 && onsets(neighbours) > 5);
 }

@@ -1,65 +1,64 @@
-//! How far off the sum of fitted sources may be, sample by sample.
+//! Standard deviation of the sum of fitted sources, sample by sample: from the background's noise, the error of the
+//! shape, and sources too weak to be found.
 
 use std::ops::Range;
 
+use num_complex::Complex64;
+
 use super::fit::Fitted;
 use super::linear::Cholesky;
-use super::shape::Wave;
-use super::source::Source;
+use super::source::{Part, Source};
+use super::waveform::{PlacedWaveform, Wave};
 use super::whitened_data::WhitenedData;
 
-/// The covariance of amplitudes, onset and ramp counts so many times; set on seeds 0 and 1 of the benchmark.
-const BY_NOISE: f64 = 1.0;
-/// Parts that the samples which a source is judged by are cut into, to fit between targets.
+/// Blocks that the samples over which a source is judged are cut into, so that some fit between targets.
 const BLOCKS: usize = 6;
-/// Deviations of chance beyond which the power that a source leaves around it tells of the shape's error.
+/// Standard deviations of the residual power beyond which it is due to an error of the shape.
 const CHANCE: f64 = 2.0;
-/// The shape's error also counts so many times where the waveform itself is small: before the onset, and along the tail.
-const BY_SPREAD: f64 = 1.0;
-/// A shape is never known better than this over the root of the number of sources it was learned from; set with it.
-const LEAST_SHAPE_ERROR: f64 = 0.03;
-/// A source that was not found, or a channel on which it was not, may hold so many deviations of an amplitude.
+/// Error of a shape learned from one source; it decreases with the root of their number.
+// Set on seeds 0 and 1 of the benchmark, as are the two below, so that 90 % of the samples lie within 1.645 deviations.
+const SHAPE_ERROR: f64 = 0.03;
+/// Amplitude, in standard deviations, that a source may have without being found in a target, or on a channel.
 const UNSEEN: f64 = 1.5;
-/// The same for one more source beside those that were found.
-const FURTHER_UNSEEN: f64 = 0.5;
+/// The same for one more source in a target where one was found.
+const UNSEEN_SECOND: f64 = 0.5;
 /// Smoothing of a waveform's size, in shapes, to each side.
 const SMOOTHING: f64 = 0.01;
+/// Steps of the central differences along onset and ramp, samples.
+const ONSET_STEP: f64 = 0.05;
+const RAMP_STEP: f64 = 0.25;
 
-/// Standard deviation of the fitted sources, `[channel][sample]` over the field; beyond what is fitted, that of a source
-/// too weak to be found in `targets`.
+/// Standard deviation of the fitted sources, `[channel][sample]`; elsewhere in `targets`, that of a source too weak to be
+/// found.
 pub(crate) fn deviations(
-    field: &WhitenedData,
+    data: &WhitenedData,
     fitted: &Fitted,
     targets: &[Range<usize>],
-    taught_by: usize,
+    n_training_sources: usize,
 ) -> Vec<Vec<f64>> {
     let sources = &fitted.sources;
-    let least = LEAST_SHAPE_ERROR / (taught_by.max(1) as f64).sqrt();
-    let n = field.n_samples();
-    let mut variance = vec![vec![0.0; n]; field.n_channels()];
-    let onset_range: Vec<f64> = (0..field.n_channels())
-        .map(|c| usual_power(field, &fitted.residual[c], c, targets))
-        .collect();
+    let n = data.n_samples();
+    let mut variance = vec![vec![0.0; n]; data.n_channels()];
+    let errors = ShapeErrors {
+        data,
+        residual: &fitted.residual,
+        usual_power: (0..data.n_channels())
+            .map(|c| usual_power(data, &fitted.residual[c], c, targets))
+            .collect(),
+        least: SHAPE_ERROR / (n_training_sources.max(1) as f64).sqrt(),
+    };
     for source in sources {
-        of_source(
-            field,
-            source,
-            &fitted.residual,
-            &onset_range,
-            least,
-            &mut variance,
-        );
+        add_source(&errors, source, &mut variance);
     }
+    let lead = data.layout.lead as f64;
     for target in targets {
-        let inside = |s: &Source| {
-            (target.start as f64 - field.layout.lead as f64..target.end as f64).contains(&s.onset)
-        };
-        let factor = if sources.iter().any(inside) {
-            FURTHER_UNSEEN
+        let range = target.start as f64 - lead..target.end as f64;
+        let factor = if sources.iter().any(|s| range.contains(&s.onset)) {
+            UNSEEN_SECOND
         } else {
             UNSEEN
         };
-        unseen(field, target, factor, &mut variance);
+        add_unseen(data, target, factor, &mut variance);
     }
     for channel in &mut variance {
         channel.iter_mut().for_each(|v| *v = v.sqrt());
@@ -67,30 +66,32 @@ pub(crate) fn deviations(
     variance
 }
 
-/// Deviation of the amplitude of a step without a ramp.
-fn step_deviation(field: &WhitenedData, kind: usize, channel: usize, at: f64) -> f64 {
-    let kernel = Wave::Step { rise: 0.0 }.kernel(field.fourier, 0.0);
-    let power = field.gram(kind, channel, &kernel, &kernel);
+/// Standard deviation of the amplitude of a step without a ramp.
+fn step_deviation(data: &WhitenedData, channel: usize, at: f64) -> f64 {
+    let kernel = Wave::STEP.kernel(data.fourier, 0.0);
+    let power = data.gram(channel, &kernel, &kernel);
+    // A dead channel holds no source.
     if power > 0.0 {
-        field.level(channel, at) / power.sqrt()
+        data.level(channel, at) / power.sqrt()
     } else {
         0.0
     }
 }
 
-fn unseen(field: &WhitenedData, target: &Range<usize>, factor: f64, variance: &mut [Vec<f64>]) {
+/// Adds the mean variance of a step somewhere in a target, of so many standard deviations.
+fn add_unseen(
+    data: &WhitenedData,
+    target: &Range<usize>,
+    factor: f64,
+    variance: &mut [Vec<f64>],
+) {
+    let length = data.layout.length;
+    let middle = 0.5 * (target.start + target.end) as f64;
     for (c, variance) in variance.iter_mut().enumerate() {
-        let shape = field.place(
-            &field.raw,
-            0,
-            c,
-            Wave::Step { rise: 0.0 },
-            field.layout.lead as f64,
-        );
-        let length = field.layout.length;
+        // Placed at the lead, the shape fills the first samples of the grid.
+        let shape = data.place(&data.raw[c], Wave::STEP, data.layout.lead as f64);
         let size = shape.values[..length].iter().map(|v| v * v).sum::<f64>() / length as f64;
-        let deviation =
-            factor * step_deviation(field, 0, c, 0.5 * (target.start + target.end) as f64);
+        let deviation = factor * step_deviation(data, c, middle);
         let end = target.end.min(variance.len());
         for v in &mut variance[target.start.min(end)..end] {
             *v += deviation * deviation * size;
@@ -98,130 +99,96 @@ fn unseen(field: &WhitenedData, target: &Range<usize>, factor: f64, variance: &m
     }
 }
 
-fn of_source(
-    field: &WhitenedData,
-    source: &Source,
-    residual: &[Vec<f64>],
-    onset_range: &[f64],
-    least: f64,
-    variance: &mut [Vec<f64>],
-) {
-    // What each channel tells of onset and ramp beside its amplitudes; all channels share them.
-    let columns: Vec<Columns> = (0..field.n_channels())
-        .map(|c| Columns::new(field, source, c))
+/// Adds the variance of one source on all channels.
+fn add_source(errors: &ShapeErrors, source: &Source, variance: &mut [Vec<f64>]) {
+    let data = errors.data;
+    let columns: Vec<Option<Columns>> = (0..data.n_channels())
+        .map(|c| Columns::new(data, source, c))
         .collect();
-    let mut shared = [0.0; 4];
-    for columns in &columns {
-        for (sum, v) in shared.iter_mut().zip(columns.information()) {
+    // All channels share onset and ramp, so their information on them adds up.
+    let mut shared = [[0.0; 2]; 2];
+    for own in columns.iter().flatten().map(Columns::information) {
+        for (sum, v) in shared.iter_mut().flatten().zip(own.iter().flatten()) {
             *sum += v;
         }
     }
     for (c, columns) in columns.iter().enumerate() {
-        let variance = &mut variance[c];
-        if columns.n == 0 {
-            let placed = field.place(
-                &field.raw,
-                source.kind,
-                c,
-                Wave::Step { rise: source.rise },
-                source.onset,
-            );
-            let deviation = UNSEEN * step_deviation(field, source.kind, c, source.onset);
-            let (from, values) = placed.inside(variance.len());
-            for (v, h) in variance[from..].iter_mut().zip(values) {
-                *v += (deviation * h).powi(2);
+        match columns {
+            Some(columns) => {
+                let shape_error = errors.of(source, columns, c);
+                columns.add_noise_variance(&shared, &mut variance[c]);
+                add_shape_variance(data, columns, shape_error, &mut variance[c]);
             }
-            continue;
-        }
-        let shape_error =
-            shape_error(field, source, columns, c, &residual[c], onset_range[c]).max(least);
-        let covariance = columns.covariance(&shared);
-        let m = columns.n + 2;
-        let mut sum = vec![0.0; variance.len()];
-        let first = columns
-            .raw
-            .iter()
-            .map(|p| p.inside(variance.len()).0)
-            .min()
-            .unwrap_or(0);
-        let last = columns
-            .raw
-            .iter()
-            .map(|p| {
-                let (from, values) = p.inside(variance.len());
-                from + values.len()
-            })
-            .max()
-            .unwrap_or(0);
-        let mut row = vec![0.0; m];
-        for t in first..last {
-            for (value, placed) in row.iter_mut().zip(&columns.raw) {
-                let at = t as isize - placed.start;
-                *value = usize::try_from(at)
-                    .ok()
-                    .and_then(|at| placed.values.get(at))
-                    .copied()
-                    .unwrap_or(0.0);
-            }
-            let mut total = 0.0;
-            for i in 0..m {
-                for j in 0..m {
-                    total += row[i] * covariance[i * m + j] * row[j];
-                }
-            }
-            variance[t] += BY_NOISE * BY_NOISE * total.max(0.0);
-            sum[t] = columns
-                .amplitudes
-                .iter()
-                .zip(&row)
-                .map(|(a, v)| a * v)
-                .sum();
-        }
-        let power = sum[first..last].iter().map(|v| v * v).sum::<f64>();
-        let spread = (BY_SPREAD * shape_error).powi(2) * power / field.layout.length as f64;
-        let support = first + field.layout.length + field.layout.longest_rise;
-        let reach = ((SMOOTHING * field.layout.length as f64) as usize).max(1);
-        let mut running: f64 = sum[first..(first + reach).min(last)]
-            .iter()
-            .map(|v| v * v)
-            .sum();
-        for t in first..last {
-            if t + reach < last {
-                running += sum[t + reach].powi(2);
-            }
-            if t > first + reach {
-                running -= sum[t - reach - 1].powi(2);
-            }
-            let count = (t + reach + 1).min(last) - t.saturating_sub(reach).max(first);
-            variance[t] += shape_error * shape_error * running.max(0.0) / count as f64;
-            if t < support {
-                variance[t] += spread;
-            }
+            None => add_unseen_channel(data, source, c, &mut variance[c]),
         }
     }
 }
 
-/// Power of the background over as many samples as a source is judged by, in units of its level, that three quarters of such
-/// parts stay below; at least 1.
+/// Adds the variance of a source on a channel on which it was not found.
+fn add_unseen_channel(data: &WhitenedData, source: &Source, c: usize, variance: &mut [f64]) {
+    let ramp_length = source.ramp_length;
+    let placed = data.place(&data.raw[c], Wave::Response { ramp_length }, source.onset);
+    let deviation = UNSEEN * step_deviation(data, c, source.onset);
+    let (from, values) = placed.inside(variance.len());
+    for (v, h) in variance[from..].iter_mut().zip(values) {
+        *v += (deviation * h).powi(2);
+    }
+}
+
+/// Adds the variance due to the shape's error, a fixed share of the source: along the source its running mean square,
+/// and as much again spread evenly, where the waveform itself is small: before the onset, and along the tail.
+fn add_shape_variance(
+    data: &WhitenedData,
+    columns: &Columns,
+    shape_error: f64,
+    variance: &mut [f64],
+) {
+    let layout = data.layout;
+    let samples = columns.samples(variance.len());
+    let (first, last) = (samples.start, samples.end);
+    let sum: Vec<f64> = samples.clone().map(|t| columns.sum_at(t)).collect();
+    let power = sum.iter().map(|v| v * v).sum::<f64>();
+    let spread = shape_error.powi(2) * power / layout.length as f64;
+    let support = first + layout.length + layout.longest_ramp;
+    let reach = ((SMOOTHING * layout.length as f64) as usize).max(1);
+    let ahead = &sum[..reach.min(sum.len())];
+    let mut running: f64 = ahead.iter().map(|v| v * v).sum();
+    for t in samples {
+        if t + reach < last {
+            running += sum[t + reach - first].powi(2);
+        }
+        if t > first + reach {
+            running -= sum[t - reach - 1 - first].powi(2);
+        }
+        let count = (t + reach + 1).min(last) - t.saturating_sub(reach).max(first);
+        // The running sum may end a little below zero by rounding.
+        variance[t] += shape_error * shape_error * running.max(0.0) / count as f64;
+        if t < support {
+            variance[t] += spread;
+        }
+    }
+}
+
+/// Power of the background, in units of its level, over as many samples as a source is judged over: the upper quartile of
+/// such stretches between targets, at least 1.
+// The background varies within a segment, and its usual excess must not pass for an error of the shape.
 fn usual_power(
-    field: &WhitenedData,
+    data: &WhitenedData,
     residual: &[f64],
     channel: usize,
     targets: &[Range<usize>],
 ) -> f64 {
-    let n_local = field.local(field.layout.lead as f64).len();
+    let n_local = data.local(data.layout.lead as f64).len();
     let block = (n_local / BLOCKS).max(1);
     let of_block = |from: usize| -> Option<f64> {
         let to = from + block;
         let outside = targets.iter().all(|t| t.end <= from || t.start >= to);
         let part = residual.get(from..to).filter(|_| outside)?;
-        let level = field.level(channel, (from + block / 2) as f64).powi(2);
-        Some(part.iter().map(|v| v * v).sum::<f64>() / (block as f64 * level))
+        let variance = data.level(channel, (from + block / 2) as f64).powi(2);
+        Some(part.iter().map(|v| v * v).sum::<f64>() / (block as f64 * variance))
     };
-    let blocks: Vec<f64> = (0..residual.len())
-        .step_by(block)
-        .filter_map(of_block)
-        .collect();
+    let starts = (0..residual.len()).step_by(block);
+    let blocks: Vec<f64> = starts.filter_map(of_block).collect();
     let mut powers: Vec<f64> = blocks
         .chunks_exact(BLOCKS)
         .map(|blocks| blocks.iter().sum::<f64>() / BLOCKS as f64)
@@ -230,167 +197,215 @@ fn usual_power(
     powers.get(3 * powers.len() / 4).map_or(1.0, |p| p.max(1.0))
 }
 
-/// Error of the shape on a channel, as a part of the source: by what the source leaves around it beyond chance, and by what
-/// the shape leaves of others.
-fn shape_error(
-    field: &WhitenedData,
-    source: &Source,
-    columns: &Columns,
-    channel: usize,
-    residual: &[f64],
-    onset_range: f64,
-) -> f64 {
-    let part = &residual[field.local(source.onset)];
-    let n = part.len().max(1) as f64;
-    let level = field.level(channel, source.onset).powi(2);
-    let power = part.iter().map(|v| v * v).sum::<f64>() / n / level;
-    let beyond = (power - onset_range - CHANCE * (2.0 / n).sqrt()).max(0.0);
-    let own = n * beyond / columns.chi2_decrease().max(1.0);
-    let of_others = field.discrepancies.get(source.kind);
-    let left = of_others.and_then(|d| d.get(channel)).copied();
-    let others = left.unwrap_or(0.0) / field.energy(source.kind, channel).max(f64::MIN_POSITIVE);
-    (own + others).sqrt()
+/// Residual of all sources, from which the error of the shape is estimated.
+struct ShapeErrors<'a> {
+    data: &'a WhitenedData<'a>,
+    residual: &'a [Vec<f64>],
+    /// Power of the background alone, by channel.
+    usual_power: Vec<f64>,
+    /// Least error.
+    least: f64,
 }
 
-/// The waves of a source on a channel, and how they change with its onset and its ramp, whitened and raw.
+impl ShapeErrors<'_> {
+    /// Error of the shape on a channel, as a share of the source: from the residual power around it that exceeds chance,
+    /// and from what the shape does not describe of others.
+    fn of(&self, source: &Source, columns: &Columns, channel: usize) -> f64 {
+        let data = self.data;
+        let part = &self.residual[channel][data.local(source.onset)];
+        let n = part.len().max(1) as f64;
+        let variance = data.level(channel, source.onset).powi(2);
+        let power = part.iter().map(|v| v * v).sum::<f64>() / n / variance;
+        // The mean square of n normal variables has a standard deviation of root 2/n.
+        let beyond = power - self.usual_power[channel] - CHANCE * (2.0 / n).sqrt();
+        let own = n * beyond.max(0.0) / columns.chi2_decrease().max(1.0);
+        let of_others = data.discrepancies.get(channel).copied().unwrap_or(0.0);
+        let others = of_others / data.energy(channel).max(f64::MIN_POSITIVE);
+        (own + others).sqrt().max(self.least)
+    }
+}
+
+/// Waves of a source on a channel at amplitude 1, followed by the derivatives of their sum by onset and ramp.
 struct Columns {
-    /// Amplitudes.
-    n: usize,
     amplitudes: Vec<f64>,
-    raw: Vec<super::whitened_data::PlacedWaveform>,
-    /// `(n + 2, n + 2)`.
-    gram: Vec<f64>,
+    /// In the unit of the record, `n + 2`.
+    raw: Vec<PlacedWaveform>,
+    /// Inner products of the same, whitened, `(n + 2, n + 2)`: the information on amplitudes, onset and ramp.
+    gram: Matrix,
 }
 
 impl Columns {
-    fn new(field: &WhitenedData, source: &Source, c: usize) -> Self {
+    /// `None` if the source has no wave on the channel.
+    fn new(data: &WhitenedData, source: &Source, c: usize) -> Option<Self> {
         let parts = &source.channels[c];
         if parts.is_empty() {
-            return Self {
-                n: 0,
-                amplitudes: Vec::new(),
-                raw: Vec::new(),
-                gram: Vec::new(),
-            };
+            return None;
         }
-        let columns =
-            |spectra: &[Vec<Vec<num_complex::Complex64>>]| -> Vec<super::whitened_data::PlacedWaveform> {
-                let mut columns: Vec<super::whitened_data::PlacedWaveform> = parts
-                    .iter()
-                    .map(|p| field.place(spectra, source.kind, c, p.wave, source.onset + p.delay))
-                    .collect();
-                let changed = |by_onset: f64, by_rise: f64| {
-                    let mut sum: Option<super::whitened_data::PlacedWaveform> = None;
-                    for sign in [1.0, -1.0] {
-                        for p in parts {
-                            let wave = match p.wave {
-                                Wave::Step { rise } => Wave::Step {
-                                    rise: (rise + sign * by_rise).abs(),
-                                },
-                                Wave::Jump => Wave::Jump,
-                            };
-                            // From the whole sample before, so that all begin at one sample.
-                            let whole = source.onset.floor() + p.delay.floor();
-                            let fraction = source.onset + p.delay - whole + sign * by_onset;
-                            let placed =
-                                shifted(field, &spectra[source.kind][c], wave, whole, fraction);
-                            let base = sum.get_or_insert_with(|| super::whitened_data::PlacedWaveform {
-                                start: source.onset.floor() as isize - field.layout.lead as isize,
-                                values: vec![0.0; field.fourier.n_samples()],
-                            });
-                            let skip = placed.start - base.start;
-                            for (i, v) in placed.values.iter().enumerate() {
-                                let at = i as isize + skip;
-                                if let Some(to) = usize::try_from(at)
-                                    .ok()
-                                    .and_then(|at| base.values.get_mut(at))
-                                {
-                                    *to += sign * p.amplitude * v / (2.0 * (by_onset + by_rise));
-                                }
-                            }
-                        }
-                    }
-                    sum
-                };
-                columns.extend(changed(0.05, 0.0));
-                columns.extend(changed(0.0, 0.25));
-                columns
-            };
-        let white = columns(&field.whitened);
-        let m = white.len();
-        let n = field.n_samples();
-        let level = field.level(c, source.onset);
-        let gram = (0..m * m)
-            .map(|at| white[at / m].dot_placed(&white[at % m], n) / (level * level))
-            .collect();
-        Self {
-            n: parts.len(),
+        let columns = |spectrum: &[Complex64]| -> Vec<PlacedWaveform> {
+            let waves = parts.iter();
+            let mut columns: Vec<PlacedWaveform> = waves
+                .map(|p| data.place(spectrum, p.wave, source.onset + p.delay))
+                .collect();
+            columns.push(derivative(data, source.onset, parts, spectrum, Along::Onset));
+            columns.push(derivative(data, source.onset, parts, spectrum, Along::Ramp));
+            columns
+        };
+        let white = columns(&data.whitened[c]);
+        let n = data.n_samples();
+        let level = data.level(c, source.onset);
+        Some(Self {
             amplitudes: parts.iter().map(|p| p.amplitude).collect(),
-            raw: columns(&field.raw),
-            gram,
-        }
+            raw: columns(&data.raw[c]),
+            gram: Matrix::new(white.len(), |i, j| {
+                white[i].dot_placed(&white[j], n) / (level * level)
+            }),
+        })
     }
 
-    /// Fall of chi-square that the waves bring.
+    /// Number of amplitudes.
+    fn n(&self) -> usize {
+        self.amplitudes.len()
+    }
+
+    /// Samples of a segment of `n_samples` that any column reaches.
+    fn samples(&self, n_samples: usize) -> Range<usize> {
+        let inside = self.raw.iter().map(|p| p.inside(n_samples));
+        let ranges = inside.map(|(from, values)| from..from + values.len());
+        let joined = ranges.reduce(|a, b| a.start.min(b.start)..a.end.max(b.end));
+        joined.unwrap_or(0..0)
+    }
+
+    /// Sum of the waves at a sample.
+    fn sum_at(&self, t: usize) -> f64 {
+        let waves = self.amplitudes.iter().zip(&self.raw);
+        waves.map(|(a, p)| a * p.at(t)).sum()
+    }
+
+    /// Decrease of chi-square by the waves: a' G a.
     fn chi2_decrease(&self) -> f64 {
-        let (n, m) = (self.n, self.n + 2);
-        let mut sum = 0.0;
-        for i in 0..n {
-            for j in 0..n {
-                sum += self.amplitudes[i] * self.gram[i * m + j] * self.amplitudes[j];
-            }
-        }
-        sum
+        self.gram.quadratic(&self.amplitudes)
     }
 
-    /// Information on onset and ramp with the amplitudes free, `(2, 2)`.
-    fn information(&self) -> [f64; 4] {
-        if self.n == 0 {
-            return [0.0; 4];
-        }
-        let (n, m) = (self.n, self.n + 2);
-        let block: Vec<f64> = (0..n * n)
-            .map(|at| self.gram[(at / n) * m + at % n])
-            .collect();
-        let cholesky = Cholesky::new(&block, n);
-        let mut out = [0.0; 4];
-        for i in 0..2 {
-            let cross: Vec<f64> = (0..n).map(|k| self.gram[k * m + n + i]).collect();
+    /// Information on onset and ramp with the amplitudes free: the Schur complement D - B' A^-1 B.
+    fn information(&self) -> [[f64; 2]; 2] {
+        let n = self.n();
+        let gram = &self.gram;
+        let amplitudes = Matrix::new(n, |i, j| gram.at(i, j));
+        let cholesky = Cholesky::new(&amplitudes.values, n);
+        [0, 1].map(|i| {
+            let cross: Vec<f64> = (0..n).map(|k| gram.at(k, n + i)).collect();
             let solved = cholesky.solve(&cross);
-            for j in 0..2 {
-                let spanned: f64 = (0..n).map(|k| self.gram[k * m + n + j] * solved[k]).sum();
-                out[i * 2 + j] = self.gram[(n + i) * m + n + j] - spanned;
-            }
-        }
-        out
+            [0, 1].map(|j| {
+                let spanned: f64 = (0..n).map(|k| gram.at(k, n + j) * solved[k]).sum();
+                gram.at(n + i, n + j) - spanned
+            })
+        })
     }
 
-    /// Covariance of amplitudes, onset and ramp, with what all channels tell of the last two.
-    fn covariance(&self, shared: &[f64; 4]) -> Vec<f64> {
-        let (n, m) = (self.n, self.n + 2);
-        let mut gram = self.gram.clone();
+    /// Covariance of amplitudes, onset and ramp, with the information of all channels on the last two.
+    fn covariance(&self, shared: &[[f64; 2]; 2]) -> Matrix {
+        let (n, m) = (self.n(), self.n() + 2);
         let own = self.information();
-        for i in 0..2 {
-            for j in 0..2 {
-                gram[(n + i) * m + n + j] += shared[i * 2 + j] - own[i * 2 + j];
+        let gram = Matrix::new(m, |i, j| {
+            let v = self.gram.at(i, j);
+            if i >= n && j >= n {
+                v + (shared[i - n][j - n] - own[i - n][j - n])
+            } else {
+                v
             }
+        });
+        Matrix {
+            n: m,
+            values: Cholesky::new(&gram.values, m).inverse(),
         }
-        Cholesky::new(&gram, m).inverse()
+    }
+
+    /// Adds the variance of the waves by the covariance of amplitudes, onset and ramp: c' C c with c the columns at a
+    /// sample.
+    fn add_noise_variance(&self, shared: &[[f64; 2]; 2], variance: &mut [f64]) {
+        let covariance = self.covariance(shared);
+        for t in self.samples(variance.len()) {
+            let row: Vec<f64> = self.raw.iter().map(|p| p.at(t)).collect();
+            // Rounding can make a vanishing variance negative, and its root not a number.
+            variance[t] += covariance.quadratic(&row).max(0.0);
+        }
     }
 }
 
-fn shifted(
-    field: &WhitenedData,
-    spectrum: &[num_complex::Complex64],
-    wave: Wave,
-    whole: f64,
-    fraction: f64,
-) -> super::whitened_data::PlacedWaveform {
-    let kernel = wave.kernel(field.fourier, fraction);
-    super::whitened_data::PlacedWaveform {
-        start: whole as isize - field.layout.lead as isize,
-        values: field
-            .fourier
-            .inverse(kernel.iter().zip(spectrum).map(|(k, h)| k * h).collect()),
+/// Parameter that a source's waves depend on.
+#[derive(Clone, Copy)]
+enum Along {
+    Onset,
+    Ramp,
+}
+
+/// Derivative of the sum of a source's waves by its onset or its ramp, as a central difference.
+fn derivative(
+    data: &WhitenedData,
+    onset: f64,
+    parts: &[Part],
+    spectrum: &[Complex64],
+    along: Along,
+) -> PlacedWaveform {
+    let (by_onset, by_ramp) = match along {
+        Along::Onset => (ONSET_STEP, 0.0),
+        Along::Ramp => (0.0, RAMP_STEP),
+    };
+    let lead = data.layout.lead;
+    let mut sum = PlacedWaveform {
+        start: onset.floor() as isize - lead as isize,
+        values: vec![0.0; data.fourier.n_samples()],
+    };
+    for sign in [1.0, -1.0] {
+        for part in parts {
+            let wave = match part.wave {
+                Wave::Response { ramp_length } => Wave::Response {
+                    ramp_length: (ramp_length + sign * by_ramp).abs(),
+                },
+                Wave::SecondDerivative => Wave::SecondDerivative,
+            };
+            // From one whole sample for both signs, so that their difference is that of equal grids.
+            let whole = onset.floor() + part.delay.floor();
+            let fraction = onset + part.delay - whole + sign * by_onset;
+            let placed = PlacedWaveform::new(data.fourier, lead, spectrum, wave, (whole, fraction));
+            let skip = placed.start - sum.start;
+            for (i, v) in placed.values.iter().enumerate() {
+                let at = usize::try_from(i as isize + skip).ok();
+                if let Some(to) = at.and_then(|at| sum.values.get_mut(at)) {
+                    *to += sign * part.amplitude * v / (2.0 * (by_onset + by_ramp));
+                }
+            }
+        }
+    }
+    sum
+}
+
+/// Square matrix, row by row.
+struct Matrix {
+    n: usize,
+    values: Vec<f64>,
+}
+
+impl Matrix {
+    fn new(n: usize, of: impl Fn(usize, usize) -> f64) -> Self {
+        Self {
+            n,
+            values: (0..n * n).map(|at| of(at / n, at % n)).collect(),
+        }
+    }
+
+    fn at(&self, i: usize, j: usize) -> f64 {
+        self.values[i * self.n + j]
+    }
+
+    /// x' M x, over the first rows and columns if `x` is shorter.
+    fn quadratic(&self, x: &[f64]) -> f64 {
+        let mut sum = 0.0;
+        for (i, a) in x.iter().enumerate() {
+            for (j, b) in x.iter().enumerate() {
+                sum += a * self.at(i, j) * b;
+            }
+        }
+        sum
     }
 }

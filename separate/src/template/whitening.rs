@@ -1,39 +1,40 @@
-//! The background's spectrum as an autoregression of its first differences, and the filter that whitens by it.
+//! Spectrum of the background as an autoregression of its first differences, and the filter that whitens by it.
 
 use num_complex::Complex64;
 
 use super::spectra::Fourier;
 
-/// Innovations beyond so many standard deviations are no background; the model is fitted again without them.
+/// Standard deviations beyond which an innovation is not background, and is left out of the model.
 const OUTLIER: f64 = 6.0;
-/// Times that is done.
+/// Times that the model is fitted anew without outliers.
 const REFITS: usize = 2;
-/// Samples around such an innovation that are left out with it, before and after.
+/// Samples that are left out with an outlier, before and after.
+// A burst that is not a known source decays over a second at 20 samples per second.
 const OUTLIER_REACH: (usize, usize) = (4, 24);
-/// Deviations that a whitened sample counts at most for the background's level.
-const OF_KNOWN: f64 = 3.0;
-/// Median size of a normal variable, in deviations.
-const MEDIAN: f64 = 0.6745;
-/// Least level, in units of that of the stretch: silence is no background.
+/// Deviations at which a whitened sample is clipped when the background's level is measured.
+const CLIP: f64 = 3.0;
+/// Median size of a standard normal variable.
+const NORMAL_MEDIAN: f64 = 0.6745;
+/// Least level, in units of that of the segment: a stretch of constant samples would make the rest infinitely significant.
 const LEAST_LEVEL: f64 = 0.03;
-/// Samples for each coefficient of the autoregression, at least.
-const SAMPLES_A_COEFFICIENT: usize = 20;
+/// Samples required for each coefficient of the autoregression.
+const SAMPLES_PER_COEFFICIENT: usize = 20;
 
-/// Whitens a stretch of one channel: a finite filter after which the background has unit variance and no colour.
+/// Whitening of one channel of a segment: a finite filter after which the background has unit variance and no colour.
 ///
-/// The filter is an autoregression of the first differences, so offsets and slow drifts are gone as well.
+/// The filter is an autoregression of the first differences, so offsets and slow drifts are removed as well.
 #[derive(Debug, Clone)]
 pub(crate) struct WhiteningModel {
     filter: Vec<f64>,
-    /// Deviation of the innovations around each sample, in units of that of the stretch.
+    /// Deviation of the innovations around each sample, in units of that of the segment.
     level: Vec<f64>,
 }
 
 impl WhiteningModel {
-    /// From the samples of a stretch that are `usable`: those that hold no known source. `None` if they are too few or
-    /// hold no signal.
+    /// Fits the model to the samples that are `usable`: those without a known source. `None` if they are too few or hold
+    /// no signal.
     ///
-    /// `reach`: samples to each side over which the background's level is taken.
+    /// `reach`: samples to each side over which the background's level is measured.
     pub(crate) fn fit(
         samples: &[f64],
         usable: &[bool],
@@ -49,40 +50,31 @@ impl WhiteningModel {
         let mut found = None;
         for _ in 0..=REFITS {
             let n_usable = usable.iter().filter(|u| **u).count();
-            let order = order.min(n_usable / SAMPLES_A_COEFFICIENT);
+            let order = order.min(n_usable / SAMPLES_PER_COEFFICIENT);
             if order < 2 {
                 break;
             }
+            // What is left after masking may hold no signal; the model before is used then.
             let Some((coefficients, variance)) = burg(&differences, &usable, order) else {
                 break;
             };
-            let filter = with_differencing(&coefficients, variance.sqrt());
-            found = Some(filter);
+            found = Some(with_differencing(&coefficients, variance.sqrt()));
             let innovations = convolve(&differences, &coefficients);
-            let limit = OUTLIER * variance.sqrt();
-            let mut changed = false;
-            for t in 0..innovations.len() {
-                if innovations[t].abs() > limit && usable[t] {
-                    let to = (t + OUTLIER_REACH.1).min(usable.len());
-                    usable[t.saturating_sub(OUTLIER_REACH.0)..to].fill(false);
-                    changed = true;
-                }
-            }
-            if !changed {
+            if !mask_outliers(&innovations, OUTLIER * variance.sqrt(), &mut usable) {
                 break;
             }
         }
-        let mut background = Self {
+        let mut model = Self {
             filter: found?,
             level: Vec::new(),
         };
         let usable: Vec<bool> = std::iter::once(false).chain(usable).collect();
-        let white = background.whiten(samples);
-        background.level = levels(&white, &usable, background.filter.len(), reach);
-        Some(background)
+        let white = model.whiten(samples);
+        model.level = levels(&white, &usable, model.filter.len(), reach);
+        Some(model)
     }
 
-    /// Of a channel without a signal: it tells nothing, and nothing is found on it.
+    /// Model of a channel without a signal: its whitened samples are 0, so nothing is found on it.
     pub(crate) fn silent(n_samples: usize) -> Self {
         Self {
             filter: vec![0.0; 2],
@@ -95,7 +87,7 @@ impl WhiteningModel {
         self.filter.len()
     }
 
-    /// The whitened stretch; 0 where the filter would need samples from before it.
+    /// Whitened samples; 0 where the filter would need samples from before the segment.
     pub(crate) fn whiten(&self, samples: &[f64]) -> Vec<f64> {
         let reach = self.filter.len() - 1;
         let mut white = vec![0.0; samples.len()];
@@ -111,20 +103,33 @@ impl WhiteningModel {
         white
     }
 
-    /// Deviation of the innovations around a sample, in units of that of the stretch.
+    /// Deviation of the innovations around a sample, in units of that of the segment.
     pub(crate) fn level(&self, at: f64) -> f64 {
         let last = self.level.len().saturating_sub(1);
         let at = (at.max(0.0) as usize).min(last);
         self.level.get(at).copied().unwrap_or(1.0)
     }
 
-    /// The filter's response.
+    /// Frequency response of the filter, W.
     pub(crate) fn response(&self, fourier: &Fourier) -> Vec<Complex64> {
         fourier.forward(&self.filter)
     }
 }
 
-/// `[1, a_1 .. a_p] * [1, -1] / deviation`.
+/// Leaves out outliers and the samples around them; true if there was any.
+fn mask_outliers(innovations: &[f64], limit: f64, usable: &mut [bool]) -> bool {
+    let mut changed = false;
+    for t in 0..innovations.len() {
+        if innovations[t].abs() > limit && usable[t] {
+            let to = (t + OUTLIER_REACH.1).min(usable.len());
+            usable[t.saturating_sub(OUTLIER_REACH.0)..to].fill(false);
+            changed = true;
+        }
+    }
+    changed
+}
+
+/// Filter on the samples of an autoregression of their differences: `[1, a_1 .. a_p] * [1, -1] / deviation`.
 fn with_differencing(coefficients: &[f64], deviation: f64) -> Vec<f64> {
     let mut filter = vec![0.0; coefficients.len() + 1];
     for (i, a) in coefficients.iter().enumerate() {
@@ -135,7 +140,7 @@ fn with_differencing(coefficients: &[f64], deviation: f64) -> Vec<f64> {
 }
 
 /// Deviation of whitened samples around each of them: the root mean square of those that are usable within `reach`,
-/// taken every quarter of it. Sources that are not known count at most three deviations.
+/// clipped at three deviations for the sake of unknown sources, measured every quarter of `reach` and interpolated.
 ///
 /// The first `skip` samples are not white.
 fn levels(white: &[f64], usable: &[bool], skip: usize, reach: usize) -> Vec<f64> {
@@ -145,21 +150,19 @@ fn levels(white: &[f64], usable: &[bool], skip: usize, reach: usize) -> Vec<f64>
         let mut reach = reach.max(1);
         loop {
             let from = centre.saturating_sub(reach).max(skip).min(n);
-            let mut sizes: Vec<f64> = (from..(centre + reach).min(n))
+            let sizes: Vec<f64> = (from..(centre + reach).min(n))
                 .filter(|t| usable[*t])
                 .map(|t| white[t].abs())
                 .collect();
+            // Inside a long target hardly any sample is usable.
             if sizes.len() < reach / 2 && reach < n {
                 reach *= 2;
                 continue;
             }
-            sizes.sort_by(f64::total_cmp);
-            let median = sizes.get(sizes.len() / 2).copied().unwrap_or(1.0);
-            let limit = OF_KNOWN * median / MEDIAN;
-            let sum: f64 = sizes.iter().map(|v| v.min(limit).powi(2)).sum();
-            return (sum / sizes.len().max(1) as f64).sqrt().max(LEAST_LEVEL);
+            return clipped_rms(sizes).max(LEAST_LEVEL);
         }
     };
+    // Levels change by factors, so their logarithms are interpolated.
     let logarithms: Vec<f64> = (0..=n / hop + 1)
         .map(|i| around((i * hop).min(n)).ln())
         .collect();
@@ -171,7 +174,16 @@ fn levels(white: &[f64], usable: &[bool], skip: usize, reach: usize) -> Vec<f64>
         .collect()
 }
 
-/// Filters causally; samples before the start count as 0.
+/// Root mean square of sizes, each clipped at three deviations as their median shows them.
+fn clipped_rms(mut sizes: Vec<f64>) -> f64 {
+    sizes.sort_by(f64::total_cmp);
+    let median = sizes.get(sizes.len() / 2).copied().unwrap_or(1.0);
+    let limit = CLIP * median / NORMAL_MEDIAN;
+    let sum: f64 = sizes.iter().map(|v| v.min(limit).powi(2)).sum();
+    (sum / sizes.len().max(1) as f64).sqrt()
+}
+
+/// Causal convolution, with samples before the start taken as 0.
 fn convolve(samples: &[f64], filter: &[f64]) -> Vec<f64> {
     (0..samples.len())
         .map(|t| {
@@ -181,30 +193,22 @@ fn convolve(samples: &[f64], filter: &[f64]) -> Vec<f64> {
         .collect()
 }
 
-/// Burg's autoregression over the usable runs of a series: `[1, a_1 .. a_p]` and the variance of its innovations.
+/// Autoregression by Burg's method over the usable runs of a series: `[1, a_1 .. a_p]` and the variance of its innovations.
 ///
 /// Forward and backward errors never reach over a hole. All reflection coefficients are below 1, so the model is stable.
 fn burg(series: &[f64], usable: &[bool], order: usize) -> Option<(Vec<f64>, f64)> {
-    let mut runs: Vec<(usize, usize)> = Vec::new();
-    for (t, &ok) in usable.iter().enumerate() {
-        match runs.last_mut() {
-            Some((_, end)) if ok && *end == t => *end = t + 1,
-            _ if ok => runs.push((t, t + 1)),
-            _ => {}
-        }
+    let runs = runs(usable);
+    let energy = |(from, to): &(usize, usize)| series[*from..*to].iter().map(|v| v * v).sum::<f64>();
+    let total: f64 = runs.iter().map(energy).sum();
+    let count: usize = runs.iter().map(|(from, to)| to - from).sum();
+    let variance = total / count.max(1) as f64;
+    // Squares overflow or vanish for samples beyond 1e154 or below 1e-162.
+    if !(variance > 0.0 && variance.is_finite()) {
+        return None;
     }
     let mut forward = series.to_vec();
     let mut backward = series.to_vec();
     let mut coefficients = vec![1.0];
-    let total: f64 = runs
-        .iter()
-        .map(|(from, to)| series[*from..*to].iter().map(|v| v * v).sum::<f64>())
-        .sum();
-    let count: usize = runs.iter().map(|(from, to)| to - from).sum();
-    let mut variance = total / count.max(1) as f64;
-    if !(variance > 0.0 && variance.is_finite()) {
-        return None;
-    }
     for m in 1..=order {
         let (mut cross, mut power, mut n) = (0.0, 0.0, 0);
         for &(from, to) in &runs {
@@ -214,6 +218,7 @@ fn burg(series: &[f64], usable: &[bool], order: usize) -> Option<(Vec<f64>, f64)
                 n += 1;
             }
         }
+        // Short runs have no samples of higher order; those that remain would fit their noise.
         if n < 4 * order || power <= 0.0 {
             break;
         }
@@ -230,20 +235,39 @@ fn burg(series: &[f64], usable: &[bool], order: usize) -> Option<(Vec<f64>, f64)
         for i in 1..=m {
             coefficients[i] = old[i] + reflection * old[m - i];
         }
-        variance *= 1.0 - reflection * reflection;
     }
-    // The variance as the innovations show it: the recursion's own is blind to what holes do.
-    let p = coefficients.len() - 1;
-    let (mut sum, mut n) = (0.0, 0);
-    for &(from, to) in &runs {
-        let innovations = &forward[(from + p).min(to)..to];
-        sum += innovations.iter().map(|v| v * v).sum::<f64>();
-        n += innovations.len();
-    }
-    if n > 0 {
-        variance = sum / n as f64;
-    }
+    let variance = innovation_variance(&forward, &runs, coefficients.len() - 1, variance);
     (variance > 0.0 && variance.is_finite()).then_some((coefficients, variance))
+}
+
+/// Runs of usable samples, each from its first to after its last.
+fn runs(usable: &[bool]) -> Vec<(usize, usize)> {
+    let mut runs: Vec<(usize, usize)> = Vec::new();
+    for (t, &ok) in usable.iter().enumerate() {
+        match runs.last_mut() {
+            Some((_, end)) if ok && *end == t => *end = t + 1,
+            _ if ok => runs.push((t, t + 1)),
+            _ => {}
+        }
+    }
+    runs
+}
+
+/// Variance of the innovations after order `p`; `before` if no run is that long.
+// Measured, since the recursion's own value, by the product of 1 - reflection^2, does not see what holes do.
+fn innovation_variance(
+    innovations: &[f64],
+    runs: &[(usize, usize)],
+    p: usize,
+    before: f64,
+) -> f64 {
+    let (mut sum, mut n) = (0.0, 0);
+    for &(from, to) in runs {
+        let own = &innovations[(from + p).min(to)..to];
+        sum += own.iter().map(|v| v * v).sum::<f64>();
+        n += own.len();
+    }
+    if n > 0 { sum / n as f64 } else { before }
 }
 
 #[cfg(test)]
@@ -269,7 +293,7 @@ mod tests {
     }
 
     #[test]
-    fn it_finds_the_model_beside_holes_and_outliers() {
+    fn the_model_is_found_despite_holes_and_outliers() {
         let mut samples = series(20_000);
         let mut usable = vec![true; samples.len()];
         for hole in (1000..20_000).step_by(3000) {
@@ -290,7 +314,7 @@ mod tests {
 
     #[test]
     fn the_level_follows_the_noise() {
-        // Calm, then five times as loud, and a source that nobody told of.
+        // Calm, then five times as loud, and a source that is not masked.
         let mut differences = series(20_000);
         for i in (1..differences.len()).rev() {
             differences[i] -= differences[i - 1];
