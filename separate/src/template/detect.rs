@@ -79,12 +79,7 @@ struct SearchGrid<'a> {
 
 impl<'a> SearchGrid<'a> {
     /// Grid whose lag 0 is an onset at sample `from`.
-    fn new(
-        data: &'a WhitenedData<'a>,
-        residual: &[Vec<f64>],
-        from: isize,
-        lags: usize,
-    ) -> Self {
+    fn new(data: &'a WhitenedData<'a>, residual: &[Vec<f64>], from: isize, lags: usize) -> Self {
         let variance = |c: usize| {
             let of = |lag: usize| data.level(c, (from + lag as isize) as f64).powi(2);
             (0..lags).map(of).collect()
@@ -159,7 +154,9 @@ pub(super) fn refine(
             return 0.0;
         }
         let decreases = data.chi2_decreases(&cross, whole, delay, ramp_length);
-        let best = decreases.iter().map(|(one, two)| one.max(two - PARAMETER_CHI2));
+        let best = decreases
+            .iter()
+            .map(|(one, two)| one.max(two - PARAMETER_CHI2));
         best.sum()
     };
     let side = (RAMP_SIDE * data.layout.length as f64).max(1.0);

@@ -302,9 +302,8 @@ impl JointFit<'_> {
         let targets: Vec<_> = self.candidates.iter().map(|c| target(c.onset)).collect();
         (0..targets.len())
             .map(|i| {
-                (0..targets.len()).all(|j| {
-                    j == i || targets[j] != targets[i] || strengths[j].0 <= strengths[i].0
-                })
+                (0..targets.len())
+                    .all(|j| j == i || targets[j] != targets[i] || strengths[j].0 <= strengths[i].0)
             })
             .collect()
     }

@@ -302,8 +302,7 @@ fn onset_range(
                 s.z > MIN_TRAINING_Z && (target.start as f64..target.end as f64).contains(&s.onset)
             };
             let sources = fitted.sources.iter().filter(inside);
-            let strongest =
-                sources.max_by(|a, b| a.chi2_decrease.total_cmp(&b.chi2_decrease));
+            let strongest = sources.max_by(|a, b| a.chi2_decrease.total_cmp(&b.chi2_decrease));
             delays.extend(strongest.map(|s| s.onset - target.start as f64));
         }
     }

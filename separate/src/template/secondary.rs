@@ -50,7 +50,9 @@ impl JointFit<'_> {
             }
             let candidate = self.candidates[source];
             let alone = self.with_source(solved, source);
-            let cross = self.data.cross_spectra(&alone, candidate.onset.floor() as isize);
+            let cross = self
+                .data
+                .cross_spectra(&alone, candidate.onset.floor() as isize);
             for (c, cross) in cross.iter().enumerate() {
                 let own = self.unknowns[c].iter().filter(|u| u.source == source);
                 let own: Vec<Unknown> = own.copied().collect();
@@ -95,9 +97,8 @@ impl JointFit<'_> {
                 let own: Vec<Unknown> = group.iter().map(|i| solution.unknowns[*i]).collect();
                 let kernels = kernels(data, onset, &own);
                 let n = kernels.len();
-                let of = |at: usize| {
-                    data.weighted_gram(c, &kernels[at / n], &kernels[at % n], &weights)
-                };
+                let of =
+                    |at: usize| data.weighted_gram(c, &kernels[at / n], &kernels[at % n], &weights);
                 let gram: Vec<f64> = (0..n * n).map(of).collect();
                 let weighted: Vec<Complex64> =
                     cross[c].iter().zip(&weights).map(|(a, w)| a * w).collect();

@@ -167,11 +167,7 @@ impl ShapeFit<'_> {
     /// Without a `previous` shape the first turn keeps the amplitudes.
     ///
     /// `None` if the observations do not determine h.
-    fn run(
-        &self,
-        observations: &mut [Observation],
-        previous: Option<&[f64]>,
-    ) -> Option<Vec<f64>> {
+    fn run(&self, observations: &mut [Observation], previous: Option<&[f64]>) -> Option<Vec<f64>> {
         if observations.is_empty() {
             return None;
         }

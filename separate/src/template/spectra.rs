@@ -69,7 +69,10 @@ impl Fourier {
 
 /// Real part of the inner product of two half spectra, without weights.
 pub(crate) fn inner_product(a: &[Complex64], b: &[Complex64]) -> f64 {
-    a.iter().zip(b).map(|(a, b)| a.re * b.re + a.im * b.im).sum()
+    a.iter()
+        .zip(b)
+        .map(|(a, b)| a.re * b.re + a.im * b.im)
+        .sum()
 }
 
 /// Spectrum in units of the background's level.

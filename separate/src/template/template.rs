@@ -120,8 +120,7 @@ impl Template {
             return Ok(None);
         };
         // The first fit only serves to take the sources out of the samples that the background is modelled from.
-        let preliminary =
-            DetectionThresholds::preliminary(LEARNING_CHI2[LEARNING_CHI2.len() - 1]);
+        let preliminary = DetectionThresholds::preliminary(LEARNING_CHI2[LEARNING_CHI2.len() - 1]);
         let found = {
             let data = WhitenedData::new(&fourier, self.layout, &self.shape, &first)
                 .with_discrepancies(&self.discrepancies);

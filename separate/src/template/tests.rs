@@ -279,7 +279,11 @@ fn neighbour_targets_are_fitted_and_not_learned_from() {
     };
     let (template, evidence) = Template::learn(std::slice::from_ref(&stretch), WINDOW).unwrap();
     assert!(evidence.n_windows <= 8, "{evidence:?}");
-    assert!(template.n_training_sources <= 8, "{}", template.n_training_sources);
+    assert!(
+        template.n_training_sources <= 8,
+        "{}",
+        template.n_training_sources
+    );
     let onsets = |of: &[Range<usize>]| {
         let fit = template.fit(&stretch).unwrap();
         let inside = |s: &&super::Source| of.iter().any(|t| t.contains(&(s.onset as usize)));

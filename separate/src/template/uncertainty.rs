@@ -79,12 +79,7 @@ fn step_deviation(data: &WhitenedData, channel: usize, at: f64) -> f64 {
 }
 
 /// Adds the mean variance of a step somewhere in a target, of so many standard deviations.
-fn add_unseen(
-    data: &WhitenedData,
-    target: &Range<usize>,
-    factor: f64,
-    variance: &mut [Vec<f64>],
-) {
+fn add_unseen(data: &WhitenedData, target: &Range<usize>, factor: f64, variance: &mut [Vec<f64>]) {
     let length = data.layout.length;
     let middle = 0.5 * (target.start + target.end) as f64;
     for (c, variance) in variance.iter_mut().enumerate() {
@@ -246,7 +241,13 @@ impl Columns {
             let mut columns: Vec<PlacedWaveform> = waves
                 .map(|p| data.place(spectrum, p.wave, source.onset + p.delay))
                 .collect();
-            columns.push(derivative(data, source.onset, parts, spectrum, Along::Onset));
+            columns.push(derivative(
+                data,
+                source.onset,
+                parts,
+                spectrum,
+                Along::Onset,
+            ));
             columns.push(derivative(data, source.onset, parts, spectrum, Along::Ramp));
             columns
         };

@@ -198,7 +198,8 @@ fn convolve(samples: &[f64], filter: &[f64]) -> Vec<f64> {
 /// Forward and backward errors never reach over a hole. All reflection coefficients are below 1, so the model is stable.
 fn burg(series: &[f64], usable: &[bool], order: usize) -> Option<(Vec<f64>, f64)> {
     let runs = runs(usable);
-    let energy = |(from, to): &(usize, usize)| series[*from..*to].iter().map(|v| v * v).sum::<f64>();
+    let energy =
+        |(from, to): &(usize, usize)| series[*from..*to].iter().map(|v| v * v).sum::<f64>();
     let total: f64 = runs.iter().map(energy).sum();
     let count: usize = runs.iter().map(|(from, to)| to - from).sum();
     let variance = total / count.max(1) as f64;
@@ -255,12 +256,7 @@ fn runs(usable: &[bool]) -> Vec<(usize, usize)> {
 
 /// Variance of the innovations after order `p`; `before` if no run is that long.
 // Measured, since the recursion's own value, by the product of 1 - reflection^2, does not see what holes do.
-fn innovation_variance(
-    innovations: &[f64],
-    runs: &[(usize, usize)],
-    p: usize,
-    before: f64,
-) -> f64 {
+fn innovation_variance(innovations: &[f64], runs: &[(usize, usize)], p: usize, before: f64) -> f64 {
     let (mut sum, mut n) = (0.0, 0);
     for &(from, to) in runs {
         let own = &innovations[(from + p).min(to)..to];
