@@ -1,11 +1,11 @@
-//! Coefficients of one channel as numbers that may be averaged and added to.
+//! Coordinates without bounds that describe the coefficients of one channel, so that they may be averaged and added to.
 //!
 //! With `G_j2` the matrix of mean products of `W_j2 x` and of every `W_j2 |W_j1 x|`, whose entries are `ps_j2`, `phaseenv`
 //! and `envelope`: logarithms of the power spectrum, of `spars^2` and of the diagonal of `envelope` over the power of their
 //! wavelet, of `scat^2` over that diagonal; the other entries of `G_j2` divided by the roots of their diagonal; and `mean`
 //! over the root of the low-pass's power. So all but the first are free of amplitude.
 //!
-//! Back from there, a set of numbers becomes one that a signal could have: squares of means do not exceed means of squares,
+//! Decoded, any coordinates become coefficients that a signal could have: squares of means do not exceed means of squares,
 //! and every `G_j2` is brought to the nearest positive semi-definite one by clipping its eigenvalues.
 
 use std::collections::BTreeMap;
@@ -13,17 +13,17 @@ use std::fmt;
 
 use nalgebra::{Complex, DMatrix, SymmetricEigen};
 
-use crate::features::{CoefficientKind, CoefficientTable, InputsError};
+use crate::features::{CoefficientKind, CoefficientRow, CoefficientTable, InputsError};
 
-/// Least ratio of energies: below, it is rounding.
+/// Least ratio of energies; smaller ones are rounding.
 const LEAST_RATIO: f64 = 1e-12;
-/// Largest mean in roots of the low-pass's power: a record far off zero holds nothing else in its low-pass.
+/// Largest mean in roots of the low-pass's power: atanh of 1 is infinite, and a record far from zero reaches it.
 const LARGEST_MEAN: f64 = 1.0 - 1e-9;
 
-/// Logarithm of the power of a channel without any: the least that single precision holds.
+/// Logarithm of the power of a silent channel: the least that single precision holds.
 const SILENCE: f64 = -87.0;
 
-/// What a coordinate describes.
+/// Kind of a coordinate.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum CoordinateKind {
     /// `ln ps_j`.
@@ -69,9 +69,9 @@ impl fmt::Display for CoordinateKind {
     }
 }
 
-/// Where a row of the table goes.
+/// Use of a row of the table.
 #[derive(Debug, Clone, Copy)]
-enum Backend {
+enum Role {
     Power,
     Sparsity {
         power: usize,
@@ -98,8 +98,8 @@ struct Node {
     /// Row of the table that holds its energy.
     row: usize,
     matrix: usize,
-    /// Backend in its matrix.
-    place: usize,
+    /// Row and column in its matrix.
+    index: usize,
 }
 
 /// How the coefficients of a table become coordinates and back.
@@ -108,7 +108,7 @@ pub struct Coordinates {
     n_rows: usize,
     /// Rows in an order in which each is computed from earlier ones: power, energies, the rest.
     order: Vec<usize>,
-    places: Vec<Backend>,
+    roles: Vec<Role>,
     real: Vec<bool>,
     nodes: Vec<Node>,
     matrix_sizes: Vec<usize>,
@@ -119,110 +119,131 @@ pub struct Coordinates {
     rows: Vec<usize>,
 }
 
+/// Second-layer signals of a table, and the roles of its rows.
+struct Planner {
+    /// Power-spectrum rows by wavelet.
+    power: Vec<usize>,
+    nodes: Vec<Node>,
+    /// Nodes by (j2, j1), with j1 = -1 for the record itself.
+    known: BTreeMap<(i32, i32), usize>,
+    matrix_sizes: Vec<usize>,
+}
+
+impl Planner {
+    fn new(table: &CoefficientTable) -> Result<Self, InputsError> {
+        let mut planner = Self {
+            power: table.energy_rows()?.power,
+            nodes: Vec::new(),
+            known: BTreeMap::new(),
+            matrix_sizes: Vec::new(),
+        };
+        // One matrix a j2, numbered in the order of the table.
+        let mut matrices: BTreeMap<i32, usize> = BTreeMap::new();
+        for (index, row) in table.rows.iter().enumerate() {
+            let (j1, energy) = match row.kind {
+                CoefficientKind::PhaseEnv => (-1, planner.band(row.j1_left, index)?),
+                CoefficientKind::Envelope if row.j1_left == row.j1_right => (row.j1_left, index),
+                _ => continue,
+            };
+            if planner.known.contains_key(&(row.j2, j1)) {
+                continue;
+            }
+            let next = matrices.len();
+            let matrix = *matrices.entry(row.j2).or_insert(next);
+            planner.matrix_sizes.resize(matrices.len(), 0);
+            planner.known.insert((row.j2, j1), planner.nodes.len());
+            planner.nodes.push(Node {
+                row: energy,
+                matrix,
+                index: planner.matrix_sizes[matrix],
+            });
+            planner.matrix_sizes[matrix] += 1;
+        }
+        Ok(planner)
+    }
+
+    /// Power-spectrum row of wavelet `j`, which row `row` refers to.
+    fn band(&self, j: i32, row: usize) -> Result<usize, InputsError> {
+        let found = usize::try_from(j).ok().and_then(|j| self.power.get(j));
+        found.copied().ok_or_else(|| Self::missing(row))
+    }
+
+    fn node(&self, j2: i32, j1: i32, row: usize) -> Result<usize, InputsError> {
+        let found = self.known.get(&(j2, j1));
+        found.copied().ok_or_else(|| Self::missing(row))
+    }
+
+    fn missing(row: usize) -> InputsError {
+        InputsError::Table {
+            what: format!("has no row with an energy that row {row} is a product of"),
+        }
+    }
+
+    fn role(
+        &self,
+        index: usize,
+        row: &CoefficientRow,
+    ) -> Result<(Role, CoordinateKind), InputsError> {
+        let power = || self.band(row.j1_left, index);
+        let node = |j1: i32| self.node(row.j2, j1, index);
+        let diagonal = row.j1_left == row.j1_right;
+        Ok(match row.kind {
+            CoefficientKind::PowerSpectrum if diagonal => (Role::Power, CoordinateKind::Power),
+            CoefficientKind::PowerSpectrum => {
+                return Err(InputsError::Table {
+                    what: format!("holds a product of two channels or wavelets in row {index}"),
+                });
+            }
+            CoefficientKind::Sparsity => {
+                (Role::Sparsity { power: power()? }, CoordinateKind::Sparsity)
+            }
+            CoefficientKind::Mean => (Role::Mean { power: power()? }, CoordinateKind::Mean),
+            CoefficientKind::Scattering => {
+                let node = node(row.j1_left)?;
+                (Role::Scattering { node }, CoordinateKind::Scattering)
+            }
+            CoefficientKind::Envelope if diagonal => {
+                let power = power()?;
+                (Role::Energy { power }, CoordinateKind::EnvelopeEnergy)
+            }
+            CoefficientKind::Envelope => {
+                let (left, right) = (node(row.j1_left)?, node(row.j1_right)?);
+                (
+                    Role::Product { left, right },
+                    CoordinateKind::EnvelopeProduct,
+                )
+            }
+            CoefficientKind::PhaseEnv => {
+                let (left, right) = (node(-1)?, node(row.j1_right)?);
+                (Role::Product { left, right }, CoordinateKind::PhaseEnvelope)
+            }
+        })
+    }
+}
+
 impl Coordinates {
-    /// Of a `scat+cov` table.
+    /// Plans the coordinates of a `scat+cov` table.
     ///
     /// # Errors
     /// [`InputsError::Table`] as in [`CoefficientTable::energy_rows`], or if a product has no energies in the table.
     pub fn plan(table: &CoefficientTable) -> Result<Self, InputsError> {
-        let power = table.energy_rows()?.power;
-        let missing = |row: usize| InputsError::Table {
-            what: format!("has no row with an energy that row {row} is a product of"),
-        };
-        let band = |j: i32, row: usize| {
-            let found = usize::try_from(j).ok().and_then(|j| power.get(j));
-            found.copied().ok_or_else(|| missing(row))
-        };
-        // Matrices by j2; nodes by (j2, j1), with j1 = -1 for the record itself.
-        let mut nodes = Vec::new();
-        let mut known: BTreeMap<(i32, i32), usize> = BTreeMap::new();
-        let mut matrices: BTreeMap<i32, usize> = BTreeMap::new();
-        let mut matrix_sizes: Vec<usize> = Vec::new();
-        let mut add = |j2: i32, j1: i32, row: usize| {
-            if known.contains_key(&(j2, j1)) {
-                return;
-            }
-            let matrix = *matrices.entry(j2).or_insert_with(|| {
-                matrix_sizes.push(0);
-                matrix_sizes.len() - 1
-            });
-            let place = matrix_sizes[matrix];
-            matrix_sizes[matrix] += 1;
-            known.insert((j2, j1), nodes.len());
-            nodes.push(Node { row, matrix, place });
-        };
-        for (index, row) in table.rows.iter().enumerate() {
-            match row.kind {
-                CoefficientKind::PhaseEnv => add(row.j2, -1, band(row.j1_left, index)?),
-                CoefficientKind::Envelope if row.j1_left == row.j1_right => {
-                    add(row.j2, row.j1_left, index);
-                }
-                _ => {}
-            }
-        }
-        let node = |j2: i32, j1: i32, row: usize| {
-            known.get(&(j2, j1)).copied().ok_or_else(|| missing(row))
-        };
-        let mut places = Vec::new();
-        let mut kinds = Vec::new();
+        let planner = Planner::new(table)?;
+        let (mut roles, mut kinds) = (Vec::new(), Vec::new());
         let (mut first, mut rows) = (Vec::new(), Vec::new());
         for (index, row) in table.rows.iter().enumerate() {
-            let (place, kind) = match row.kind {
-                CoefficientKind::PowerSpectrum if row.j1_left == row.j1_right => {
-                    (Backend::Power, CoordinateKind::Power)
-                }
-                CoefficientKind::PowerSpectrum => {
-                    return Err(InputsError::Table {
-                        what: format!("holds a product of two channels or wavelets in row {index}"),
-                    });
-                }
-                CoefficientKind::Sparsity => {
-                    let power = band(row.j1_left, index)?;
-                    (Backend::Sparsity { power }, CoordinateKind::Sparsity)
-                }
-                CoefficientKind::Mean => {
-                    let power = band(row.j1_left, index)?;
-                    (Backend::Mean { power }, CoordinateKind::Mean)
-                }
-                CoefficientKind::Scattering => {
-                    let node = node(row.j2, row.j1_left, index)?;
-                    (Backend::Scattering { node }, CoordinateKind::Scattering)
-                }
-                CoefficientKind::Envelope if row.j1_left == row.j1_right => {
-                    let power = band(row.j1_left, index)?;
-                    (Backend::Energy { power }, CoordinateKind::EnvelopeEnergy)
-                }
-                CoefficientKind::Envelope => {
-                    let left = node(row.j2, row.j1_left, index)?;
-                    let right = node(row.j2, row.j1_right, index)?;
-                    (
-                        Backend::Product { left, right },
-                        CoordinateKind::EnvelopeProduct,
-                    )
-                }
-                CoefficientKind::PhaseEnv => {
-                    let left = node(row.j2, -1, index)?;
-                    let right = node(row.j2, row.j1_right, index)?;
-                    (
-                        Backend::Product { left, right },
-                        CoordinateKind::PhaseEnvelope,
-                    )
-                }
-            };
-            first.push(kinds.len());
-            let parts = match place {
-                Backend::Product { .. } if !row.real => 2,
+            let (role, kind) = planner.role(index, row)?;
+            let parts = match role {
+                Role::Product { .. } if !row.real => 2,
                 _ => 1,
             };
-            for _ in 0..parts {
-                kinds.push(kind);
-                rows.push(index);
-            }
-            places.push(place);
+            first.push(kinds.len());
+            kinds.extend(std::iter::repeat_n(kind, parts));
+            rows.extend(std::iter::repeat_n(index, parts));
+            roles.push(role);
         }
-        let rank = |row: &usize| match places[*row] {
-            Backend::Power => 0,
-            Backend::Energy { .. } => 1,
+        let rank = |row: &usize| match roles[*row] {
+            Role::Power => 0,
+            Role::Energy { .. } => 1,
             _ => 2,
         };
         let mut order: Vec<usize> = (0..table.len()).collect();
@@ -230,10 +251,10 @@ impl Coordinates {
         Ok(Self {
             n_rows: table.len(),
             order,
-            places,
+            roles,
             real: table.rows.iter().map(|row| row.real).collect(),
-            nodes,
-            matrix_sizes,
+            nodes: planner.nodes,
+            matrix_sizes: planner.matrix_sizes,
             first,
             kinds,
             rows,
@@ -250,7 +271,7 @@ impl Coordinates {
         self.kinds.is_empty()
     }
 
-    /// What each coordinate describes.
+    /// Kind of each coordinate.
     pub fn kinds(&self) -> &[CoordinateKind] {
         &self.kinds
     }
@@ -271,46 +292,37 @@ impl Coordinates {
             return None;
         }
         let mut out = vec![0.0; self.len()];
-        for (row, place) in self.places.iter().enumerate() {
+        let energy_of = |node: usize| coefficients[self.nodes[node].row].re;
+        for (row, role) in self.roles.iter().enumerate() {
             let value = coefficients[row];
+            let over = |power: usize| positive(coefficients[power].re);
             let out = &mut out[self.first[row]..];
-            match *place {
-                Backend::Power => out[0] = positive(value.re)?.ln(),
-                Backend::Sparsity { power } => {
-                    let ratio = value.re.powi(2) / positive(coefficients[power].re)?;
-                    out[0] = ratio.max(LEAST_RATIO).ln();
+            // A floor under each ratio: the logarithm of a mean of squares that rounding left at 0 would be infinite.
+            let ln_ratio = |ratio: f64| ratio.max(LEAST_RATIO).ln();
+            out[0] = match *role {
+                Role::Power => positive(value.re)?.ln(),
+                Role::Sparsity { power } => ln_ratio(value.re.powi(2) / over(power)?),
+                Role::Mean { power } => {
+                    let ratio = value.re / over(power)?.sqrt();
+                    ratio.clamp(-LARGEST_MEAN, LARGEST_MEAN).atanh()
                 }
-                Backend::Mean { power } => {
-                    let ratio = value.re / positive(coefficients[power].re)?.sqrt();
-                    out[0] = ratio.clamp(-LARGEST_MEAN, LARGEST_MEAN).atanh();
-                }
-                Backend::Energy { power } => {
-                    let ratio = value.re / positive(coefficients[power].re)?;
-                    out[0] = ratio.max(LEAST_RATIO).ln();
-                }
-                Backend::Scattering { node } => {
-                    let energy = coefficients[self.nodes[node].row].re;
-                    let ratio = if energy > 0.0 {
-                        value.re.powi(2) / energy
-                    } else {
-                        0.0
+                Role::Energy { power } => ln_ratio(value.re / over(power)?),
+                Role::Scattering { node } => match energy_of(node) {
+                    energy if energy > 0.0 => ln_ratio(value.re.powi(2) / energy),
+                    _ => ln_ratio(0.0),
+                },
+                Role::Product { left, right } => {
+                    let scale = (energy_of(left).max(0.0) * energy_of(right).max(0.0)).sqrt();
+                    let ratio = match scale > 0.0 {
+                        true => value / scale,
+                        false => Complex::default(),
                     };
-                    out[0] = ratio.max(LEAST_RATIO).ln();
-                }
-                Backend::Product { left, right } => {
-                    let energy = |node: usize| coefficients[self.nodes[node].row].re.max(0.0);
-                    let scale = (energy(left) * energy(right)).sqrt();
-                    let ratio = if scale > 0.0 {
-                        value / scale
-                    } else {
-                        Complex::default()
-                    };
-                    out[0] = ratio.re;
                     if !self.real[row] {
                         out[1] = ratio.im;
                     }
+                    ratio.re
                 }
-            }
+            };
         }
         out.iter().all(|v| v.is_finite()).then_some(out)
     }
@@ -324,29 +336,30 @@ impl Coordinates {
         self.kinds.iter().map(of).collect()
     }
 
-    /// The coefficients, in the order of the table, that are nearest to these coordinates and that a signal could have.
+    /// Nearest coefficients to these coordinates that a signal could have, in the order of the table.
     ///
-    /// Back from [`encode`](Self::encode) they are the same, up to what grids of finite step have taken from them.
+    /// Inverts [`encode`](Self::encode) up to the aliasing of grids of finite step.
     pub fn decode(&self, coordinates: &[f64]) -> Vec<Complex<f64>> {
         debug_assert_eq!(coordinates.len(), self.len());
         let mut out = vec![Complex::default(); self.n_rows];
         let products = self.products(coordinates);
+        // Powers first, then energies: each role below reads rows that are already there.
         for &row in &self.order {
             let at = coordinates[self.first[row]];
-            out[row] = match self.places[row] {
-                Backend::Power if at < SILENCE + 1.0 => Complex::default(),
-                Backend::Power => at.exp().into(),
-                Backend::Sparsity { power } => (out[power].re * at.min(0.0).exp()).sqrt().into(),
-                Backend::Mean { power } => (out[power].re.sqrt() * at.tanh()).into(),
-                Backend::Energy { power } => (out[power].re * at.exp()).into(),
-                Backend::Scattering { node } => {
+            out[row] = match self.roles[row] {
+                Role::Power if at < SILENCE + 1.0 => Complex::default(),
+                Role::Power => at.exp().into(),
+                Role::Sparsity { power } => (out[power].re * at.min(0.0).exp()).sqrt().into(),
+                Role::Mean { power } => (out[power].re.sqrt() * at.tanh()).into(),
+                Role::Energy { power } => (out[power].re * at.exp()).into(),
+                Role::Scattering { node } => {
                     let energy = out[self.nodes[node].row].re;
                     (energy * at.min(0.0).exp()).sqrt().into()
                 }
-                Backend::Product { left, right } => {
+                Role::Product { left, right } => {
                     let [left, right] = [left, right].map(|node| self.nodes[node]);
                     let scale = (out[left.row].re * out[right.row].re).sqrt();
-                    let product = products[left.matrix][(left.place, right.place)] * scale;
+                    let product = products[left.matrix][(left.index, right.index)] * scale;
                     if self.real[row] {
                         product.re.into()
                     } else {
@@ -365,8 +378,8 @@ impl Coordinates {
             .iter()
             .map(|&n| DMatrix::identity(n, n))
             .collect();
-        for (row, place) in self.places.iter().enumerate() {
-            if let Backend::Product { left, right } = *place {
+        for (row, role) in self.roles.iter().enumerate() {
+            if let Role::Product { left, right } = *role {
                 let [left, right] = [left, right].map(|node| self.nodes[node]);
                 let at = self.first[row];
                 let im = if self.real[row] {
@@ -375,8 +388,8 @@ impl Coordinates {
                     coordinates[at + 1]
                 };
                 let value = Complex::new(coordinates[at], im);
-                matrices[left.matrix][(left.place, right.place)] = value;
-                matrices[left.matrix][(right.place, left.place)] = value.conj();
+                matrices[left.matrix][(left.index, right.index)] = value;
+                matrices[left.matrix][(right.index, left.index)] = value.conj();
             }
         }
         matrices.into_iter().map(semi_definite).collect()
@@ -394,6 +407,7 @@ fn semi_definite(matrix: DMatrix<Complex<f64>>) -> DMatrix<Complex<f64>> {
         return DMatrix::identity(n, n);
     }
     let solved = SymmetricEigen::new(matrix.clone());
+    // An admissible matrix is returned unchanged, not rebuilt with rounding.
     if solved.eigenvalues.iter().all(|value| *value >= 0.0) {
         return matrix;
     }
@@ -402,7 +416,7 @@ fn semi_definite(matrix: DMatrix<Complex<f64>>) -> DMatrix<Complex<f64>> {
         column *= Complex::from(value.max(0.0));
     }
     let clipped = scaled * solved.eigenvectors.adjoint();
-    // A row that is all noise would be divided by nothing.
+    // A row whose whole energy was clipped would be divided by 0.
     let root: Vec<f64> = (0..n)
         .map(|i| clipped[(i, i)].re.max(1e-9).sqrt())
         .collect();

@@ -1,4 +1,4 @@
-//! Named arrays and text in one safetensors file, under one sha256.
+//! Named arrays and text in one safetensors file with one sha256.
 //!
 //! Same content, same bytes: arrays are ordered by element size, then name, metadata by key, and nothing else is
 //! written. The checksum is over the metadata and every array's name, type, shape and bytes; it is itself a metadata
@@ -47,15 +47,6 @@ impl Array {
         }
     }
 
-    /// Bytes.
-    pub fn bytes(bytes: Vec<u8>) -> Self {
-        Self {
-            dtype: Dtype::U8,
-            shape: vec![bytes.len()],
-            bytes,
-        }
-    }
-
     /// The numbers, if they are single precision.
     pub fn to_f32(&self) -> Option<Vec<f32>> {
         let (chunks, _) = self.bytes.as_chunks::<4>();
@@ -71,8 +62,7 @@ impl Array {
     fn type_name(&self) -> &'static str {
         match self.dtype {
             Dtype::F64 => "F64",
-            Dtype::F32 => "F32",
-            _ => "U8",
+            _ => "F32",
         }
     }
 }
@@ -136,7 +126,7 @@ impl Container {
         Ok(container)
     }
 
-    /// Reads any safetensors file; arrays of other types than F32, F64 and U8 are passed over.
+    /// Reads any safetensors file; arrays of other types than F32 and F64 are ignored.
     pub fn read_unchecked(path: &Path) -> Result<Self> {
         let bytes = std::fs::read(path).map_err(Error::io("read", path))?;
         let damaged = |error: safetensors::SafeTensorError| {
@@ -149,7 +139,7 @@ impl Container {
             arrays: BTreeMap::new(),
         };
         for (name, view) in SafeTensors::deserialize(&bytes).map_err(damaged)?.iter() {
-            if matches!(view.dtype(), Dtype::F32 | Dtype::F64 | Dtype::U8) {
+            if matches!(view.dtype(), Dtype::F32 | Dtype::F64) {
                 let array = Array {
                     dtype: view.dtype(),
                     shape: view.shape().to_vec(),
@@ -192,11 +182,6 @@ impl Container {
         array.to_f32().ok_or_else(wrong)
     }
 
-    /// Takes out a byte array.
-    pub fn take_bytes(&mut self, path: &Path, name: &str) -> Result<Vec<u8>> {
-        Ok(self.take(path, name)?.bytes)
-    }
-
     fn take(&mut self, path: &Path, name: &str) -> Result<Array> {
         self.arrays
             .remove(name)
@@ -237,7 +222,7 @@ mod tests {
         let mut container = Container::default();
         container.metadata.insert("kind".into(), "test".into());
         container.insert("b", Array::f32(vec![2, 1], [1.5, -0.0]));
-        container.insert("a", Array::bytes(vec![1, 2, 3]));
+        container.insert("a", Array::f64(vec![1], [-1.0]));
         container.insert("c", Array::f64(vec![1], [f64::MIN_POSITIVE]));
         container.insert("empty", Array::f32(vec![0, 4], []));
         container

@@ -1,8 +1,8 @@
-//! The state of a training on disk.
+//! State of a training on disk.
 //!
 //! One safetensors file: `weights/NAME`, `first/NAME` and `second/NAME` (Adam's moments), `best/NAME` (the weights to keep,
-//! where they are not the last), `history` (MessagePack), and a manifest with what it belongs to. Everything is under one sha256. Random numbers need no state: they are keyed by
-//! seed, epoch and step.
+//! where they are not the last), and metadata: `history` (JSON) and hashes of the training's arguments. Everything is under
+//! one sha256. Random numbers need no state: they are keyed by seed, epoch and step.
 
 use std::path::Path;
 
@@ -20,9 +20,9 @@ use crate::train::options::TrainOptions;
 use crate::train::trainer::Trainer;
 
 const KIND: &str = "seismix checkpoint";
-const VERSION: &str = "3";
+const VERSION: &str = "4";
 
-/// What a training depends on, as hashes.
+/// Hashes of the arguments of a training.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Fingerprint {
     settings: String,
@@ -68,7 +68,7 @@ pub(crate) struct Checkpoint {
     pub best: Option<Parameters>,
 }
 
-/// Whether the weights to keep are others than the last.
+/// True if the weights to keep are not the last.
 fn keeps_older(history: &History) -> bool {
     history
         .kept
@@ -76,15 +76,10 @@ fn keeps_older(history: &History) -> bool {
 }
 
 impl Checkpoint {
-    /// Writes the state in backend of an older one; a crash leaves the older one.
-    pub fn write(
-        path: &Path,
-        trainer: &Trainer,
-        best: Option<&Parameters>,
-        history: &History,
-        fingerprint: &Fingerprint,
-    ) -> Result<()> {
+    /// Writes the state in place of an older one; a crash leaves the older one.
+    pub fn write(&self, path: &Path, fingerprint: &Fingerprint) -> Result<()> {
         let mut container = Container::default();
+        let trainer = &self.trainer;
         let specs = trainer.plan.specs();
         let mut insert = |prefix: &str, parameters: &Parameters| {
             for (spec, values) in specs.iter().zip(parameters.to_vecs(&trainer.plan)) {
@@ -93,7 +88,7 @@ impl Checkpoint {
             }
         };
         insert("weights", &trainer.parameters);
-        if let (Some(best), true) = (best, keeps_older(history)) {
+        if let (Some(best), true) = (&self.best, keeps_older(&self.history)) {
             insert("best", best);
         }
         let Moments { first, second } = &trainer.adam.moments;
@@ -105,9 +100,9 @@ impl Checkpoint {
                 }
             }
         }
-        let packed = rmp_serde::to_vec(history)
-            .map_err(|error| Error::file(path, format!("cannot pack the history: {error}")))?;
-        container.insert("history", Array::bytes(packed));
+        // Losses are finite (others end the training), so JSON holds them exactly.
+        let history = serde_json::to_string(&self.history)
+            .map_err(|error| Error::file(path, format!("cannot write the history: {error}")))?;
         let steps = trainer.adam.steps.to_string();
         for (key, value) in [
             ("kind", KIND),
@@ -115,6 +110,7 @@ impl Checkpoint {
             ("steps", &steps),
             ("settings", &fingerprint.settings),
             ("data", &fingerprint.data),
+            ("history", &history),
         ] {
             container.metadata.insert(key.into(), value.into());
         }
@@ -135,59 +131,34 @@ impl Checkpoint {
             },
             other => other,
         })?;
-        container.expect(path, "kind", KIND)?;
-        container.expect(path, "version", VERSION)?;
-        let other = |what| Error::OtherTraining {
-            path: path.to_owned(),
-            what,
+        let (steps, history) = check_metadata(path, &container, fingerprint)?;
+        let specs = plan.specs();
+        let mut weights = |prefix: &str| -> Result<Parameters> {
+            let arrays = specs.iter().map(|spec| {
+                container.take_f32(path, &format!("{prefix}/{}", spec.name), &spec.shape)
+            });
+            tensors(plan, backend, arrays.collect::<Result<_>>()?)
         };
-        if container.metadata.get("data") != Some(&fingerprint.data) {
-            return Err(other("data"));
-        }
-        if container.metadata.get("settings") != Some(&fingerprint.settings) {
-            return Err(other("settings"));
-        }
-        let steps = container
-            .metadata
-            .get("steps")
-            .and_then(|steps| steps.parse().ok())
-            .ok_or_else(|| Error::file(path, "the number of steps is missing"))?;
-        let mut take = |prefix: &str, only_parameters: bool| -> Result<Vec<Vec<f32>>> {
-            plan.specs()
-                .iter()
-                .map(|spec| {
-                    if only_parameters && spec.kind == TensorKind::Statistic {
-                        return Ok(Vec::new());
-                    }
-                    // Moments are kept flat, in the order of memory.
-                    let flat = [spec.shape.iter().product()];
-                    let shape = if only_parameters {
-                        &flat[..]
-                    } else {
-                        &spec.shape
-                    };
-                    container.take_f32(path, &format!("{prefix}/{}", spec.name), shape)
-                })
-                .collect()
-        };
-        let weights = take("weights", false)?;
-        let moments = Moments {
-            first: take("first", true)?,
-            second: take("second", true)?,
-        };
-        let parameters = tensors(plan, backend, weights)?;
-        let packed = container.take_bytes(path, "history")?;
-        let history: History = rmp_serde::from_slice(&packed)
-            .map_err(|error| Error::file(path, format!("the history is unreadable: {error}")))?;
+        let parameters = weights("weights")?;
         let best = match history.kept {
-            Some(_) if keeps_older(&history) => {
-                let arrays = plan.specs().iter().map(|spec| {
-                    container.take_f32(path, &format!("best/{}", spec.name), &spec.shape)
-                });
-                Some(tensors(plan, backend, arrays.collect::<Result<_>>()?)?)
-            }
+            Some(_) if keeps_older(&history) => Some(weights("best")?),
             Some(_) => Some(parameters.clone()),
             None => None,
+        };
+        let mut moments = |prefix: &str| -> Result<Vec<Vec<f32>>> {
+            let arrays = specs.iter().map(|spec| match spec.kind {
+                TensorKind::Statistic => Ok(Vec::new()),
+                // Moments are kept flat, in the order of memory.
+                TensorKind::Parameter => {
+                    let flat = [spec.shape.iter().product()];
+                    container.take_f32(path, &format!("{prefix}/{}", spec.name), &flat)
+                }
+            });
+            arrays.collect()
+        };
+        let moments = Moments {
+            first: moments("first")?,
+            second: moments("second")?,
         };
         Ok(Self {
             trainer: Trainer {
@@ -199,6 +170,37 @@ impl Checkpoint {
             best,
         })
     }
+}
+
+/// Steps done and the history, if the file belongs to the training.
+fn check_metadata(
+    path: &Path,
+    container: &Container,
+    fingerprint: &Fingerprint,
+) -> Result<(u64, History)> {
+    container.expect(path, "kind", KIND)?;
+    container.expect(path, "version", VERSION)?;
+    for (what, own) in [
+        ("data", &fingerprint.data),
+        ("settings", &fingerprint.settings),
+    ] {
+        if container.metadata.get(what) != Some(own) {
+            return Err(Error::OtherTraining {
+                path: path.to_owned(),
+                what,
+            });
+        }
+    }
+    let text = |key: &str| {
+        let found = container.metadata.get(key);
+        found.ok_or_else(|| Error::file(path, format!("`{key}` is missing")))
+    };
+    let steps = text("steps")?
+        .parse()
+        .map_err(|_| Error::file(path, "the number of steps is not a number"))?;
+    let history = serde_json::from_str(text("history")?)
+        .map_err(|error| Error::file(path, format!("the history is unreadable: {error}")))?;
+    Ok((steps, history))
 }
 
 fn tensors(plan: &Plan, backend: &Backend, arrays: Vec<Vec<f32>>) -> Result<Parameters> {

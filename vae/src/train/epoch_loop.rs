@@ -12,11 +12,11 @@ use crate::train::checkpoint::{Checkpoint, Fingerprint};
 use crate::train::data::{BatchNoise, TrainingData, batches, check_labels, label_batch};
 use crate::train::history::{EpochRecord, History, StopReason};
 use crate::train::options::TrainOptions;
-use crate::train::trainer::{StepSettings, Trainer};
+use crate::train::trainer::{StepOutcome, StepSettings, Trainer};
 
-/// Watches a training.
+/// Observer of a training.
 pub trait TrainObserver {
-    /// Called first, and only if a checkpoint was found, with what it had already done.
+    /// Called first, and only if a checkpoint was found, with the history that it holds.
     fn resumed(&mut self, history: &History) {
         let _ = history;
     }
@@ -27,25 +27,32 @@ pub trait TrainObserver {
     }
 
     /// Called after each epoch, when its checkpoint is written. [`ControlFlow::Break`] stops; the same call of
-    /// [`train`] then goes on from there.
+    /// [`train`] then resumes.
     fn epoch(&mut self, record: &EpochRecord) -> ControlFlow<()> {
         let _ = record;
         ControlFlow::Continue(())
     }
+
+    /// Called before each step; true stops at once. The unfinished epoch is discarded, so that a resumed training takes
+    /// the same steps as an undisturbed one.
+    fn cancelled(&self) -> bool {
+        false
+    }
 }
 
-/// Watches nothing.
+/// Ignores everything.
 impl TrainObserver for () {}
 
 /// Trains a model.
 ///
-/// `data`: standardised inputs of all windows; `split` says which of them train and validate. The objective is that
+/// `data`: standardised inputs of all windows; `split` selects those that train and validate. The objective is that
 /// of arXiv 2305.16189: weighted reconstruction, latent and cluster terms, mean over scales and windows, minimised by
-/// Adam; with `options.initial_labels` the cross-entropy to those labels joins in the first epochs. With `options.patience`
-/// the model has the weights of the epoch with the lowest validation loss ([`History::kept`]), else those of the last.
+/// Adam; with `options.initial_labels` the cross-entropy to those labels is added in the first epochs. With
+/// `options.patience` the model has the weights of the epoch with the lowest validation loss ([`History::kept`]), else
+/// those of the last.
 ///
 /// With `checkpoint`, the state is written there after every `options.checkpoint_every` epochs, and a call that finds
-/// one goes on from it; weights, statistics and history end bit for bit as those of an undisturbed run. The result
+/// one resumes from it; weights, statistics and history are bit for bit those of an undisturbed run. The result
 /// depends on the arguments alone, not on the number of threads.
 ///
 /// # Errors
@@ -68,61 +75,34 @@ pub fn train(
         Some(path) if path.exists() => Some(Checkpoint::read(path, &plan, &backend, &fingerprint)?),
         _ => None,
     };
-    let (trainer, mut history, mut best) = match resumed {
-        Some(Checkpoint {
-            trainer,
-            history,
-            best,
-        }) => {
-            observer.resumed(&history);
-            (trainer, history, best)
+    let state = match resumed {
+        Some(state) => {
+            observer.resumed(&state.history);
+            state
         }
-        None => {
-            let parameters = Parameters::initial(&plan, backend.clone(), options.seed);
-            (Trainer::new(plan, parameters), History::default(), None)
-        }
+        None => Checkpoint {
+            trainer: Trainer::new(
+                plan.clone(),
+                Parameters::initial(&plan, backend, options.seed),
+            ),
+            history: History::default(),
+            best: None,
+        },
     };
-    let done = history.epochs.len();
-    observer.begin(done, options.epochs);
-    let mut run = Run {
+    observer.begin(state.history.epochs.len(), options.epochs);
+    let epochs = EpochLoop {
         config,
         data,
         split,
         options,
-        trainer,
+        state,
     };
-    history.stop = StopReason::Finished;
-    for epoch in done..options.epochs {
-        // Looked at before an epoch, so that a resumed run stops where the undisturbed one did.
-        if run.out_of_patience(&history) {
-            history.stop = StopReason::Patience;
-            break;
-        }
-        let record = run.epoch(epoch)?;
-        history.epochs.push(record.clone());
-        if options.patience.is_some() {
-            history.kept = history.best(run.first_watched());
-            if history.kept == Some(epoch) {
-                best = Some(run.trainer.parameters.clone());
-            }
-        }
-        let last = epoch + 1 == options.epochs || run.out_of_patience(&history);
-        let due = last || (epoch + 1) % options.checkpoint_every == 0;
-        if let (Some(path), true) = (checkpoint, due) {
-            Checkpoint::write(path, &run.trainer, best.as_ref(), &history, &fingerprint)?;
-        }
-        if observer.epoch(&record).is_break() && !last {
-            history.stop = StopReason::Interrupted;
-            if let (Some(path), false) = (checkpoint, due) {
-                Checkpoint::write(path, &run.trainer, best.as_ref(), &history, &fingerprint)?;
-            }
-            break;
-        }
-    }
-    let Trainer {
-        plan, parameters, ..
-    } = run.trainer;
-    let parameters = best.unwrap_or(parameters).into_cpu();
+    let Checkpoint {
+        trainer,
+        history,
+        best,
+    } = epochs.run(checkpoint.map(|path| (path, &fingerprint)), observer)?;
+    let parameters = best.unwrap_or(trainer.parameters).into_cpu();
     Ok((Fvae::from_parts(config.clone(), plan, parameters), history))
 }
 
@@ -149,16 +129,62 @@ fn check(
     }
 }
 
-struct Run<'a> {
+struct EpochLoop<'a> {
     config: &'a FvaeConfig,
     data: &'a TrainingData,
     split: &'a Split,
     options: &'a TrainOptions,
-    trainer: Trainer,
+    state: Checkpoint,
 }
 
-impl Run<'_> {
-    /// First epoch whose validation loss counts for patience.
+impl EpochLoop<'_> {
+    /// All epochs that remain; `checkpoint`: the file that the state is written to.
+    fn run(
+        mut self,
+        checkpoint: Option<(&Path, &Fingerprint)>,
+        observer: &mut dyn TrainObserver,
+    ) -> Result<Checkpoint> {
+        let options = self.options;
+        let save = |state: &Checkpoint| match checkpoint {
+            Some((path, fingerprint)) => state.write(path, fingerprint),
+            None => Ok(()),
+        };
+        self.state.history.stop = StopReason::Finished;
+        for epoch in self.state.history.epochs.len()..options.epochs {
+            // Checked before an epoch, so that a resumed run stops where the undisturbed one did.
+            if self.out_of_patience() {
+                self.state.history.stop = StopReason::Patience;
+                break;
+            }
+            let Some(record) = self.epoch(epoch, observer)? else {
+                self.state.history.stop = StopReason::Interrupted;
+                break;
+            };
+            self.state.history.epochs.push(record.clone());
+            if options.patience.is_some() {
+                let best = self.state.history.best(self.first_watched());
+                self.state.history.kept = best;
+                if best == Some(epoch) {
+                    self.state.best = Some(self.state.trainer.parameters.clone());
+                }
+            }
+            let last = epoch + 1 == options.epochs || self.out_of_patience();
+            let due = last || (epoch + 1) % options.checkpoint_every == 0;
+            if due {
+                save(&self.state)?;
+            }
+            if observer.epoch(&record).is_break() && !last {
+                self.state.history.stop = StopReason::Interrupted;
+                if !due {
+                    save(&self.state)?;
+                }
+                break;
+            }
+        }
+        Ok(self.state)
+    }
+
+    /// First epoch whose validation loss is compared for patience.
     fn first_watched(&self) -> usize {
         match self.options.initial_labels {
             Some(_) if self.options.label_epochs < self.options.epochs => self.options.label_epochs,
@@ -166,16 +192,19 @@ impl Run<'_> {
         }
     }
 
-    fn out_of_patience(&self, history: &History) -> bool {
-        let first = self.first_watched();
+    fn out_of_patience(&self) -> bool {
+        let idle = self
+            .state
+            .history
+            .epochs_without_progress(self.first_watched());
         self.options
             .patience
-            .is_some_and(|patience| history.epochs_without_progress(first) >= patience)
+            .is_some_and(|patience| idle >= patience)
     }
 
-    fn epoch(&mut self, epoch: usize) -> Result<EpochRecord> {
+    /// One pass through the training windows, then validation; `None` if it was cancelled.
+    fn epoch(&mut self, epoch: usize, observer: &dyn TrainObserver) -> Result<Option<EpochRecord>> {
         let options = self.options;
-        let backend = self.trainer.parameters.backend.clone();
         let order = NoiseKey {
             seed: options.seed,
             epoch,
@@ -185,44 +214,26 @@ impl Run<'_> {
         }
         .shuffled(&self.split.training);
         let parts: Vec<&[usize]> = batches(&order, options.batch).collect();
+        // The cosine reaches its end at the very last step.
         let total_steps = (parts.len() * options.epochs).max(2) - 1;
         let temperature = options.temperature.at(epoch, options.epochs);
         let rate = |step: usize| {
             let progress = (epoch * parts.len() + step) as f64 / total_steps as f64;
             options.learning_rate * options.schedule.factor(progress)
         };
-        let label_weight = options.label_weight_at(epoch);
         let mut sums = TermSums::default();
         let mut sizes = vec![vec![0; self.config.n_clusters]; self.config.n_scales()];
         for (step, windows) in parts.iter().enumerate() {
-            let noise = BatchNoise {
-                seed: options.seed,
-                epoch,
-                step,
-                gumbel: Purpose::Gumbel,
-                latent: Purpose::Latent,
-            };
-            let batch = noise.batch(self.data, self.config, &backend, windows);
-            let labels = options
-                .initial_labels
-                .as_ref()
-                .filter(|_| label_weight > 0.0)
-                .map(|labels| {
-                    label_batch(
-                        labels,
-                        label_weight,
-                        self.config.n_clusters,
-                        &backend,
-                        windows,
-                    )
-                });
+            if observer.cancelled() {
+                return Ok(None);
+            }
             let settings = StepSettings {
                 temperature,
                 learning_rate: rate(step),
                 gradient_limit: options.gradient_limit,
                 weights: options.weights,
             };
-            let outcome = self.trainer.step(&batch, labels.as_ref(), &settings);
+            let outcome = self.step(windows, epoch, step, &settings);
             check_loss(&outcome.values, epoch, step)?;
             sums.add(&outcome.values, windows.len());
             for (sizes, rows) in sizes.iter_mut().zip(&outcome.log_probability) {
@@ -239,17 +250,43 @@ impl Run<'_> {
             entropy: Vec::new(),
             warnings: Vec::new(),
         };
-        Ok(record.with_warnings())
+        Ok(Some(record.with_warnings()))
+    }
+
+    fn step(
+        &mut self,
+        windows: &[usize],
+        epoch: usize,
+        step: usize,
+        settings: &StepSettings,
+    ) -> StepOutcome {
+        let options = self.options;
+        let noise = BatchNoise {
+            seed: options.seed,
+            epoch,
+            step,
+            gumbel: Purpose::Gumbel,
+            latent: Purpose::Latent,
+        };
+        let backend = self.state.trainer.parameters.backend.clone();
+        let batch = noise.batch(self.data, self.config, &backend, windows);
+        let weight = options.label_weight_at(epoch);
+        let labels = options.initial_labels.as_ref().filter(|_| weight > 0.0);
+        let labels = labels
+            .map(|labels| label_batch(labels, weight, self.config.n_clusters, &backend, windows));
+        self.state.trainer.step(&batch, labels.as_ref(), settings)
     }
 
     fn validate(&mut self, temperature: f64, epoch: usize) -> Result<Option<Terms>> {
         if self.split.validation.is_empty() {
             return Ok(None);
         }
-        let backend = self.trainer.parameters.backend.clone();
+        let trainer = &mut self.state.trainer;
+        let backend = trainer.parameters.backend.clone();
         let mut sums = TermSums::default();
         let parts = batches(&self.split.validation, self.options.batch.max(1024));
         for (step, windows) in parts.enumerate() {
+            // The same noise after every epoch: only the weights may change the validation loss.
             let noise = BatchNoise {
                 seed: self.options.seed,
                 epoch: 0,
@@ -258,9 +295,7 @@ impl Run<'_> {
                 latent: Purpose::ValidationLatent,
             };
             let batch = noise.batch(self.data, self.config, &backend, windows);
-            let values = self
-                .trainer
-                .evaluate(&batch, temperature, &self.options.weights);
+            let values = trainer.evaluate(&batch, temperature, &self.options.weights);
             check_loss(&values, epoch, step)?;
             sums.add(&values, windows.len());
         }

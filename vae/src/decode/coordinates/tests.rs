@@ -113,7 +113,7 @@ fn what_no_signal_has_becomes_what_one_could() {
     }
     let found = plan.decode(&coordinates);
     let row = |kind, left, right, j2| {
-        let is = |r: &crate::features::CoefficientRow| {
+        let is = |r: &CoefficientRow| {
             r.kind == kind && r.j1_left == left && r.j1_right == right && (j2 < 0 || r.j2 == j2)
         };
         found[table.rows.iter().position(is).unwrap()]
