@@ -5,16 +5,17 @@ use std::path::{Path, PathBuf};
 use ndarray::Array2;
 use seismix_data::store::{ClusterRow, ClusterTable, write_clusters};
 use seismix_vae as vae;
+use seismix_vae::init::ClusterScore;
 
+use crate::separate::targets::score_transients;
 use crate::stage::progress::Observer;
 use crate::stage::provenance::{InputFile, provenance};
 use crate::stage::{Artifact, Making, PipelineError, Result, StageContext};
-use crate::train::feature_dataset::{DatasetDay, FeatureDataset};
-use crate::train::{ModelInputs, compact_data, model_inputs};
+use crate::train::feature_dataset::FeatureDataset;
+use crate::train::{ModelInputs, model_inputs, network_inputs};
 
 /// Assigns every window of the feature files to a cluster at each scale, and writes the table to `out`: one row a window
-/// and scale, days one after the other. `model` is given with the file
-/// that it was read from.
+/// and scale, days one after the other. `model` is given with the file that it was read from.
 ///
 /// # Errors
 /// [`PipelineError::Unusable`] if the files were made with other settings than the model's; what files and model
@@ -48,6 +49,20 @@ pub fn cluster(
     context.inputs.keep(artifact.state())?;
     artifact.finish(&making)?;
     Ok(table)
+}
+
+/// Scores of the finest scale's clusters as transients, for a model that has no table of clusters yet.
+///
+/// # Errors
+/// As [`cluster()`].
+pub fn transients_of_model(
+    features: &[PathBuf],
+    model: &vae::ModelFile,
+    observer: &dyn Observer,
+) -> Result<Vec<ClusterScore>> {
+    let dataset = FeatureDataset::open(features, observer)?;
+    let table = assign(&dataset, &model_inputs(model)?, model, observer)?;
+    score_transients(features, &table, observer)
 }
 
 /// The table of all days.
@@ -95,37 +110,6 @@ fn assign(
     })
 }
 
-/// The network's inputs for the windows of one day.
-pub(crate) fn network_inputs(inputs: &ModelInputs, day: &DatasetDay) -> Result<vae::TrainingData> {
-    match inputs {
-        ModelInputs::Compact { fitted, .. } => Ok(compact_data(&fitted.transform(&day.segments)?)),
-        ModelInputs::Paper {
-            table,
-            layout,
-            standardisers,
-            ..
-        } => {
-            let plan = vae::features::paper::PaperFeatures::plan(table, layout)?;
-            let mut scales = Vec::new();
-            for (scale, standardiser) in standardisers.iter().enumerate() {
-                let mut parts = Vec::new();
-                for (index, segment) in day.segments.iter().enumerate() {
-                    let mut part =
-                        plan.process(segment, index, scale, 0..day.windows[index].len())?;
-                    standardiser.apply(&mut part)?;
-                    parts.push(part);
-                }
-                let views: Vec<_> = parts.iter().map(|part| part.view()).collect();
-                scales.push(
-                    ndarray::concatenate(ndarray::Axis(0), &views)
-                        .map_err(PipelineError::internal)?,
-                );
-            }
-            Ok(vae::TrainingData { scales })
-        }
-    }
-}
-
 fn check(dataset: &FeatureDataset, inputs: &ModelInputs) -> Result<()> {
     let (ours, theirs) = (inputs.layout(), dataset.layout());
     let list = |scales: &[usize]| {
@@ -138,7 +122,7 @@ fn check(dataset: &FeatureDataset, inputs: &ModelInputs) -> Result<()> {
     if ours != theirs {
         return Err(PipelineError::unusable(
             format!(
-                "the features have scales {} every {} samples from blocks of {}, the model wants {} every {} from blocks of {}",
+                "the features have scales {} every {} samples from blocks of {}, the model requires {} every {} from blocks of {}",
                 list(&theirs.scales),
                 theirs.stride_samples,
                 theirs.block_samples,
@@ -157,7 +141,7 @@ fn check(dataset: &FeatureDataset, inputs: &ModelInputs) -> Result<()> {
     if inputs.table() != dataset.table() {
         return Err(PipelineError::unusable(
             format!(
-                "the features hold {} coefficients, the model wants {} others",
+                "the features hold {} coefficients, the model requires {} others",
                 dataset.table().len(),
                 inputs.table().len()
             ),

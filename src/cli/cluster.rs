@@ -4,8 +4,10 @@ use std::path::PathBuf;
 
 use clap::Args;
 use seismix::cluster::cluster;
+use seismix::separate::targets::score_transients;
 use seismix::stage::PipelineError;
 use seismix::vae::ModelFile;
+use seismix::vae::init::ClusterScore;
 use serde_json::json;
 
 use super::context::Context;
@@ -49,9 +51,32 @@ impl Cluster {
             self.output.display(),
             table.rows.len()
         ))?;
-        context
-            .printer
-            .record(&json!({"clusters": self.output, "rows": table.rows.len()}))?;
+        let scores = score_transients(&self.features, &table, &context.observer)?;
+        let transient = print_transients(context, &scores, table.scales().first().copied())?;
+        context.printer.record(&json!({
+            "clusters": self.output, "rows": table.rows.len(), "transient": transient,
+        }))?;
         Ok(())
     }
+}
+
+/// Prints the clusters of the finest scale that look like transients; returns their numbers.
+pub(super) fn print_transients(
+    context: &mut Context,
+    scores: &[ClusterScore],
+    finest: Option<usize>,
+) -> Result<Vec<usize>> {
+    let called: Vec<&ClusterScore> = scores.iter().filter(|score| score.is_transient).collect();
+    let list = called.iter().map(|score| {
+        let share = 100.0 * score.share;
+        let (cluster, prominence) = (score.cluster, score.prominence);
+        format!("{cluster} (prominence {prominence:.1}, {share:.1} % of windows)")
+    });
+    let list = list.collect::<Vec<_>>().join(", ");
+    let text = if list.is_empty() { "none" } else { &list };
+    context.printer.text(format_args!(
+        "clusters at scale {} that look like transients: {text}",
+        finest.map_or_else(String::new, |scale| scale.to_string())
+    ))?;
+    Ok(called.iter().map(|score| score.cluster).collect())
 }

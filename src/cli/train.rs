@@ -3,10 +3,12 @@
 use std::path::PathBuf;
 
 use clap::Args;
+use seismix::cluster::transients_of_model;
 use seismix::train::stability::Stability;
 use seismix::train::{ModelInputs, model_inputs, train};
 use serde_json::json;
 
+use super::cluster::print_transients;
 use super::context::Context;
 use super::exit::Result;
 use super::options::{Resuming, Seed, Training};
@@ -64,8 +66,11 @@ impl Train {
             show(loss),
             show(validation)
         ))?;
+        let scores = transients_of_model(&self.features, &model, &context.observer)?;
+        let finest = model_inputs(&model)?.layout().scales.first().copied();
+        let transient = print_transients(context, &scores, finest)?;
         context.printer.record(&json!({
-            "stability": stability(&model)?, "model": self.output, "epochs": model.history.epochs.len(), "loss": loss, "validation_loss": validation,
+            "transient": transient, "stability": stability(&model)?, "model": self.output, "epochs": model.history.epochs.len(), "loss": loss, "validation_loss": validation,
             "stop": model.history.stop, "kept_epoch": kept.map(|epoch| epoch.epoch),
         }))?;
         Ok(())

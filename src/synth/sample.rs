@@ -13,15 +13,15 @@ use crate::train::{ModelInputs, model_inputs};
 /// Draws windows of a model's clusters: z from `p(z | y)`, decoded to the network's inputs and from there to unnormalised
 /// `scat+cov` coefficients in the unit of the records.
 ///
-/// With `--preset compact` the inputs do not hold coefficients: a linear decoder, fitted on training windows, says what they are
-/// for a cluster and inputs, and draws what the inputs do not know, amplitude above all. With `--preset paper` features are
-/// coefficients over powers of the largest window; they are brought back exactly, and only these powers are drawn.
+/// With `--preset compact` the inputs do not hold coefficients: a linear decoder, fitted on training windows, estimates them
+/// from cluster and inputs, and draws the part that the inputs do not determine, above all amplitude. With `--preset paper`
+/// features are coefficients over powers of the largest window; they are inverted exactly, and only these powers are drawn.
 pub struct ClusterSampler {
     model: vae::Fvae,
     inputs: ModelInputs,
     decoding: Decoding,
     decoders: Vec<LinearDecoder>,
-    /// What windows are like, where the decoders do not hold it.
+    /// Statistics of windows, where the decoders do not hold them.
     seen: Vec<LinearDecoder>,
     coordinates: Coordinates,
 }
@@ -74,7 +74,7 @@ impl ClusterSampler {
         })
     }
 
-    /// What is decoded into, and how well.
+    /// Channels, transform and errors of the decoder.
     pub fn decoding(&self) -> &Decoding {
         &self.decoding
     }
@@ -126,7 +126,7 @@ impl ClusterSampler {
         if decoder.counts.get(cluster) == Some(&0) {
             return Err(PipelineError::unusable(
                 format!("no training window is in cluster {scale_samples}:{cluster}"),
-                "choose a cluster that has windows; the report tells which",
+                "choose a cluster that has windows; the report lists them",
             ));
         }
         let mut decoded = self.model.sample(scale, cluster, n, seed)?;
@@ -143,10 +143,10 @@ impl ClusterSampler {
             ModelInputs::Paper {
                 table,
                 layout,
-                standardisers,
+                scalers,
                 ..
             } => {
-                standardisers[scale].restore(&mut decoded)?;
+                scalers[scale].restore(&mut decoded)?;
                 let none = Array2::zeros((n, 0));
                 let powers = decoder.draw(none.view(), cluster, scale, seed);
                 let plan = PaperFeatures::plan(table, layout)?;

@@ -1,4 +1,4 @@
-//! What leads from a model's samples back to coefficients: fitted beside the model, kept in its file.
+//! Decoder from a model's samples to coefficients, fitted with the model and kept in its file.
 
 use std::collections::BTreeMap;
 
@@ -21,7 +21,7 @@ const MAX_TRAINING: usize = 2048;
 /// Held-out windows that measure it, at most.
 const MAX_HELD_OUT: usize = 1024;
 
-/// What was decoded into, and how well; kept in the model file.
+/// Channels and transform of the decoded coefficients, and the decoder's errors; kept in the model file.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Decoding {
     /// Codes of the channels, in the order of the samples.
@@ -34,7 +34,7 @@ pub struct Decoding {
     pub octaves: Vec<usize>,
     /// Wavelets an octave of the layers.
     pub wavelets_per_octave: Vec<usize>,
-    /// Windows fitted on.
+    /// Windows of the fit.
     pub n_training: usize,
     /// Windows that measured the errors; 0 where all windows train, and the errors are those of training windows.
     pub n_held_out: usize,
@@ -45,7 +45,7 @@ pub struct Decoding {
 /// Root mean square error of one kind of coordinates.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct DecodingError {
-    /// What the coordinates are, such as `ln ps`.
+    /// Kind of the coordinates, such as `ln ps`.
     pub kind: String,
     /// From the decoder, from the cluster's mean, from the mean of all.
     #[serde(flatten)]
@@ -57,12 +57,12 @@ pub(crate) fn prefix(scale: usize) -> String {
     format!("decoder/{scale}")
 }
 
-/// Name of the arrays that hold what windows of a scale are like, where its decoder does not.
+/// Name of the arrays with the statistics of a scale's windows, where its decoder does not hold them.
 pub(crate) fn data_prefix(scale: usize) -> String {
     format!("fingerprint/{scale}")
 }
 
-/// Numbers of one channel that a decoder gives: all coordinates of the window, or, where the network's features are
+/// Kinds of the coordinates of one channel that a decoder gives: all of the window, or, where the network's features are
 /// coefficients over the powers of the largest window, these powers.
 pub(crate) fn kinds(inputs: &ModelInputs, coordinates: &Coordinates) -> Vec<CoordinateKind> {
     match inputs {
@@ -74,109 +74,153 @@ pub(crate) fn kinds(inputs: &ModelInputs, coordinates: &Coordinates) -> Vec<Coor
     }
 }
 
-/// Fits a decoder at each scale; returns the arrays for the model file, or `None` where too few windows have a signal, which is told.
-///
-/// # Errors
-/// What feature files refuse; [`PipelineError::Interrupted`].
-pub(crate) fn fit(
-    dataset: &FeatureDataset,
-    inputs: &ModelInputs,
-    data: &vae::TrainingData,
-    split: &vae::Split,
-    model: &vae::Fvae,
-    history: &vae::History,
-    observer: &dyn Observer,
-) -> Result<Option<(BTreeMap<String, vae::ExtraArray>, Decoding)>> {
-    let coordinates = Coordinates::plan(dataset.table())?;
-    let kinds = kinds(inputs, &coordinates);
-    let training = evenly(&split.training, MAX_TRAINING);
-    let held_out = evenly(&split.validation, MAX_HELD_OUT);
-    let mut wanted: Vec<usize> = training.iter().chain(&held_out).copied().collect();
-    wanted.sort_unstable();
-    let measured = measure(dataset, &coordinates, &wanted, observer)?;
-    let clusters = clusters(model, data, &wanted)?;
-    // Windows from one that is fitted on to the next.
-    let step = split.training.len() as f64 / training.len().max(1) as f64;
-    let mut arrays = BTreeMap::new();
-    let mut decoding = Decoding {
-        channels: dataset.meta().channels.clone(),
-        sampling_rate: dataset.sampling_rate(),
-        wavelet: dataset.meta().wavelet.clone(),
-        octaves: dataset.meta().octaves.clone(),
-        wavelets_per_octave: dataset.meta().wavelets_per_octave.clone(),
-        n_training: 0,
-        n_held_out: 0,
-        scales: Vec::new(),
-    };
-    for (scale, clusters) in clusters.iter().enumerate() {
-        let rows = |windows: &[usize], what: What| -> DecoderFit {
-            let found: Vec<(usize, &Vec<f64>)> = windows
-                .iter()
-                .filter_map(|window| wanted.binary_search(window).ok())
-                .filter_map(|place| Some((place, measured[place].of(scale, what)?)))
-                .collect();
-            let width = found.first().map_or(0, |(_, values)| values.len());
-            let mut values = Array2::zeros((found.len(), width));
-            for (mut row, (_, found)) in values.outer_iter_mut().zip(&found) {
-                row.iter_mut()
-                    .zip(*found)
-                    .for_each(|(to, from)| *to = *from);
-            }
-            let places = found.iter().map(|(place, _)| wanted[*place]);
-            DecoderFit {
-                coordinates: values,
-                inputs: decoder_inputs(inputs, &data.scales[scale], places),
-                clusters: found.iter().map(|(p, _)| clusters[*p]).collect(),
-                n_clusters: model.config().n_clusters,
-                overlap: (dataset.layout().overlap(scale) as f64 / step).max(1.0),
-            }
-        };
-        let what = match inputs {
-            ModelInputs::Compact { .. } => What::Coordinates,
-            ModelInputs::Paper { .. } => What::LargestPowers,
-        };
-        let fitted_on = rows(&training, what);
-        if fitted_on.clusters.len() < 2 {
-            observer.remark("fewer than two windows have a signal in every band and channel: the model cannot be asked for samples");
-            return Ok(None);
-        }
-        let decoder = fitted_on.fit(input_deviation(history, scale, &data.scales[scale]))?;
-        let fresh = rows(&held_out, what);
-        let n_held_out = fresh.clusters.len();
-        let judged = if n_held_out > 0 { &fresh } else { &fitted_on };
-        let errors = judged.errors(&decoder, &kinds);
-        decoding.n_training = decoding.n_training.max(fitted_on.clusters.len());
-        decoding.n_held_out = decoding.n_held_out.max(n_held_out);
-        decoding.scales.push(
-            errors
-                .into_iter()
-                .filter_map(|(kind, error)| {
-                    let kind = kind.to_string();
-                    Some(DecodingError {
-                        kind,
-                        error: error?,
-                    })
-                })
-                .collect(),
-        );
-        decoder.store(&prefix(scale), &mut arrays);
-        if what == What::LargestPowers {
-            // What samples are compared with; the decoder of the default holds it.
-            let seen = rows(&training, What::Coordinates).fit(0.0)?;
-            seen.store(&data_prefix(scale), &mut arrays);
-        }
-    }
-    Ok(Some((arrays, decoding)))
+/// Windows, inputs and split that decoders are fitted on.
+pub(super) struct DecoderData<'a> {
+    pub(super) dataset: &'a FeatureDataset,
+    pub(super) inputs: &'a ModelInputs,
+    pub(super) data: &'a vae::TrainingData,
+    pub(super) split: &'a vae::Split,
 }
 
-/// `items`, or as many of them as allowed at equal steps.
+/// Arrays for the model file, and what they decode into.
+type Decoders = (BTreeMap<String, vae::ExtraArray>, Decoding);
+
+impl DecoderData<'_> {
+    /// Fits a decoder at each scale; `None`, with a remark, where too few windows have a signal.
+    ///
+    /// # Errors
+    /// What feature files refuse; [`PipelineError::Interrupted`].
+    pub(super) fn fit(
+        &self,
+        model: &vae::Fvae,
+        history: &vae::History,
+        observer: &dyn Observer,
+    ) -> Result<Option<Decoders>> {
+        let dataset = self.dataset;
+        let coordinates = Coordinates::plan(dataset.table())?;
+        let kinds = kinds(self.inputs, &coordinates);
+        let training = evenly(&self.split.training, MAX_TRAINING);
+        let held_out = evenly(&self.split.validation, MAX_HELD_OUT);
+        let mut wanted: Vec<usize> = training.iter().chain(&held_out).copied().collect();
+        wanted.sort_unstable();
+        let sampled = Sampled {
+            measured: measure(dataset, &coordinates, &wanted, observer)?,
+            clusters: clusters(model, self.data, &wanted)?,
+            n_clusters: model.config().n_clusters,
+            // Windows from one of the fit to the next.
+            step: self.split.training.len() as f64 / training.len().max(1) as f64,
+            wanted,
+        };
+        let mut arrays = BTreeMap::new();
+        let meta = dataset.meta();
+        let mut decoding = Decoding {
+            channels: meta.channels.clone(),
+            sampling_rate: dataset.sampling_rate(),
+            wavelet: meta.wavelet.clone(),
+            octaves: meta.octaves.clone(),
+            wavelets_per_octave: meta.wavelets_per_octave.clone(),
+            n_training: 0,
+            n_held_out: 0,
+            scales: Vec::new(),
+        };
+        let quantity = match self.inputs {
+            ModelInputs::Compact { .. } => Quantity::Coordinates,
+            ModelInputs::Paper { .. } => Quantity::LargestPowers,
+        };
+        for scale in 0..self.data.scales.len() {
+            if observer.cancelled() {
+                return Err(PipelineError::Interrupted);
+            }
+            let fitted_on = self.rows(&sampled, scale, &training, quantity);
+            if fitted_on.clusters.len() < 2 {
+                observer.remark("fewer than two windows have a signal in every band and channel: the model cannot draw samples");
+                return Ok(None);
+            }
+            let decoder =
+                fitted_on.fit(input_deviation(history, scale, &self.data.scales[scale]))?;
+            let fresh = self.rows(&sampled, scale, &held_out, quantity);
+            let n_held_out = fresh.clusters.len();
+            let measured_on = if n_held_out > 0 { &fresh } else { &fitted_on };
+            decoding.n_training = decoding.n_training.max(fitted_on.clusters.len());
+            decoding.n_held_out = decoding.n_held_out.max(n_held_out);
+            decoding
+                .scales
+                .push(decoding_errors(measured_on, &decoder, &kinds));
+            decoder.store(&prefix(scale), &mut arrays);
+            if quantity == Quantity::LargestPowers {
+                // Samples are compared with these; the decoder of the default preset holds them itself.
+                let seen = self.rows(&sampled, scale, &training, Quantity::Coordinates);
+                seen.fit(0.0)?.store(&data_prefix(scale), &mut arrays);
+            }
+        }
+        Ok(Some((arrays, decoding)))
+    }
+
+    /// Rows of the given windows that have a signal.
+    fn rows(
+        &self,
+        sampled: &Sampled,
+        scale: usize,
+        windows: &[usize],
+        quantity: Quantity,
+    ) -> DecoderFit {
+        let found: Vec<(usize, &Vec<f64>)> = windows
+            .iter()
+            .filter_map(|window| sampled.wanted.binary_search(window).ok())
+            .filter_map(|at| Some((at, sampled.measured[at].of(scale, quantity)?)))
+            .collect();
+        let width = found.first().map_or(0, |(_, values)| values.len());
+        let values =
+            Array2::from_shape_fn((found.len(), width), |(row, column)| found[row].1[column]);
+        let places = found.iter().map(|(at, _)| sampled.wanted[*at]);
+        let overlap = self.dataset.layout().overlap(scale) as f64;
+        DecoderFit {
+            coordinates: values,
+            inputs: decoder_inputs(self.inputs, &self.data.scales[scale], places),
+            clusters: found
+                .iter()
+                .map(|(at, _)| sampled.clusters[scale][*at])
+                .collect(),
+            n_clusters: sampled.n_clusters,
+            overlap: (overlap / sampled.step).max(1.0),
+        }
+    }
+}
+
+/// Windows of the fit and of its test, measured.
+struct Sampled {
+    /// Their numbers, ascending.
+    wanted: Vec<usize>,
+    measured: Vec<Measured>,
+    /// Most probable cluster of each, by scale.
+    clusters: Vec<Vec<usize>>,
+    n_clusters: usize,
+    step: f64,
+}
+
+fn decoding_errors(
+    windows: &DecoderFit,
+    decoder: &LinearDecoder,
+    kinds: &[CoordinateKind],
+) -> Vec<DecodingError> {
+    let errors = windows.errors(decoder, kinds).into_iter();
+    let errors = errors.filter_map(|(kind, error)| {
+        Some(DecodingError {
+            kind: kind.to_string(),
+            error: error?,
+        })
+    });
+    errors.collect()
+}
+
+/// `items`, at most `most` of them at equal steps.
 fn evenly(items: &[usize], most: usize) -> Vec<usize> {
     let n = items.len();
     let kept = n.min(most);
     (0..kept).map(|i| items[i * n / kept]).collect()
 }
 
-/// Spread of the inputs around what the network decodes: the squared error that training ended with.
+/// Standard deviation of the inputs around the network's reconstruction, from the squared error at the end of training.
 fn input_deviation(history: &vae::History, scale: usize, data: &Array3<f32>) -> f64 {
     let (_, channels, features) = data.dim();
     let kept = history
@@ -231,14 +275,14 @@ fn clusters(
         .collect())
 }
 
-/// Which numbers of a window.
+/// Quantity that a decoder gives.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum What {
+enum Quantity {
     Coordinates,
     LargestPowers,
 }
 
-/// Numbers of one window, channels one after the other; `None` where a channel is silent that is not so always.
+/// Coordinates of one window, channels one after the other; `None` where a channel is silent that is not always silent.
 struct Measured {
     /// All coordinates, by scale.
     coordinates: Vec<Option<Vec<f64>>>,
@@ -272,10 +316,10 @@ impl Measured {
         }
     }
 
-    fn of(&self, scale: usize, what: What) -> Option<&Vec<f64>> {
+    fn of(&self, scale: usize, what: Quantity) -> Option<&Vec<f64>> {
         match what {
-            What::Coordinates => self.coordinates[scale].as_ref(),
-            What::LargestPowers => self.largest_powers.as_ref(),
+            Quantity::Coordinates => self.coordinates[scale].as_ref(),
+            Quantity::LargestPowers => self.largest_powers.as_ref(),
         }
     }
 }
@@ -363,7 +407,7 @@ fn window_coefficients(
         .collect()
 }
 
-/// The decoders of a model file, or with [`data_prefix`] what its windows are like; ascending scales.
+/// Decoders of a model file, or with [`data_prefix`] the statistics of its windows; ascending scales.
 ///
 /// # Errors
 /// [`PipelineError::Unusable`] if the file has none: it was made by an older version.
@@ -377,7 +421,7 @@ pub(crate) fn load(
         let found = LinearDecoder::load(&prefix(scale), &model.arrays)?;
         decoders.push(found.ok_or_else(|| {
             PipelineError::unusable(
-                "the model file holds nothing that leads from samples to coefficients",
+                "the model file holds no decoder from samples to coefficients",
                 "train the model again with this version",
             )
         })?);

@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 use crate::stage::progress::Observer;
 use crate::stage::{Artifact, PipelineError, Result};
 
-/// Watches a training: tells the observer, writes the lines; a cancelled run stops after the epoch.
+/// Observer of a training that reports to the stage's observer and writes the lines; a cancelled run stops at the next step.
 pub(crate) struct TrainLog<'a> {
     observer: &'a dyn Observer,
     path: PathBuf,
@@ -35,7 +35,7 @@ impl<'a> TrainLog<'a> {
         }
     }
 
-    /// What went wrong with the file, if anything did.
+    /// The first failure of the file, if any.
     pub(crate) fn finish(self) -> Result<()> {
         self.failed.map_or(Ok(()), Err)
     }
@@ -150,6 +150,10 @@ impl vae::TrainObserver for TrainLog<'_> {
         }
         self.observer.begin("train", epochs as u64, "epochs");
         self.observer.advance(done as u64);
+    }
+
+    fn cancelled(&self) -> bool {
+        self.observer.cancelled()
     }
 
     fn epoch(&mut self, record: &vae::EpochRecord) -> ControlFlow<()> {

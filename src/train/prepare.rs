@@ -1,18 +1,41 @@
-//! What a network is given: inputs of either preset, made from feature files, and the blocks of time held out.
+//! Inputs of the network from feature files, for either preset, and the blocks of time that are held out.
 
-use crate::stage::Observer;
-use crate::train::*;
+use ndarray::{Array3, Axis};
+use seismix_vae as vae;
+use seismix_vae::features::paper::{PaperFeatures, PaperScaler};
+use seismix_vae::features::{EnergyFeatures, FeaturePipeline, InputsOptions, WindowFeatures};
 
-/// The inputs of a network, and how they were made.
-pub(crate) struct Prepared {
-    pub(crate) inputs: ModelInputs,
-    pub(crate) n_clusters: usize,
-    pub(crate) data: vae::TrainingData,
-    pub(crate) split: vae::Split,
-    pub(crate) initial_labels: Option<Vec<Vec<Option<usize>>>>,
+use crate::config::{Preset, Start, TrainConfig};
+use crate::stage::{Observer, PipelineError, Result, StageContext};
+use crate::train::feature_dataset::{FeatureDataset, WindowTime};
+use crate::train::stability::{FitProgress, Fits, Stability};
+use crate::train::{ModelInputs, compact_data};
+
+/// Length of a block of validation time, in largest windows.
+const VALIDATION_BLOCK: f64 = 2.0;
+
+/// Inputs of a network, and the transform that made them.
+pub(super) struct Prepared {
+    pub(super) inputs: ModelInputs,
+    pub(super) n_clusters: usize,
+    pub(super) data: vae::TrainingData,
+    pub(super) split: vae::Split,
+    pub(super) initial_labels: Option<Vec<Vec<Option<usize>>>>,
 }
 
-pub(crate) fn prepare_compact(
+/// Inputs of the configured preset.
+pub(super) fn prepare(
+    dataset: &FeatureDataset,
+    config: &TrainConfig,
+    context: &StageContext,
+) -> Result<Prepared> {
+    match config.preset {
+        Preset::Compact => compact(dataset, config, context.seed, context.progress),
+        Preset::Paper => paper(dataset, config, context.progress),
+    }
+}
+
+fn compact(
     dataset: &FeatureDataset,
     config: &TrainConfig,
     seed: u64,
@@ -21,23 +44,23 @@ pub(crate) fn prepare_compact(
     let (segments, windows) = dataset.load_energies(observer)?;
     let split = split(dataset, &windows, config.recipe.validation)?;
     let masks = training_masks(&split, &windows);
+    let recipe = &config.recipe;
     let mut options = InputsOptions {
         n_clusters: vec![config.clusters],
         seed,
-        init: config.recipe.start.method(),
-        temporal_whitening: config.recipe.temporal_whitening,
-        deflation: config.recipe.deflation,
-        local_log_power: config.recipe.finest_levels.0,
+        init: recipe.start.method(),
+        temporal_whitening: recipe.temporal_whitening,
+        deflation: recipe.deflation,
+        local_log_power: recipe.finest_levels.0,
         amplitude: config.amplitude,
         ..InputsOptions::default()
     };
+    let source = EnergyFeatures::new(dataset.table(), &segments, dataset.layout())?;
     let mut stability = None;
     if config.auto_clusters || config.seeds > 1 {
-        let source = EnergyFeatures::new(dataset.table(), &segments, dataset.layout())?;
         let fits = Fits {
             features: WindowFeatures::with_progress(&source, &FitProgress(observer))?,
             training: &masks,
-            options: &options.clone(),
             observer,
         };
         let mut found = Stability {
@@ -45,23 +68,21 @@ pub(crate) fn prepare_compact(
             ..Stability::default()
         };
         if config.auto_clusters {
-            found = fits.choose(config.seeds - 1, config.clusters)?;
+            found = fits.choose(&options, config.seeds - 1)?;
             options.n_clusters = vec![found.n_clusters];
         }
         if config.seeds > 1 {
-            found.scales = fits.judge(&options, config.seeds)?;
+            found.scales = fits.measure_model(&options, config.seeds)?;
         }
         stability = Some(Box::new(found));
     }
-    let n_scales = dataset.layout().scales.len();
-    observer.begin("fit inputs", n_scales as u64, "scales");
-    let source = EnergyFeatures::new(dataset.table(), &segments, dataset.layout())?;
-    let (fitted, scales) = FeaturePipeline::fit(&source, &masks, &options, &FitProgress(observer))?;
+    let n_scales = dataset.layout().scales.len() as u64;
+    observer.begin("fit inputs", n_scales, "scales");
+    let fitted = FeaturePipeline::fit(&source, &masks, &options, &FitProgress(observer));
     observer.end();
-    let initial_labels = scales
-        .iter()
-        .map(|scale| scale.labels.iter().map(|label| Some(*label)).collect())
-        .collect();
+    let (fitted, scales) = fitted?;
+    let known = |labels: &Vec<usize>| labels.iter().map(|label| Some(*label)).collect();
+    let initial_labels = scales.iter().map(|scale| known(&scale.labels)).collect();
     Ok(Prepared {
         inputs: ModelInputs::Compact {
             fitted: Box::new(fitted),
@@ -71,29 +92,19 @@ pub(crate) fn prepare_compact(
         n_clusters: options.clusters(0),
         data: compact_data(&scales),
         split,
-        initial_labels: (config.recipe.start != Start::Random).then_some(initial_labels),
+        initial_labels: (recipe.start != Start::Random).then_some(initial_labels),
     })
 }
 
-/// Inputs of all scales as the network takes them, one channel.
-pub(crate) fn compact_data(scales: &[ScaleWindows]) -> vae::TrainingData {
-    vae::TrainingData {
-        scales: scales
-            .iter()
-            .map(|scale| scale.inputs.clone().insert_axis(Axis(1)))
-            .collect(),
-    }
-}
-
-pub(crate) fn prepare_paper(
+fn paper(
     dataset: &FeatureDataset,
     config: &TrainConfig,
     observer: &dyn Observer,
 ) -> Result<Prepared> {
     let plan = PaperFeatures::plan(dataset.table(), dataset.layout())?;
-    let n_scales = dataset.layout().scales.len();
     let mut windows = Vec::new();
-    let mut parts: Vec<Vec<Array3<f32>>> = vec![Vec::new(); n_scales];
+    // One part a segment, by scale.
+    let mut parts: Vec<Vec<Array3<f32>>> = vec![Vec::new(); dataset.layout().scales.len()];
     observer.begin("read features", dataset.days().count() as u64, "days");
     for day in dataset.days() {
         if observer.cancelled() {
@@ -112,48 +123,51 @@ pub(crate) fn prepare_paper(
     observer.end();
     let split = split(dataset, &windows, config.recipe.validation)?;
     let masks = training_masks(&split, &windows);
-    let mut standardisers = Vec::new();
-    let mut scales = Vec::new();
-    for parts in &mut parts {
-        let channels = parts[0].dim().1;
-        if let Some(other) = parts
-            .iter()
-            .map(|part| part.dim().1)
-            .find(|n| *n != channels)
-        {
-            return Err(PipelineError::unusable(
-                format!(
-                    "some feature files hold {channels} channels, others {other}; the paper's network wants one number"
-                ),
-                "pass the files of one kind only, or use --preset compact, which averages over channels",
-            ));
-        }
-        let mut standardiser = PaperScaler::new(channels, plan.n_features());
-        for (part, mask) in parts.iter().zip(&masks) {
-            standardiser.push(part, mask)?;
-        }
-        for part in parts.iter_mut() {
-            standardiser.apply(part)?;
-        }
-        let views: Vec<_> = parts.iter().map(|part| part.view()).collect();
-        let joined = ndarray::concatenate(Axis(0), &views).map_err(PipelineError::internal)?;
+    let (mut scalers, mut scales) = (Vec::new(), Vec::new());
+    for parts in parts {
+        let (scaler, joined) = standardise(parts, &masks)?;
+        scalers.push(scaler);
         scales.push(joined);
-        parts.clear();
-        standardisers.push(standardiser);
     }
-    let inputs = ModelInputs::Paper {
-        table: dataset.table().clone(),
-        layout: dataset.layout().clone(),
-        standardisers,
-        decoding: None,
-    };
     Ok(Prepared {
-        inputs,
+        inputs: ModelInputs::Paper {
+            table: dataset.table().clone(),
+            layout: dataset.layout().clone(),
+            scalers,
+            decoding: None,
+        },
         n_clusters: config.clusters,
         data: vae::TrainingData { scales },
         split,
         initial_labels: None,
     })
+}
+
+/// Standardises the published features of one scale by their training windows, and joins the segments.
+fn standardise(
+    mut parts: Vec<Array3<f32>>,
+    masks: &[Vec<bool>],
+) -> Result<(PaperScaler, Array3<f32>)> {
+    let (_, channels, width) = parts[0].dim();
+    let other = parts.iter().map(|part| part.dim().1);
+    if let Some(other) = other.into_iter().find(|n| *n != channels) {
+        return Err(PipelineError::unusable(
+            format!(
+                "some feature files hold {channels} channels, others {other}; the paper's network requires one number"
+            ),
+            "pass the files of one kind only, or use --preset compact, which averages over channels",
+        ));
+    }
+    let mut scaler = PaperScaler::new(channels, width);
+    for (part, mask) in parts.iter().zip(masks) {
+        scaler.push(part, mask)?;
+    }
+    for part in &mut parts {
+        scaler.apply(part)?;
+    }
+    let views: Vec<_> = parts.iter().map(|part| part.view()).collect();
+    let joined = ndarray::concatenate(Axis(0), &views).map_err(PipelineError::internal)?;
+    Ok((scaler, joined))
 }
 
 /// Holds out blocks of time, with a guard of one largest window.
@@ -169,7 +183,7 @@ fn split(
         .collect();
     let largest = dataset.layout().scales.last().copied().unwrap_or(0) as f64;
     let largest_ns = largest / dataset.sampling_rate() * 1e9;
-    // A record of a few largest windows leaves nothing to hold out.
+    // In a shorter record the guard would take most training windows.
     let span = ends
         .iter()
         .max()
@@ -188,6 +202,7 @@ fn split(
     )?)
 }
 
+/// Training windows of each segment.
 fn training_masks(split: &vae::Split, windows: &[Vec<WindowTime>]) -> Vec<Vec<bool>> {
     let n = windows.iter().map(Vec::len).sum();
     let mut flat = vec![false; n];

@@ -1,4 +1,4 @@
-//! How far the clusters of a model repeat, and how many there should be.
+//! Stability of a model's clusters, and the number of clusters that it recommends.
 
 use seismix_vae::features::{FeatureSource as _, InputsOptions, WindowFeatures};
 use seismix_vae::progress::Progress;
@@ -14,34 +14,33 @@ use crate::stage::progress::Observer;
 const CANDIDATES: std::ops::RangeInclusive<usize> = 2..=10;
 /// Drawings of blocks of time for each of them, unless more seeds are asked for.
 const LEAST_DRAWINGS: usize = 4;
-/// Clusters that agree less with their likes in other fits (Jaccard index) are said to dissolve.
+/// Clusters whose agreement with other fits (Jaccard index) is below this are reported as dissolved.
 const DISSOLVED: f64 = 0.5;
 
-/// How far clusters repeat; kept in the model file.
+/// Stability of clusters; kept in the model file.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Stability {
-    /// Of the model's clusters, ascending scales; empty if not asked for.
+    /// Of the model's clusters, ascending scales; empty if not measured.
     pub scales: Vec<ScaleStability>,
-    /// Every number of clusters tried; empty unless the number was to be found.
+    /// Every number of clusters tried; empty unless `--clusters auto`.
     pub candidates: Vec<Candidate>,
-    /// The number for each scale that they speak for.
+    /// Recommended number for each scale.
     pub recommended: Vec<Option<usize>>,
-    /// The number taken, for all scales.
+    /// Number used at all scales.
     pub n_clusters: usize,
 }
 
-/// What the fits start from.
-pub(crate) struct Fits<'a> {
-    pub(crate) features: WindowFeatures,
-    pub(crate) training: &'a [Vec<bool>],
-    pub(crate) options: &'a InputsOptions,
-    pub(crate) observer: &'a dyn Observer,
+/// Features and training windows of the fits.
+pub(super) struct Fits<'a> {
+    pub(super) features: WindowFeatures,
+    pub(super) training: &'a [Vec<bool>],
+    pub(super) observer: &'a dyn Observer,
 }
 
 impl Fits<'_> {
-    /// Tries numbers of clusters on drawings of blocks, tells what was found, and takes the number that repeats best over all
-    /// scales together; `fallback` if none repeats at any.
-    pub(crate) fn choose(&self, drawings: usize, fallback: usize) -> Result<Stability> {
+    /// Tries numbers of clusters on drawings of blocks, reports the agreements, and chooses the number with the best one
+    /// over all scales together; that of `options` if none is stable at any.
+    pub(super) fn choose(&self, options: &InputsOptions, drawings: usize) -> Result<Stability> {
         let drawings = drawings.max(LEAST_DRAWINGS);
         let total = CANDIDATES.count() * (drawings + 1);
         self.observer.begin("try clusters", total as u64, "fits");
@@ -49,7 +48,7 @@ impl Fits<'_> {
         for n_clusters in CANDIDATES {
             let options = InputsOptions {
                 n_clusters: vec![n_clusters],
-                ..self.options.clone()
+                ..options.clone()
             };
             let scales = self.measure(&options, 0, drawings)?;
             candidates.push(Candidate {
@@ -59,6 +58,22 @@ impl Fits<'_> {
         }
         self.observer.end();
         let recommended = recommend(&candidates);
+        self.report_candidates(&candidates, &recommended);
+        let found = recommend_for_all(&candidates);
+        let n_clusters = found.unwrap_or(options.clusters(0));
+        self.observer.remark(&match found {
+            Some(_) => format!("{n_clusters} clusters a scale repeat best over all scales"),
+            None => format!("no number of clusters repeats at any scale; {n_clusters} are taken"),
+        });
+        Ok(Stability {
+            candidates,
+            recommended,
+            n_clusters,
+            ..Stability::default()
+        })
+    }
+
+    fn report_candidates(&self, candidates: &[Candidate], recommended: &[Option<usize>]) {
         let layout = self.features.layout();
         for (scale, found) in recommended.iter().enumerate().rev() {
             let trend: Vec<String> = candidates
@@ -75,22 +90,10 @@ impl Fits<'_> {
                 trend.join(", ")
             ));
         }
-        let found = recommend_for_all(&candidates);
-        let n_clusters = found.unwrap_or(fallback);
-        self.observer.remark(&match found {
-            Some(_) => format!("{n_clusters} clusters a scale repeat best over all scales"),
-            None => format!("no number of clusters repeats at any scale; {n_clusters} are taken"),
-        });
-        Ok(Stability {
-            candidates,
-            recommended,
-            n_clusters,
-            ..Stability::default()
-        })
     }
 
-    /// How far the clusters of these options repeat over other seeds and drawings; tells each scale.
-    pub(crate) fn judge(
+    /// Stability of the clusters of these options over other seeds and drawings; reports each scale.
+    pub(super) fn measure_model(
         &self,
         options: &InputsOptions,
         seeds: usize,
@@ -130,7 +133,7 @@ impl Fits<'_> {
 }
 
 /// Progress of fits, for the observer of the stage.
-pub(crate) struct FitProgress<'a>(pub(crate) &'a dyn Observer);
+pub(super) struct FitProgress<'a>(pub(super) &'a dyn Observer);
 
 impl Progress for FitProgress<'_> {
     fn advance(&self, steps: u64) {
