@@ -108,7 +108,8 @@ pub(super) fn add(scales: &mut [ScaleReport], model: &vae::ModelFile, seed: u64)
             };
             let drawn = sampler.sample(samples, number, SAMPLES, seed)?;
             let drawn = moments(&sampler.encode(&drawn));
-            cluster.fingerprint = panels(&sampler, rows, &data, drawn.as_ref());
+            let panel = |q: &Quantity| q.panel(&sampler, rows, &data, drawn.as_ref());
+            cluster.fingerprint = QUANTITIES.iter().map(panel).collect();
         }
     }
     Ok(())
@@ -129,110 +130,115 @@ fn moments(rows: &[Vec<f64>]) -> Option<Moments> {
     Some(Moments { mean, deviation })
 }
 
-/// Position of a coefficient on the horizontal axis.
-type Along = fn(&CoefficientRow) -> Option<i32>;
-
-/// A quantity: kind, title, name of the axis, where a row lies on it, factor.
-const QUANTITIES: [(CoordinateKind, &str, &str, Along, f64); 4] = [
-    (
-        CoordinateKind::Power,
-        "Power, dB",
-        "octave j",
-        |row| Some(row.j1_left),
-        DB,
-    ),
-    (
-        CoordinateKind::Sparsity,
-        "Sparsity, dB (mean modulus squared over power)",
-        "octave j",
-        |row| Some(row.j1_left),
-        DB,
-    ),
-    (
-        CoordinateKind::PhaseEnvelope,
-        "Phase-envelope, share of the largest possible",
-        "octaves from wave to envelope",
-        |row| (!row.real).then_some(row.j1_left - row.j1_right),
-        1.0,
-    ),
-    (
-        CoordinateKind::EnvelopeEnergy,
-        "Envelope, dB over the power of its wave",
-        "octaves from wave to envelope",
-        |row| Some(row.j2 - row.j1_left),
-        DB,
-    ),
-];
-
-fn panels(
-    sampler: &ClusterSampler,
-    rows: &[CoefficientRow],
-    data: &Moments,
-    drawn: Option<&Moments>,
-) -> Vec<FingerprintPanel> {
-    QUANTITIES
-        .iter()
-        .map(|&(kind, title, along, of_row, factor)| {
-            let (first, data, data_spread) = curve(sampler, rows, kind, of_row, factor, data);
-            let (model, model_spread) = drawn.map_or_else(Default::default, |drawn| {
-                let (_, mean, spread) = curve(sampler, rows, kind, of_row, factor, drawn);
-                (mean, spread)
-            });
-            FingerprintPanel {
-                title: title.into(),
-                along: along.into(),
-                first,
-                data,
-                data_spread,
-                model,
-                model_spread,
-            }
-        })
-        .collect()
+/// A quantity of a fingerprint.
+struct Quantity {
+    kind: CoordinateKind,
+    title: &'static str,
+    /// Label of the horizontal axis.
+    along: &'static str,
+    /// Position of a coefficient on the horizontal axis.
+    place: fn(&CoefficientRow) -> Option<i32>,
+    /// Factor to the unit of the title.
+    factor: f64,
 }
 
-/// Means over channels, and over the rows at each place of the axis; of complex coordinates the modulus of the mean.
-/// Spreads are roots of mean squares.
-fn curve(
-    sampler: &ClusterSampler,
-    rows: &[CoefficientRow],
-    kind: CoordinateKind,
-    along: Along,
-    factor: f64,
-    moments: &Moments,
-) -> (u32, Vec<f64>, Vec<f64>) {
-    let coordinates = sampler.coordinates();
-    let width = coordinates.len();
-    let n_channels = moments.mean.len() / width.max(1);
-    let mut places: BTreeMap<i32, (f64, f64, f64)> = BTreeMap::new();
-    for (index, row) in rows.iter().enumerate() {
-        let at = coordinates.of_row(index);
-        if coordinates.kinds()[at] != kind {
-            continue;
-        }
-        let Some(place) = along(row) else { continue };
-        let complex = kind == CoordinateKind::PhaseEnvelope && !row.real;
-        for channel in 0..n_channels {
-            let at = channel * width + at;
-            let (mean, square) = if complex {
-                (
-                    moments.mean[at].hypot(moments.mean[at + 1]),
-                    0.5 * (moments.deviation[at].powi(2) + moments.deviation[at + 1].powi(2)),
-                )
-            } else {
-                (moments.mean[at], moments.deviation[at].powi(2))
-            };
-            let (sum, squares, n) = places.entry(place).or_default();
-            *sum += mean * factor;
-            *squares += square * factor * factor;
-            *n += 1.0;
+const QUANTITIES: [Quantity; 4] = [
+    Quantity {
+        kind: CoordinateKind::Power,
+        title: "Power, dB",
+        along: "octave j",
+        place: |row| Some(row.j1_left),
+        factor: DB,
+    },
+    Quantity {
+        kind: CoordinateKind::Sparsity,
+        title: "Sparsity, dB (mean modulus squared over power)",
+        along: "octave j",
+        place: |row| Some(row.j1_left),
+        factor: DB,
+    },
+    Quantity {
+        kind: CoordinateKind::PhaseEnvelope,
+        title: "Phase-envelope, share of the largest possible",
+        along: "octaves from wave to envelope",
+        place: |row| (!row.real).then_some(row.j1_left - row.j1_right),
+        factor: 1.0,
+    },
+    Quantity {
+        kind: CoordinateKind::EnvelopeEnergy,
+        title: "Envelope, dB over the power of its wave",
+        along: "octaves from wave to envelope",
+        place: |row| Some(row.j2 - row.j1_left),
+        factor: DB,
+    },
+];
+
+impl Quantity {
+    fn panel(
+        &self,
+        sampler: &ClusterSampler,
+        rows: &[CoefficientRow],
+        data: &Moments,
+        drawn: Option<&Moments>,
+    ) -> FingerprintPanel {
+        let (first, data, data_spread) = self.curve(sampler, rows, data);
+        let drawn = drawn.map(|drawn| self.curve(sampler, rows, drawn));
+        let (_, model, model_spread) = drawn.unwrap_or_default();
+        FingerprintPanel {
+            title: self.title.into(),
+            along: self.along.into(),
+            first,
+            data,
+            data_spread,
+            model,
+            model_spread,
         }
     }
-    let first = places
-        .keys()
-        .next()
-        .map_or(0, |first| (*first).max(0) as u32);
-    let mean = places.values().map(|(sum, _, n)| sum / n).collect();
-    let spread = places.values().map(|(_, square, n)| (square / n).sqrt());
-    (first, mean, spread.collect())
+
+    /// Means over channels, and over the rows at each place of the axis; of complex coordinates the modulus of the mean.
+    /// Spreads are roots of mean squares.
+    fn curve(
+        &self,
+        sampler: &ClusterSampler,
+        rows: &[CoefficientRow],
+        moments: &Moments,
+    ) -> (u32, Vec<f64>, Vec<f64>) {
+        let coordinates = sampler.coordinates();
+        let width = coordinates.len();
+        let n_channels = moments.mean.len() / width.max(1);
+        let mut places: BTreeMap<i32, (f64, f64, f64)> = BTreeMap::new();
+        for (index, row) in rows.iter().enumerate() {
+            let at = coordinates.of_row(index);
+            if coordinates.kinds()[at] != self.kind {
+                continue;
+            }
+            let Some(place) = (self.place)(row) else {
+                continue;
+            };
+            let complex = self.kind == CoordinateKind::PhaseEnvelope && !row.real;
+            for channel in 0..n_channels {
+                let at = channel * width + at;
+                let (mean, square) = if complex {
+                    // Real and imaginary parts follow each other; the spread is that of one part.
+                    (
+                        moments.mean[at].hypot(moments.mean[at + 1]),
+                        0.5 * (moments.deviation[at].powi(2) + moments.deviation[at + 1].powi(2)),
+                    )
+                } else {
+                    (moments.mean[at], moments.deviation[at].powi(2))
+                };
+                let (sum, squares, n) = places.entry(place).or_default();
+                *sum += mean * self.factor;
+                *squares += square * self.factor * self.factor;
+                *n += 1.0;
+            }
+        }
+        let first = places
+            .keys()
+            .next()
+            .map_or(0, |first| (*first).max(0) as u32);
+        let mean = places.values().map(|(sum, _, n)| sum / n).collect();
+        let spread = places.values().map(|(_, square, n)| (square / n).sqrt());
+        (first, mean, spread.collect())
+    }
 }

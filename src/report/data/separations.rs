@@ -111,7 +111,7 @@ pub struct SeparationCounts {
     pub max_targets: Option<u64>,
 }
 
-/// Counts the windows of the target clusters by their outcome. Without a cluster table only the processed ones are known.
+/// Counts the windows of the target clusters by their outcome; without a cluster table only processed ones are known.
 pub(super) fn counts(
     file: &SeparationFile,
     table: Option<&ClusterTable>,
@@ -236,7 +236,8 @@ impl SeparatedRecords<'_> {
         let mut channels = Vec::new();
         for (row, id) in background.channels.iter().enumerate() {
             let below = &background.samples[row];
-            // Source and deviation are constant outside of the targets: read raw, since long constants are gaps elsewhere.
+            // Source and deviation are constant outside of the targets. They are read raw, since reading treats long
+            // constants as gaps.
             let Some(source) = raw_samples(self.source, id, start_ns, n) else {
                 continue;
             };
