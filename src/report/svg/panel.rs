@@ -13,8 +13,8 @@ pub(crate) const MAX_PANELS: usize = 30;
 pub(crate) const WIDTH: f64 = 1200.0;
 /// Left end of the plots; names and labels are left of it.
 pub(crate) const LEFT: f64 = 104.0;
-/// Width of the plots.
-pub(crate) const PLOT: f64 = WIDTH - LEFT - 6.0;
+/// Width of the plots; half of the last time label is right of them.
+pub(crate) const PLOT: f64 = WIDTH - LEFT - 18.0;
 /// Upper end of the first channel.
 pub(crate) const TOP: f64 = 4.0;
 /// Height of a strip.
