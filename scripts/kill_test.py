@@ -54,7 +54,7 @@ def contents(run):
     found = {}
     for path in sorted(run.rglob("*")):
         name = str(path.relative_to(run))
-        if not path.is_file() or name.endswith(".lock"):
+        if not path.is_file() or ".seismix" in path.parts:
             continue
         digest = hashlib.sha256()
         if path.suffix == ".h5":

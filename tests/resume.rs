@@ -61,7 +61,9 @@ fn killed_runs_end_with_the_bytes_of_an_undisturbed_one() {
         child.kill().unwrap();
         child.wait().unwrap();
         // What a killed writer leaves.
-        std::fs::write(run.join("features/.XX.KILL.00.2020.002.h5.1-0.tmp"), "half").unwrap();
+        let staging = run.join("features/.seismix/staging/1-1");
+        std::fs::create_dir_all(&staging).unwrap();
+        std::fs::write(staging.join("XX.KILL.00.2020.002.h5"), "half").unwrap();
         assert_same(stage, &wanted, &whole(root, stage, &[]));
     }
 }

@@ -287,7 +287,12 @@ fn channels_of_different_rates_are_refused_by_name() {
     assert_ends("features", &case.features(), 1, &says);
     assert_ends("run", &case.run(&[]), 1, &says);
     assert_eq!(case.check_sum(), 5);
-    assert_ends("selected", &case.run(&["--station", "GOOD"]), 0, &[]);
+    assert_ends(
+        "selected",
+        &case.run(&["--station", "GOOD", "--fresh"]),
+        0,
+        &[],
+    );
 }
 
 #[test]
@@ -317,7 +322,15 @@ fn a_day_without_one_of_the_channels_is_left_out_by_name() {
     assert_ends("run", &run, 1, &says);
     assert!(run.stdout.contains("368 windows"), "{}", run.stdout);
     assert_eq!(case.check_sum(), 3);
-    assert_ends("selected", &case.run(&["--channel", "BHU,BHV"]), 0, &[]);
+    let other = case.run(&["--channel", "BHU,BHV"]);
+    assert_ends(
+        "other settings",
+        &other,
+        1,
+        &["selection.channel", "--fresh"],
+    );
+    let selected = case.run(&["--channel", "BHU,BHV", "--fresh"]);
+    assert_ends("selected", &selected, 0, &[]);
 }
 
 #[test]
@@ -330,7 +343,7 @@ fn duplicated_files_count_once_and_are_told() {
         "run",
         &run,
         0,
-        &["XX.DUP.00.BHU: 12000 samples", "are there twice"],
+        &["XX.DUP.00.BHU: 12000", "overlapping samples"],
     );
     assert!(run.stdout.contains("184 windows"), "{}", run.stdout);
     assert_eq!(case.check_sum(), 3);
@@ -371,8 +384,19 @@ fn another_selection_is_another_run() {
         )
     };
     assert_eq!(some(&[]), (184, 1));
-    assert_eq!(some(&["--channel", "BHU"]), (184, 0));
-    assert_eq!(some(&["--starttime", "2020-01-02T00:05:00Z"]), (90, 0));
+    let refused = case.command(
+        &[
+            &["features", "in", "-o", "F", "--channel", "BHU"],
+            &TRANSFORM[..],
+        ]
+        .concat(),
+    );
+    assert_ends("refused", &refused, 1, &["selection.channel", "--fresh"]);
+    assert_eq!(some(&["--channel", "BHU", "--fresh"]), (184, 0));
+    assert_eq!(
+        some(&["--starttime", "2020-01-02T00:05:00Z", "--fresh"]),
+        (90, 0)
+    );
     assert_eq!(some(&["--starttime", "2020-01-02T00:05:00Z"]), (90, 1));
     assert_eq!(
         some(&["--starttime", "2020-01-02T00:05:00Z", "--fresh"]),
@@ -454,8 +478,8 @@ fn two_writers_of_one_folder_are_told_apart() {
     let case = Case::new();
     write(&case.input("a.mseed"), &three("LOCK"));
     let folder = case.out("");
-    std::fs::create_dir_all(&folder).unwrap();
-    let lock = std::fs::File::create(folder.join(".lock")).unwrap();
+    std::fs::create_dir_all(folder.join(".seismix")).unwrap();
+    let lock = std::fs::File::create(folder.join(".seismix/lock")).unwrap();
     lock.lock().unwrap();
     assert_ends(
         "run",
@@ -514,7 +538,12 @@ fn the_stages_one_by_one_make_what_a_run_makes() {
         "-o",
         "RUN/separated",
     ];
-    let fewer = [&options[..], &SMALL[10..], &["--max-targets", "1"]].concat();
+    let fewer = [
+        &options[..],
+        &SMALL[10..],
+        &["--max-targets", "1", "--fresh"],
+    ]
+    .concat();
     assert_ends(
         "separate",
         &case.command(&[&again[..], &fewer].concat()),

@@ -47,7 +47,9 @@ fn history(folder: &Path) -> Vec<Value> {
 fn one_training_writes_a_model_at_a_time() {
     let folder = features();
     let root = folder.path();
-    let lock = fs::File::create(root.join(".m.lock")).unwrap();
+    let state = root.join(".seismix/files/m");
+    fs::create_dir_all(&state).unwrap();
+    let lock = fs::File::create(state.join("lock")).unwrap();
     lock.lock().unwrap();
     let outcome = train(root, &["--epochs", "2"]);
     assert_eq!(outcome.code, Some(1), "{}", outcome.stderr);
@@ -74,7 +76,7 @@ fn patience_without_validation_is_said_to_do_nothing() {
     );
     assert!(outcome.stderr.contains(says), "{}", outcome.stderr);
     assert_eq!(history(folder.path()).len(), 3);
-    let outcome = trained(folder.path(), &["--epochs", "3"]);
+    let outcome = trained(folder.path(), &["--epochs", "3", "--fresh"]);
     assert!(!outcome.stderr.contains(says), "{}", outcome.stderr);
     // A record of few largest windows has nothing to hold out, whatever is asked for; the report tells it too.
     let short = ["--scales", "256,2048", "--octaves", "4"];
@@ -173,7 +175,7 @@ fn early_stopping_is_told_and_keeps_the_best_epoch() {
 }
 
 #[test]
-fn a_feature_file_that_changed_is_noticed_whatever_it_says_of_itself() {
+fn a_feature_file_that_changed_is_refused_and_made_again_by_features() {
     let folder = features();
     let root = folder.path();
     trained(root, &["--epochs", "1"]);
@@ -188,8 +190,14 @@ fn a_feature_file_that_changed_is_noticed_whatever_it_says_of_itself() {
     let mut bytes = fs::read(&path).unwrap();
     bytes.push(0);
     fs::write(&path, bytes).unwrap();
-    let changed = trained(root, &["--epochs", "1"]);
-    assert!(!changed.stderr.contains("up to date"), "{}", changed.stderr);
+    let changed = train(root, &["--epochs", "1"]);
+    assert_eq!(changed.code, Some(1), "{}", changed.stderr);
+    assert!(changed.stderr.contains("is damaged"), "{}", changed.stderr);
+    let arguments = ["features", "a.mseed", "-o", "features"];
+    let again = command(root, &[&arguments, &TRANSFORM[..]].concat());
+    assert_eq!(again.code, Some(0), "{}", again.stderr);
+    let healed = trained(root, &["--epochs", "1"]);
+    assert!(healed.stderr.contains("up to date"), "{}", healed.stderr);
 }
 
 #[test]

@@ -7,8 +7,10 @@ use std::path::{Path, PathBuf};
 use ndarray::{ArrayD, IxDyn, ShapeBuilder};
 use ndarray_npy::{NpzWriter, WritableElement, WriteDataError, WriteNpzError};
 use py_literal::Value;
-use seismix_data::atomic::atomic_write;
 use sha2::{Digest, Sha256};
+
+use crate::stage::PipelineError;
+use crate::stage::artifact::write_output;
 
 /// Longest header that is read; NumPy itself refuses more than 10,000 bytes unless asked.
 const MAX_HEADER: u64 = 1 << 16;
@@ -392,23 +394,29 @@ impl WritableElement for Name {
 /// The archive that [`write_npz`] fills.
 pub type Archive<'a> = NpzWriter<&'a mut BufWriter<File>>;
 
-/// Writes a compressed `.npz` file, complete or not at all.
+/// Writes a compressed `.npz` file, complete or not at all. A file that seismix did not write is not replaced.
 ///
 /// # Errors
-/// [`NpyError::Write`].
+/// [`PipelineError::Foreign`], [`PipelineError::InTheWay`], [`PipelineError::DiskFull`]; what `fill` returns.
 pub fn write_npz(
     path: &Path,
     fill: impl FnOnce(&mut Archive<'_>) -> Result<(), WriteNpzError>,
-) -> Result<(), NpyError> {
-    atomic_write(path, |writer| {
-        let mut archive = NpzWriter::new_compressed(writer);
-        fill(&mut archive)
-            .and_then(|()| archive.finish())
-            .map_err(|error| NpyError::Write {
-                path: path.to_owned(),
-                reason: error.to_string(),
-            })?;
-        Ok(())
+) -> Result<(), PipelineError> {
+    let failed = |reason: String| {
+        let path = path.to_owned();
+        PipelineError::Unusable {
+            what: NpyError::Write { path, reason }.to_string(),
+            help: "check the folder, or write to another place".into(),
+        }
+    };
+    write_output(path, "arrays", |staged| {
+        let file = File::create(staged).map_err(|error| failed(error.to_string()))?;
+        let mut writer = BufWriter::new(file);
+        let mut archive = NpzWriter::new_compressed(&mut writer);
+        let filled = fill(&mut archive).and_then(|()| archive.finish());
+        filled.map_err(|error| failed(error.to_string()))?;
+        let written = writer.flush().and_then(|()| writer.get_ref().sync_all());
+        written.map_err(|error| failed(error.to_string()))
     })
 }
 

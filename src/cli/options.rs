@@ -1,6 +1,6 @@
 //! Groups of options that several commands share.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use clap::Args;
@@ -11,7 +11,7 @@ use seismix::config::{
     Target, TrainConfig, TransformConfig, Wavelet,
 };
 use seismix::data::time;
-use seismix::stage::{Observer, StageContext};
+use seismix::stage::{Artifact, Existing, Observer, StageContext};
 
 use seismix::vae::features::InputsOptions;
 use seismix::vae::{FvaeConfig, TrainOptions};
@@ -361,6 +361,33 @@ impl Resuming {
             ..RunControl::default()
         };
         StageContext::new(&control, progress)
+    }
+}
+
+/// Permission to replace a file, for commands whose output is a single file that is quickly made.
+#[derive(Debug, Args)]
+pub struct Replacing {
+    /// Replace the output file even if seismix did not write it
+    #[arg(long, help_heading = "Running")]
+    fresh: bool,
+}
+
+impl Replacing {
+    /// Refuses an output file that must not be replaced, before any work is done.
+    ///
+    /// # Errors
+    /// [`Failure::Failed`] that names what is in the way.
+    pub fn check(&self, output: &Path) -> Result<()> {
+        if std::fs::symlink_metadata(output).is_err() {
+            return Ok(());
+        }
+        let existing = if self.fresh {
+            Existing::Fresh
+        } else {
+            Existing::Resume
+        };
+        let (artifact, name) = Artifact::file(output)?;
+        Ok(artifact.settle(&name, existing)?)
     }
 }
 

@@ -5,10 +5,12 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use seismix::report::{ReportData, ReportSources, gather, write_report};
 use seismix::run::{RunFiles, read_settings, report_of};
+use seismix::stage::artifact::write_output;
 use serde_json::json;
 
 use super::context::Context;
 use super::exit::{Failure, Result};
+use super::options::Replacing;
 use super::output_guard;
 
 /// Write one self-contained page about a run or about the output of single stages
@@ -28,6 +30,8 @@ pub struct Report {
     /// File for the page
     #[arg(long, short, value_name = "REPORT.html")]
     output: PathBuf,
+    #[command(flatten)]
+    replacing: Replacing,
 }
 
 impl Report {
@@ -44,13 +48,14 @@ impl Report {
             &files.settings,
             &separation,
         ];
+        self.replacing.check(&self.output)?;
         output_guard::file(&self.output, inputs.map(PathBuf::as_path))?;
         let data = if files.settings.exists() {
             self.of_run(&files, context)?
         } else {
             self.of_stages(context)?
         };
-        write_report(&self.output, &data)?;
+        write_output(&self.output, "report", |path| write_report(path, &data))?;
         context.printer.text(self.output.display())?;
         context.printer.record(&json!({"report": self.output}))?;
         Ok(())

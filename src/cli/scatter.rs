@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 
 use super::context::Context;
 use super::exit::{Failure, Result};
-use super::options::{named, positive};
+use super::options::{Replacing, named, positive};
 use super::{interrupt, output_guard};
 
 /// Compute the scattering covariance of arrays
@@ -34,6 +34,8 @@ pub struct Scatter {
     /// File for the result
     #[arg(long, short, value_name = "OUT.npz")]
     output: PathBuf,
+    #[command(flatten)]
+    replacing: Replacing,
     #[command(flatten)]
     options: Options,
 }
@@ -154,6 +156,7 @@ impl Scatter {
         context.open_first(&self.output);
         let inputs = [Some(&self.input), self.options.given_power.as_ref()];
         let inputs = inputs.into_iter().flatten();
+        self.replacing.check(&self.output)?;
         output_guard::file(&self.output, inputs.map(PathBuf::as_path))?;
         let input = Npy::read(&self.input)?;
         let given = self.options.given_power.as_ref();

@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 
 use super::context::Context;
 use super::exit::{Failure, Result};
-use super::options::{MAX_ITERATIONS, Seed, whole};
+use super::options::{MAX_ITERATIONS, Replacing, Seed, whole};
 use super::{interrupt, output_guard};
 
 /// Most signals, and samples of each.
@@ -52,6 +52,8 @@ pub struct Synth {
     /// File for the result
     #[arg(long, short, value_name = "OUT.npz")]
     output: PathBuf,
+    #[command(flatten)]
+    replacing: Replacing,
     /// Octaves J of the coefficients; of two numbers the first is used [default: 8]
     #[arg(long, value_name = "J[,J]")]
     octaves: Option<PerLayer>,
@@ -71,6 +73,7 @@ impl Synth {
         context.open_first(&self.output);
         let single = [&self.like, &self.model, &self.clusters];
         let inputs = single.into_iter().flatten().chain(&self.features);
+        self.replacing.check(&self.output)?;
         output_guard::file(&self.output, inputs.map(PathBuf::as_path))?;
         match (&self.like, &self.cluster) {
             (Some(path), _) => self.like(context, path),

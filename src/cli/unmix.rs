@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 
 use super::context::Context;
 use super::exit::{Failure, Result};
-use super::options::{MAX_ITERATIONS, MAX_SNIPPETS, method_parser, named, whole};
+use super::options::{MAX_ITERATIONS, MAX_SNIPPETS, Replacing, method_parser, named, whole};
 use super::{interrupt, output_guard, unmix_local};
 
 /// Separate arrays: a mixture and snippets of its background in, background and source out
@@ -44,6 +44,8 @@ pub struct Unmix {
     /// File for the result
     #[arg(long, short, value_name = "OUT.npz")]
     output: PathBuf,
+    #[command(flatten)]
+    replacing: Replacing,
     /// Octaves J of the compared coefficients; of two numbers the first is used
     #[arg(long, value_name = "J[,J]", default_value = "8")]
     octaves: PerLayer,
@@ -153,6 +155,7 @@ impl Unmix {
         let optional = [&self.evaluate, &self.local.source_snippets];
         let inputs = [&self.mixture, &self.background].into_iter();
         let inputs = inputs.chain(optional.into_iter().flatten());
+        self.replacing.check(&self.output)?;
         output_guard::file(&self.output, inputs.map(PathBuf::as_path))?;
         let method = self.check_used()?;
         let config = UnmixConfig {

@@ -513,6 +513,22 @@ impl Artifact {
     }
 }
 
+/// Writes a single file as output of a command: one that seismix wrote before is replaced, another is not.
+///
+/// # Errors
+/// [`PipelineError::Foreign`], [`PipelineError::InTheWay`], [`PipelineError::DiskFull`]; what `write` returns.
+pub fn write_output<E: Into<PipelineError>>(
+    path: &Path,
+    command: &'static str,
+    write: impl FnOnce(&Path) -> std::result::Result<(), E>,
+) -> Result<()> {
+    let (artifact, name) = Artifact::file(path)?;
+    let making = Making::new(command, &Value::Null);
+    artifact.begin(&making)?;
+    artifact.publish(&name, write)?;
+    artifact.finish(&making)
+}
+
 /// Record of a file that seismix wrote, from the manifest of the output that it belongs to.
 pub fn written_record(path: &Path) -> Option<FileRecord> {
     let (folder, name) = (path.parent()?, path.file_name()?);

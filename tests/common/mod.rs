@@ -53,16 +53,19 @@ pub fn real_records() -> Option<PathBuf> {
     None
 }
 
-/// Every file below a folder with its content; locks are not outputs.
+/// Every file below a folder with its content; the state folders are not outputs.
 pub fn contents(folder: &Path) -> BTreeMap<String, Vec<u8>> {
     let mut found = BTreeMap::new();
     let mut folders = vec![folder.to_owned()];
     while let Some(next) = folders.pop() {
         for entry in std::fs::read_dir(next).expect("it is there") {
             let path = entry.expect("it is there").path();
+            if path.file_name().expect("it is there") == ".seismix" {
+                continue;
+            }
             if path.is_dir() {
                 folders.push(path);
-            } else if path.file_name().expect("it is there") != ".lock" {
+            } else {
                 let name = path
                     .strip_prefix(folder)
                     .expect("it is there")
