@@ -186,10 +186,14 @@ impl Calibration {
         }
     }
 
-    /// Which candidates count, each with its place.
+    /// Candidates with weight, each with its index. All of them if none has: the mixture is the estimate then, and its
+    /// uncertainty is the mean of theirs.
     pub fn needed(&self) -> Vec<(usize, Candidate)> {
+        let weighted = |c: usize| self.weights[c] > 0.0;
+        // Without any filter there would be no variance, and the deviation would have no samples.
+        let none = !(0..self.candidates.len()).any(weighted);
         let all = self.candidates.iter().copied().enumerate();
-        all.filter(|(c, _)| self.weights[*c] > 0.0).collect()
+        all.filter(|(c, _)| none || weighted(*c)).collect()
     }
 
     /// The estimate of a window of T samples by the filters that [`needed`](Self::needed) names, in its order.
@@ -435,6 +439,9 @@ pub(super) fn moments(values: &[f64]) -> (f64, f64) {
 }
 
 fn quantile(values: &mut [f64], part: f64) -> f64 {
+    if values.is_empty() {
+        return 0.0;
+    }
     let at = ((part * values.len() as f64) as usize).min(values.len().saturating_sub(1));
     *values.select_nth_unstable_by(at, f64::total_cmp).1
 }
