@@ -10,7 +10,16 @@ use seismix_separate::{
     Channel, Error, LocalMethod, LocalWiener, Synthesis, SynthesisOptions, local_wiener,
 };
 
-const CONSTANTS: [f64; 8] = [0.0, 777.0, -12345.0, 1e20, -1e20, 1e-300, 1e300, f64::MIN_POSITIVE];
+const CONSTANTS: [f64; 8] = [
+    0.0,
+    777.0,
+    -12345.0,
+    1e20,
+    -1e20,
+    1e-300,
+    1e300,
+    f64::MIN_POSITIVE,
+];
 
 fn noise(seed: u64, n: usize) -> Vec<f64> {
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
@@ -252,7 +261,11 @@ fn learning_and_fitting_stop_when_cancelled() {
         let cancelled = || checks.fetch_add(1, Ordering::Relaxed) + 1 == at;
         let stopped = Template::learn_with_cancel(all, 140, &cancelled);
         assert_eq!(stopped.unwrap_err(), Error::Interrupted, "{at}");
-        assert_eq!(checks.load(Ordering::Relaxed), at, "no check after the request");
+        assert_eq!(
+            checks.load(Ordering::Relaxed),
+            at,
+            "no check after the request"
+        );
     }
     let stopped = template.fit_with_cancel(&segment, &|| true);
     assert_eq!(stopped.unwrap_err(), Error::Interrupted);
