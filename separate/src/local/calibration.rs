@@ -1,35 +1,22 @@
-//! What the filters are worth for one target: all are tried on mixtures of snippets that they were not made of, at the
-//! target's level; their mean is weighed by what it would have got there, and so are its uncertainty and expected SNR.
+//! Calibration of the filters for one target: all are tried on mixtures of snippets that they were not made of, at the
+//! target's level. These trials give the weights of the filters in the estimate, its uncertainty, and its expected SNR.
 
-use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
 use rayon::prelude::*;
 
 use super::expected::{Line, features};
 use super::filters::{Candidate, Clusters, Filter, Filtered, Grid, Members};
+pub(super) use super::trials::Trial;
+use super::trials::{FOLDS, trials};
+use super::weights::{best_factor, combine, combine_variances, fit_weights};
 
-/// Parts that the snippets are dealt into; those of one part are mixed and given to filters made of the others.
-const FOLDS: usize = 3;
-/// Rounds in which the weights are found again with each mixture counting by its error.
-const ROUNDS: usize = 4;
 /// Half width of a band that holds 90 % of a Gaussian, in standard deviations.
 const NINETY: f64 = 1.644_853_626_951_472_7;
 
-/// One mixture of held-out snippets, with what every candidate made of it.
-struct Trial {
-    fold: usize,
-    /// What the filters were made of.
-    members: Members,
-    truth: Vec<f64>,
-    /// Estimates of the background by candidate; the last is the mixture itself.
-    estimates: Vec<Vec<f64>>,
-    variances: Vec<Vec<f64>>,
-}
-
-/// A filter's SNR of the background on the mixtures.
+/// SNR of a filter's background on the trials.
 #[derive(Debug, Clone, PartialEq)]
 pub struct MethodScore {
-    /// What it is.
+    /// Name of the filter.
     pub name: String,
     /// Mean over the mixtures, dB.
     pub mean_db: f64,
@@ -39,7 +26,7 @@ pub struct MethodScore {
     pub weight: f64,
 }
 
-/// An SNR that is expected of a window.
+/// Expected SNR of a window.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct ExpectedSnr {
     /// Its mean, dB.
@@ -48,9 +35,9 @@ pub struct ExpectedSnr {
     pub spread_db: f64,
 }
 
-/// A mixture of snippets with the estimate that others of them gave.
+/// Mixture of snippets with the estimate from others.
 pub(super) struct HeldOut {
-    /// What the estimate was made of.
+    /// Snippets that the estimate was made of.
     pub members: Members,
     pub mixture: Vec<f64>,
     /// The background in it.
@@ -58,7 +45,7 @@ pub(super) struct HeldOut {
     pub estimate: Vec<f64>,
 }
 
-/// Weights of the candidates, and how good their mean is.
+/// Weights of the candidates, and the accuracy of their weighted sum.
 pub(super) struct Calibration {
     candidates: Vec<Candidate>,
     pub scores: Vec<MethodScore>,
@@ -76,7 +63,7 @@ pub(super) struct Calibration {
     pub held_out: Vec<HeldOut>,
 }
 
-/// The weighed estimate of a window.
+/// Weighted estimate of a window.
 pub(super) struct WeightedEstimate {
     pub background: Vec<f64>,
     pub deviation: Vec<f64>,
@@ -95,42 +82,9 @@ impl Calibration {
         rng: &mut ChaCha8Rng,
     ) -> Self {
         let trials = trials(clusters, grids, &candidates, n_mixtures, rng);
-        let all: Vec<&Trial> = trials.iter().collect();
-        let weights = weigh(&all);
-        // The estimate is judged with weights from the other folds.
-        let mut judged: Vec<(usize, Vec<f64>)> = Vec::new();
-        for fold in 0..FOLDS {
-            let others: Vec<&Trial> = trials.iter().filter(|t| t.fold != fold).collect();
-            judged.push((
-                fold,
-                if others.is_empty() {
-                    weights.clone()
-                } else {
-                    weigh(&others)
-                },
-            ));
-        }
-        let mut found = Vec::with_capacity(trials.len());
-        for trial in &trials {
-            let weights = &judged[trial.fold].1;
-            found.push((
-                combine(&trial.estimates, weights),
-                combine_variances(&trial.variances, weights),
-            ));
-        }
-        let mut ratios: Vec<f64> = Vec::new();
-        let mut energies: Vec<f64> = Vec::new();
-        for (trial, (background, variance)) in trials.iter().zip(&found) {
-            let mut errors = 0.0;
-            for ((t, e), v) in trial.truth.iter().zip(background).zip(variance) {
-                let error = (t - e).powi(2);
-                errors += error;
-                ratios.push((error / v.max(f64::MIN_POSITIVE)).sqrt());
-            }
-            energies.push(errors / variance.iter().sum::<f64>().max(f64::MIN_POSITIVE));
-        }
-        let band = quantile(&mut ratios, 0.9) / NINETY;
-        let draw_scale = quantile(&mut energies, 0.5).sqrt();
+        let weights = fit_weights(&trials.iter().collect::<Vec<_>>());
+        let found = cross_validated(&trials, &weights);
+        let (band, draw_scale) = scales(&trials, &found);
         let features: Vec<[f64; 2]> = trials
             .iter()
             .zip(&found)
@@ -141,37 +95,25 @@ impl Calibration {
         };
         let reached = of(&|i| snr_db(&trials[i].truth, &found[i].0));
         let untouched = of(&|i| snr_db(&trials[i].truth, trials[i].mixture()));
-        let mut scores: Vec<MethodScore> = Vec::new();
-        for (c, weight) in weights.iter().enumerate() {
-            let (mean_db, spread_db) =
-                moments(&of(&|i| snr_db(&trials[i].truth, &trials[i].estimates[c])));
-            scores.push(MethodScore {
-                name: candidates
-                    .get(c)
-                    .map_or_else(|| "the mixture itself".to_owned(), |c| c.name()),
-                mean_db,
-                spread_db,
-                weight: *weight,
-            });
-        }
-        let best = (0..candidates.len())
-            .max_by(|a, b| scores[*a].mean_db.total_cmp(&scores[*b].mean_db))
-            .map_or(candidates[0], |c| candidates[c]);
-        let held_out = trials
-            .iter()
-            .zip(&found)
-            .map(|(trial, (background, _))| HeldOut {
-                members: trial.members.clone(),
-                mixture: trial.mixture().to_vec(),
-                truth: trial.truth.clone(),
-                estimate: background.clone(),
-            })
-            .collect();
         let factor = best_factor(&trials);
         let scaled = of(&|i| {
             let scaled: Vec<f64> = trials[i].mixture().iter().map(|v| factor * v).collect();
             snr_db(&trials[i].truth, &scaled)
         });
+        let scores = scores(&trials, &candidates, &weights);
+        let best = (0..candidates.len())
+            .max_by(|a, b| scores[*a].mean_db.total_cmp(&scores[*b].mean_db))
+            .map_or(candidates[0], |c| candidates[c]);
+        let held_out = trials
+            .iter()
+            .zip(found)
+            .map(|(trial, (background, _))| HeldOut {
+                members: trial.members.clone(),
+                mixture: trial.mixture().to_vec(),
+                truth: trial.truth.clone(),
+                estimate: background,
+            })
+            .collect();
         Self {
             beyond_scaling_db: moments(&reached).0 - moments(&scaled).0,
             held_out,
@@ -220,199 +162,68 @@ impl Calibration {
     }
 }
 
-impl Trial {
-    fn mixture(&self) -> &[f64] {
-        &self.estimates[self.estimates.len() - 1]
-    }
-}
-
-fn trials(
-    clusters: &Clusters,
-    grids: &[(usize, Grid)],
-    candidates: &[Candidate],
-    n_mixtures: usize,
-    rng: &mut ChaCha8Rng,
-) -> Vec<Trial> {
-    let mut orders = [clusters.background.len(), clusters.source.len()].map(|n| {
-        let mut order: Vec<usize> = (0..n).collect();
-        order.shuffle(rng);
-        order
-    });
-    // Each fold's own snippets: every third of the shuffled ones.
-    let own = |order: &[usize], fold: usize| -> Vec<usize> {
-        order.iter().copied().skip(fold).step_by(FOLDS).collect()
+/// Estimate of each trial and its variance, with weights fitted to the trials of the other folds: weights that were fitted
+/// to a trial would promise too much for it.
+fn cross_validated(trials: &[Trial], weights: &[f64]) -> Vec<(Vec<f64>, Vec<f64>)> {
+    let by_fold: Vec<Vec<f64>> = (0..FOLDS)
+        .map(|fold| {
+            let others: Vec<&Trial> = trials.iter().filter(|t| t.fold != fold).collect();
+            if others.is_empty() {
+                weights.to_vec()
+            } else {
+                fit_weights(&others)
+            }
+        })
+        .collect();
+    let of = |trial: &Trial| {
+        let weights = &by_fold[trial.fold];
+        (
+            combine(&trial.estimates, weights),
+            combine_variances(&trial.variances, weights),
+        )
     };
-    let mut trials = Vec::new();
-    for fold in 0..FOLDS {
-        let [background, source] = [0, 1].map(|c| own(&orders[c], fold));
-        let rest = |c: usize| -> Vec<usize> {
-            let others = (0..FOLDS).filter(|other| *other != fold);
-            let mut rest: Vec<usize> = others.flat_map(|other| own(&orders[c], other)).collect();
-            rest.sort_unstable();
-            rest
-        };
-        let members = Members {
-            background: rest(0),
-            source: rest(1),
-        };
-        if background.is_empty() || source.is_empty() {
-            continue;
-        }
-        let filters: Vec<Filter<'_>> = candidates
-            .par_iter()
-            .map(|c| c.fit(grid_of(grids, c.frame), &members))
-            .collect();
-        let n = n_mixtures.div_ceil(FOLDS);
-        let made: Vec<Trial> = (0..n)
-            .into_par_iter()
-            .map(|i| {
-                let truth = clusters.background[background[i % background.len()]].clone();
-                // Another partner each time round.
-                let round = i / background.len();
-                let source = &clusters.source[source[(i + round) % source.len()]];
-                let mixture: Vec<f64> = truth.iter().zip(source).map(|(n, s)| n + s).collect();
-                let (mut estimates, mut variances) = (Vec::new(), Vec::new());
-                for filter in &filters {
-                    let Filtered {
-                        background,
-                        variance,
-                    } = filter.apply(&mixture);
-                    estimates.push(background);
-                    variances.push(variance);
-                }
-                estimates.push(mixture);
-                Trial {
-                    fold,
-                    members: members.clone(),
-                    truth,
-                    estimates,
-                    variances,
-                }
-            })
-            .collect();
-        trials.extend(made);
-    }
-    orders.iter_mut().for_each(Vec::clear);
-    trials
+    trials.iter().map(of).collect()
 }
 
-/// The grid of frames of this length.
+/// Factors on the standard deviation: for a band that holds 90 % of the samples, and for draws whose energy is the median
+/// error's.
+fn scales(trials: &[Trial], found: &[(Vec<f64>, Vec<f64>)]) -> (f64, f64) {
+    let mut ratios: Vec<f64> = Vec::new();
+    let mut energies: Vec<f64> = Vec::new();
+    for (trial, (background, variance)) in trials.iter().zip(found) {
+        let mut errors = 0.0;
+        for ((t, e), v) in trial.truth.iter().zip(background).zip(variance) {
+            let error = (t - e).powi(2);
+            errors += error;
+            // Silent samples have neither error nor variance.
+            ratios.push((error / v.max(f64::MIN_POSITIVE)).sqrt());
+        }
+        energies.push(errors / variance.iter().sum::<f64>().max(f64::MIN_POSITIVE));
+    }
+    let band = quantile(&mut ratios, 0.9) / NINETY;
+    (band, quantile(&mut energies, 0.5).sqrt())
+}
+
+/// SNR of each candidate over the trials, and of the mixture itself.
+fn scores(trials: &[Trial], candidates: &[Candidate], weights: &[f64]) -> Vec<MethodScore> {
+    let score = |(c, weight): (usize, &f64)| {
+        let of = |t: &Trial| snr_db(&t.truth, &t.estimates[c]);
+        let (mean_db, spread_db) = moments(&trials.iter().map(of).collect::<Vec<_>>());
+        let name = candidates.get(c).map(|c| c.name());
+        MethodScore {
+            name: name.unwrap_or_else(|| "the mixture itself".to_owned()),
+            mean_db,
+            spread_db,
+            weight: *weight,
+        }
+    };
+    weights.iter().enumerate().map(score).collect()
+}
+
+/// Grid of frames of this length.
 pub(super) fn grid_of(grids: &[(usize, Grid)], frame: usize) -> &Grid {
     let at = grids.iter().position(|(length, _)| *length == frame);
     &grids[at.unwrap_or(0)].1
-}
-
-/// Weights >= 0 of the estimates, so that the mean logarithm of the error energy is least.
-fn weigh(trials: &[&Trial]) -> Vec<f64> {
-    let n = trials[0].estimates.len();
-    let grams: Vec<(Vec<f64>, Vec<f64>, f64)> = trials
-        .par_iter()
-        .map(|trial| {
-            let e = &trial.estimates;
-            let gram = (0..n * n).map(|at| dot(&e[at / n], &e[at % n])).collect();
-            let right = (0..n).map(|c| dot(&e[c], &trial.truth)).collect();
-            (gram, right, dot(&trial.truth, &trial.truth))
-        })
-        .collect();
-    let mut counts: Vec<f64> = grams
-        .iter()
-        .map(|(_, _, own)| 1.0 / own.max(f64::MIN_POSITIVE))
-        .collect();
-    let mut weights = vec![1.0 / n as f64; n];
-    for _ in 0..ROUNDS {
-        let mut gram = vec![0.0; n * n];
-        let mut right = vec![0.0; n];
-        for ((g, r, _), count) in grams.iter().zip(&counts) {
-            gram.iter_mut().zip(g).for_each(|(to, g)| *to += count * g);
-            right.iter_mut().zip(r).for_each(|(to, r)| *to += count * r);
-        }
-        let ridge = 1e-3 * (0..n).map(|c| gram[c * n + c]).sum::<f64>() / n as f64;
-        least_squares(&gram, &right, ridge, &mut weights);
-        for ((g, r, own), count) in grams.iter().zip(&mut counts) {
-            let mut error = *own;
-            for a in 0..n {
-                error -= 2.0 * weights[a] * r[a];
-                for b in 0..n {
-                    error += weights[a] * weights[b] * g[a * n + b];
-                }
-            }
-            *count = 1.0 / error.max(1e-3 * own).max(f64::MIN_POSITIVE);
-        }
-    }
-    weights
-        .iter()
-        .map(|w| if *w < 1e-3 { 0.0 } else { *w })
-        .collect()
-}
-
-/// The factor on the mixtures themselves that [`weigh`] would find.
-fn best_factor(trials: &[Trial]) -> f64 {
-    let products = trials.iter().map(|t| {
-        let (x, n) = (t.mixture(), &t.truth);
-        [dot(x, x), dot(x, n), dot(n, n).max(f64::MIN_POSITIVE)]
-    });
-    let products: Vec<[f64; 3]> = products.collect();
-    let mut factor: f64 = 1.0;
-    for _ in 0..20 {
-        let (mut right, mut own) = (0.0, 0.0);
-        for [xx, xn, nn] in &products {
-            let error = (nn - 2.0 * factor * xn + factor * factor * xx).max(1e-3 * nn);
-            right += xn / error;
-            own += xx / error;
-        }
-        factor = if own > 0.0 {
-            (right / own).max(0.0)
-        } else {
-            0.0
-        };
-    }
-    factor
-}
-
-/// Minimises `w' G w - 2 r' w + ridge |w|^2` over w >= 0, coordinate by coordinate.
-fn least_squares(gram: &[f64], right: &[f64], ridge: f64, weights: &mut [f64]) {
-    let n = right.len();
-    for _ in 0..500 {
-        for c in 0..n {
-            let own = gram[c * n + c] + ridge;
-            let others: f64 = (0..n)
-                .filter(|b| *b != c)
-                .map(|b| gram[c * n + b] * weights[b])
-                .sum();
-            weights[c] = if own > 0.0 {
-                ((right[c] - others) / own).max(0.0)
-            } else {
-                0.0
-            };
-        }
-    }
-}
-
-fn combine(estimates: &[Vec<f64>], weights: &[f64]) -> Vec<f64> {
-    let mut sum = vec![0.0; estimates[0].len()];
-    for (estimate, weight) in estimates.iter().zip(weights) {
-        if *weight > 0.0 {
-            sum.iter_mut()
-                .zip(estimate)
-                .for_each(|(to, e)| *to += weight * e);
-        }
-    }
-    sum
-}
-
-/// Mean variance by weight; those of the filters alike where none counts.
-fn combine_variances(variances: &[Vec<f64>], weights: &[f64]) -> Vec<f64> {
-    let weights = &weights[..variances.len()];
-    let total: f64 = weights.iter().sum();
-    if variances.is_empty() {
-        return Vec::new();
-    }
-    let even = vec![1.0 / weights.len() as f64; weights.len()];
-    if total <= 0.0 {
-        return combine(variances, &even);
-    }
-    let weights: Vec<f64> = weights.iter().map(|w| w / total).collect();
-    combine(variances, &weights)
 }
 
 pub(super) fn dot(a: &[f64], b: &[f64]) -> f64 {

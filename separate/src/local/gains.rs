@@ -1,16 +1,17 @@
 //! Local levels of two clusters in one window: the power of a cell is `b B + a S`, with the clusters' spectra B and S as
 //! templates, and gains b and a that vary from frame to frame, and from band to band where there are several.
 //!
-//! Log gains are Gaussian a priori, with the mean and the covariance between bands of the snippets' own, and a first-order
-//! autoregression in time; found is the most probable gains given the window's power (Whittle's likelihood).
+//! Log gains are Gaussian a priori, with the mean and the covariance between bands of those of the snippets, and a
+//! first-order autoregression in time; the gains are the most probable ones given the window's power (Whittle's
+//! likelihood).
 
 use super::grid::Bands;
 
-/// How much a cell counts: frames that overlap by three quarters are not independent.
+/// Weight of a cell in the likelihood: frames that overlap by three quarters are not independent.
 const CELL_WEIGHT: f64 = 0.5;
 /// Sweeps over all gains.
 const SWEEPS: usize = 30;
-/// Added to relative band powers before their logarithm, which a silent band has none of.
+/// Added to relative band powers before their logarithm, which would be infinite for a silent band.
 const QUIET: f64 = 1e-3;
 /// Least power of a template, relative to its largest.
 const LEAST_POWER: f64 = 1e-9;
@@ -46,66 +47,92 @@ impl Cluster {
         for t in &mut template {
             *t = t.max(LEAST_POWER * largest) / n_frames as f64;
         }
-        // Log levels of each band, by snippet and frame.
-        let levels: Vec<Vec<Vec<f64>>> = snippets
-            .iter()
-            .map(|frames| {
-                frames
-                    .iter()
-                    .map(|frame| bands.log_levels(frame, &template, QUIET))
-                    .collect()
-            })
-            .collect();
-        let n_bands = bands.len();
-        let mean: Vec<f64> = (0..n_bands)
-            .map(|j| levels.iter().flatten().map(|l| l[j]).sum::<f64>() / n_frames as f64)
-            .collect();
-        let covariance = |lag: usize, i: usize, j: usize| -> f64 {
-            let mut sum = 0.0;
-            let mut count = 0;
-            for frames in &levels {
-                for (a, b) in frames.iter().zip(frames.iter().skip(lag)) {
-                    sum += (a[i] - mean[i]) * (b[j] - mean[j]);
-                    count += 1;
-                }
-            }
-            sum / f64::from(count.max(1))
+        let log_levels = |frames: &&Powers| -> Vec<Vec<f64>> {
+            let of = |frame: &Vec<f64>| bands.log_levels(frame, &template, QUIET);
+            frames.iter().map(of).collect()
         };
-        let measured: Vec<f64> = (0..n_bands * n_bands)
-            .map(|at| covariance(0, at / n_bands, at % n_bands))
-            .collect();
-        // What the levels vary by beyond the chance of a few cells.
-        let own: Vec<f64> = (0..n_bands)
-            .map(|j| {
-                let variance = measured[j * n_bands + j];
-                let chance = trigamma((0.8 * bands.width(j) as f64).max(1.0));
-                (variance - chance).max(0.05 * variance + 1e-3)
-            })
-            .collect();
-        let mut shrunk = vec![0.0; n_bands * n_bands];
-        for i in 0..n_bands {
-            for j in 0..n_bands {
-                let scale = (measured[i * n_bands + i] * measured[j * n_bands + j]).sqrt();
-                let correlation = if scale > 0.0 {
-                    KEPT_CORRELATION * measured[i * n_bands + j] / scale
-                } else {
-                    0.0
-                };
-                let correlation = if i == j { 1.0 } else { correlation };
-                shrunk[i * n_bands + j] = correlation * (own[i] * own[j]).sqrt();
-            }
-        }
+        let levels = LogLevels::new(snippets.iter().map(log_levels).collect(), bands.len());
+        let own = levels.own_variances(bands);
         // Frames four apart share no sample.
-        let later: f64 = (0..n_bands).map(|j| covariance(4, j, j)).sum();
+        let later: f64 = (0..bands.len()).map(|j| levels.covariance(4, j, j)).sum();
         let inertia = (later / own.iter().sum::<f64>())
             .clamp(0.0, 0.95)
             .powf(0.25);
         Self {
+            precision: inverse(&levels.shrunk_covariance(&own), bands.len()),
+            mean: levels.mean,
             template,
-            mean,
-            precision: inverse(&shrunk, n_bands),
             inertia,
         }
+    }
+}
+
+/// Log levels of the bands of all snippets.
+struct LogLevels {
+    n_bands: usize,
+    /// `[snippet][frame][band]`.
+    levels: Vec<Vec<Vec<f64>>>,
+    mean: Vec<f64>,
+}
+
+impl LogLevels {
+    fn new(levels: Vec<Vec<Vec<f64>>>, n_bands: usize) -> Self {
+        let n_frames: usize = levels.iter().map(Vec::len).sum();
+        let mean = |j: usize| levels.iter().flatten().map(|l| l[j]).sum::<f64>() / n_frames as f64;
+        Self {
+            n_bands,
+            mean: (0..n_bands).map(mean).collect(),
+            levels,
+        }
+    }
+
+    /// Covariance of band `i` with band `j` so many frames later.
+    fn covariance(&self, lag: usize, i: usize, j: usize) -> f64 {
+        let mut sum = 0.0;
+        let mut count = 0;
+        for frames in &self.levels {
+            for (a, b) in frames.iter().zip(frames.iter().skip(lag)) {
+                sum += (a[i] - self.mean[i]) * (b[j] - self.mean[j]);
+                count += 1;
+            }
+        }
+        sum / f64::from(count.max(1))
+    }
+
+    /// Variance of each band's log gain: that of its level beyond the chance of a few cells.
+    fn own_variances(&self, bands: &Bands) -> Vec<f64> {
+        (0..self.n_bands)
+            .map(|j| {
+                let variance = self.covariance(0, j, j);
+                // The mean of k exponential powers is a Gamma variate; neighbours in frequency overlap a little.
+                let chance = trigamma((0.8 * bands.width(j) as f64).max(1.0));
+                (variance - chance).max(0.05 * variance + 1e-3)
+            })
+            .collect()
+    }
+
+    /// Covariance of the bands' log gains, with correlations shrunk so that it can be inverted.
+    fn shrunk_covariance(&self, own: &[f64]) -> Vec<f64> {
+        let n = self.n_bands;
+        let measured: Vec<f64> = (0..n * n)
+            .map(|at| self.covariance(0, at / n, at % n))
+            .collect();
+        let mut shrunk = vec![0.0; n * n];
+        for i in 0..n {
+            for j in 0..n {
+                let scale = (measured[i * n + i] * measured[j * n + j]).sqrt();
+                let correlation = if i == j {
+                    1.0
+                } else if scale > 0.0 {
+                    KEPT_CORRELATION * measured[i * n + j] / scale
+                } else {
+                    // A band whose level never varies is correlated with none.
+                    0.0
+                };
+                shrunk[i * n + j] = correlation * (own[i] * own[j]).sqrt();
+            }
+        }
+        shrunk
     }
 }
 
@@ -116,53 +143,78 @@ pub(super) fn local_powers(
     source: &Cluster,
     bands: &Bands,
 ) -> [Powers; 2] {
-    let (n_frames, n_bands) = (observed.len(), bands.len());
     let clusters = [background, source];
-    let mut logs = [(); 2].map(|()| vec![0.0; n_frames * n_bands]);
-    let mut powers = clusters.map(|c| vec![c.template.clone(); n_frames]);
+    let mut fit = GainFit {
+        observed,
+        bands,
+        logs: [(); 2].map(|()| vec![0.0; observed.len() * bands.len()]),
+        powers: clusters.map(|c| vec![c.template.clone(); observed.len()]),
+    };
     for _ in 0..SWEEPS {
         for (which, cluster) in clusters.iter().enumerate() {
-            let rho = cluster.inertia;
-            let unit = 1.0 / (1.0 - rho * rho);
-            for m in 0..n_frames {
-                let neighbours: Vec<usize> = [m.checked_sub(1), Some(m + 1)]
-                    .into_iter()
-                    .flatten()
-                    .filter(|n| *n < n_frames)
-                    .collect();
-                let inner = if neighbours.len() == 2 {
-                    rho * rho
-                } else {
-                    0.0
-                };
-                let along = (1.0 + inner) * unit;
-                for j in 0..n_bands {
-                    let precision = &cluster.precision[j * n_bands..(j + 1) * n_bands];
-                    let weighted = |frame: usize| -> f64 {
-                        let log = &logs[which][frame * n_bands..(frame + 1) * n_bands];
-                        let all = log.iter().zip(&cluster.mean).zip(precision);
-                        all.map(|((l, mean), q)| q * (l - mean)).sum()
-                    };
-                    let beside: f64 = neighbours.iter().map(|n| weighted(*n)).sum();
-                    let mut slope = rho * unit * beside - along * weighted(m);
-                    let mut curvature = along * precision[j];
-                    for f in bands.range(j) {
-                        let total = powers[0][m][f] + powers[1][m][f];
-                        let share = powers[which][m][f] / total;
-                        slope += CELL_WEIGHT * share * (observed[m][f] / total - 1.0);
-                        curvature += CELL_WEIGHT * share * share;
-                    }
-                    let log = &mut logs[which][m * n_bands + j];
-                    *log = (*log + (slope / curvature).clamp(-1.0, 1.0)).clamp(-30.0, 30.0);
-                    let gain = log.exp();
-                    for f in bands.range(j) {
-                        powers[which][m][f] = gain * cluster.template[f];
-                    }
+            for frame in 0..observed.len() {
+                for band in 0..bands.len() {
+                    fit.update(which, cluster, frame, band);
                 }
             }
         }
     }
-    powers
+    fit.powers
+}
+
+/// Gains of a window in progress.
+struct GainFit<'a> {
+    observed: &'a Powers,
+    bands: &'a Bands,
+    /// Log gains of each cluster, `(frames, bands)`.
+    logs: [Vec<f64>; 2],
+    /// Power of each cluster in each cell.
+    powers: [Powers; 2],
+}
+
+impl GainFit<'_> {
+    /// Sum over the bands of a frame's deviations from the mean log gain, by one row of the precision.
+    fn deviation(&self, which: usize, cluster: &Cluster, frame: usize, band: usize) -> f64 {
+        let n = self.bands.len();
+        let precision = &cluster.precision[band * n..(band + 1) * n];
+        let log = &self.logs[which][frame * n..(frame + 1) * n];
+        let all = log.iter().zip(&cluster.mean).zip(precision);
+        all.map(|((l, mean), q)| q * (l - mean)).sum()
+    }
+
+    /// Newton step of one log gain, with all others fixed.
+    fn update(&mut self, which: usize, cluster: &Cluster, m: usize, j: usize) {
+        let (n_frames, n_bands) = (self.observed.len(), self.bands.len());
+        let rho = cluster.inertia;
+        let unit = 1.0 / (1.0 - rho * rho);
+        let neighbours = [m.checked_sub(1), Some(m + 1)].into_iter().flatten();
+        let neighbours: Vec<usize> = neighbours.filter(|n| *n < n_frames).collect();
+        // The first and the last frame have one neighbour, and are known less.
+        let inner = if neighbours.len() == 2 {
+            rho * rho
+        } else {
+            0.0
+        };
+        let along = (1.0 + inner) * unit;
+        let near = neighbours.iter();
+        let near: f64 = near.map(|n| self.deviation(which, cluster, *n, j)).sum();
+        let mut slope = rho * unit * near - along * self.deviation(which, cluster, m, j);
+        let mut curvature = along * cluster.precision[j * n_bands + j];
+        for f in self.bands.range(j) {
+            let total = self.powers[0][m][f] + self.powers[1][m][f];
+            let share = self.powers[which][m][f] / total;
+            slope += CELL_WEIGHT * share * (self.observed[m][f] / total - 1.0);
+            // The expected curvature, which is positive where the actual one need not be.
+            curvature += CELL_WEIGHT * share * share;
+        }
+        let log = &mut self.logs[which][m * n_bands + j];
+        // Bounded, since the first steps are far from the parabola that a Newton step assumes.
+        *log = (*log + (slope / curvature).clamp(-1.0, 1.0)).clamp(-30.0, 30.0);
+        let gain = log.exp();
+        for f in self.bands.range(j) {
+            self.powers[which][m][f] = gain * cluster.template[f];
+        }
+    }
 }
 
 /// Second derivative of ln Gamma: variance of the logarithm of a Gamma variate of this shape.

@@ -13,6 +13,8 @@ mod realization;
 mod realization_choice;
 mod source_spectrum;
 mod statistics;
+mod trials;
+mod weights;
 
 pub use calibration::{ExpectedSnr, MethodScore};
 pub use method::{LocalMethod, LocalResult, SourceSnippets};

@@ -60,7 +60,7 @@ pub(super) fn training(model: &vae::ModelFile) -> TrainingCurves {
             curves.mean("Latent term", |t| f64::from(t.mean().kl_latent)),
             curves.mean("Cluster term", |t| f64::from(t.mean().kl_cluster)),
             curves.mean("Agreement with the initial labels", |t| {
-                f64::from(t.mean().start)
+                f64::from(t.mean().labels)
             }),
             curves.terms("Reconstruction by scale", |t| t.reconstruction),
             curves.terms("Latent term by scale", |t| t.kl_latent),
