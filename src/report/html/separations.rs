@@ -103,13 +103,13 @@ fn lead(regions: &[SeparatedRegion]) -> Markup {
             @if !estimates.is_empty() { " Background by " (list(&estimates)) "." }
             " Probability: mean over the region's windows of the probability of the target clusters."
             @if regions.iter().any(|r| known(r.snr_after_db)) {
-                " SNR before and after: power of the true background over that of the error of the record, and of the \
-                 separated background, as its estimate."
+                " SNR: power of the true background over the power of the error, which is that of the record taken for the \
+                 background (before) or that of the separated background (after)."
             }
             @if regions.iter().any(|r| expected_snr(r).is_some()) {
                 " Expected SNR: power of the separated background over its expected error, estimated by the method without \
-                 the truth; median over the separated channels. It may be negative: then the background is less well known \
-                 than the noise of the estimate, although the source is."
+                 the truth; median over the separated channels. A negative value means that the expected error exceeds \
+                 the background."
             }
         }
     }

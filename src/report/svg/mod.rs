@@ -67,7 +67,9 @@ impl Path {
     /// Closes the outline and lifts the pen.
     pub fn close(&mut self) {
         if self.at.take().is_some() {
-            self.d.push('z');
+            // An outline smaller than a tenth of a unit is one point, and `lz` would be invalid.
+            self.d
+                .push_str(if self.d.ends_with('l') { "0 0z" } else { "z" });
         }
     }
 
