@@ -428,9 +428,9 @@ fn a_report_is_written_whole_or_not_at_all() {
     write_report(&path, &ReportData::default()).unwrap();
     assert!(std::fs::read_to_string(&path).unwrap() == render_html(&ReportData::default()));
     assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
-    let missing = folder.path().join("no/report.html");
-    let error = write_report(&missing, &sample()).unwrap_err();
-    assert!(error.to_string().contains("no/report.html"), "{error}");
+    // A file where a folder is needed.
+    let error = write_report(&path.join("inside.html"), &sample()).unwrap_err();
+    assert!(error.to_string().contains("report.html"), "{error}");
     std::fs::write(&path, "{\"stations\": 3}").unwrap();
     let error = ReportData::load(&path).unwrap_err();
     assert!(error.help().unwrap().contains("seismix run"), "{error}");
