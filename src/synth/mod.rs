@@ -1,4 +1,4 @@
-//! What new signals are to be like: records, windows of a cluster by their stored coefficients, or what a model draws of it.
+//! Targets of new signals: records, windows of a cluster by their stored coefficients, or samples that a model draws.
 
 pub mod sample;
 
@@ -80,7 +80,7 @@ pub fn cluster_windows(
         .collect()
 }
 
-/// What a model draws of a cluster, as targets for new signals.
+/// Samples that a model draws of a cluster, as targets for new signals.
 pub struct ModelWindows {
     /// Codes of the channels.
     pub channels: Vec<String>,

@@ -226,6 +226,7 @@ fn input_deviation(history: &vae::History, scale: usize, data: &Array3<f32>) -> 
     let kept = history
         .kept_record()
         .and_then(|e| e.train.scales.get(scale));
+    // The mean squared error of p(x|z), summed over inputs, is their common variance times their number.
     let error = kept.map_or(0.0, |terms| f64::from(terms.reconstruction));
     (error.max(0.0) / (channels * features).max(1) as f64).sqrt()
 }
@@ -368,6 +369,7 @@ fn measure(
     }
     observer.end();
     let n_channels = dataset.meta().channels.len();
+    // A channel that is silent in all windows is decoded as silence; one that is silent now and then has no coordinates then.
     let dead: Vec<bool> = (0..n_channels)
         .map(|channel| {
             let mut all = measured.iter().flatten();
@@ -389,6 +391,7 @@ fn window_coefficients(
 ) -> Vec<Vec<Complex<f64>>> {
     let blocks = layout.block_range(scale, window);
     let (_, n_channels, n_rows, _) = segment.coefficients.dim();
+    // Means over blocks of equal length are means over the window.
     let share = 1.0 / blocks.len().max(1) as f64;
     let mut sums = vec![0.0f64; n_channels * n_rows * 2];
     for block in blocks {

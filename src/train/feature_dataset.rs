@@ -1,4 +1,4 @@
-//! Feature files as the model sees them: segments of blocks, and the windows in them.
+//! Feature files as segments of blocks, and the windows in them.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -52,7 +52,7 @@ impl FeatureDataset {
             let text = rejected.error.to_string();
             // Most errors of the store name the file themselves.
             let mut reason = text.strip_prefix(&format!("{path}: ")).unwrap_or(&text);
-            let told;
+            let text;
             if let store::StoreError::Mismatch {
                 what: what @ "numbers of channels",
                 found,
@@ -60,10 +60,10 @@ impl FeatureDataset {
                 ..
             } = &rejected.error
             {
-                told = format!(
+                text = format!(
                     "left out: {what} differ, {found} here and {expected} in most files; select channels that all days have with --channel"
                 );
-                reason = &told;
+                reason = &text;
             }
             observer.problem(&path, reason);
         }
@@ -117,7 +117,7 @@ impl FeatureDataset {
         self.set.meta().layout.sampling_rate
     }
 
-    /// What the files share: channels, transform, layout.
+    /// Metadata that the files share: channels, transform, layout.
     pub fn meta(&self) -> &store::FeatureMeta {
         self.set.meta()
     }
@@ -149,6 +149,7 @@ impl FeatureDataset {
         let mut times = Vec::new();
         let mut start = 0;
         while start < features.segment.len() {
+            // Blocks of a segment are contiguous in the file.
             let number = features.segment[start];
             let end = start
                 + features.segment[start..]

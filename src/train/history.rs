@@ -1,4 +1,4 @@
-//! The history of a training as JSON lines beside the model, and its epochs as steps of a progress bar.
+//! History of a training as JSON lines next to the model, and its epochs as steps of a progress bar.
 //!
 //! One line an epoch, appended when the epoch's checkpoint is safe. A training that resumes from a checkpoint writes the
 //! file again with the epochs that the checkpoint holds, so that none is there twice, none half and none missing. While the

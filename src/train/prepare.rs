@@ -162,6 +162,7 @@ fn standardise(
     for (part, mask) in parts.iter().zip(masks) {
         scaler.push(part, mask)?;
     }
+    // In place: the published features fill most of the memory.
     for part in &mut parts {
         scaler.apply(part)?;
     }

@@ -12,7 +12,7 @@ use crate::stage::progress::Observer;
 
 /// Numbers of clusters that `--clusters auto` tries.
 const CANDIDATES: std::ops::RangeInclusive<usize> = 2..=10;
-/// Drawings of blocks of time for each of them, unless more seeds are asked for.
+/// Drawings of blocks of time for each of them, unless `--seeds` is larger.
 const LEAST_DRAWINGS: usize = 4;
 /// Clusters whose agreement with other fits (Jaccard index) is below this are reported as dissolved.
 const DISSOLVED: f64 = 0.5;

@@ -42,8 +42,10 @@ pub fn adjusted_rand_index(found: &[usize], truth: &[usize]) -> f64 {
     if all <= 0.0 {
         return 1.0;
     }
+    // Expectation for independent partitions with the given sizes (hypergeometric).
     let expected = in_left * in_right / all;
     let most = 0.5 * (in_left + in_right);
+    // Both partitions trivial: the ratio would be 0/0.
     if most == expected {
         1.0
     } else {
@@ -67,11 +69,13 @@ pub fn normalised_mutual_information(found: &[usize], truth: &[usize]) -> f64 {
     let mutual: f64 = table
         .iter()
         .map(|(&(a, b), &count)| {
+            // Pairs of labels that never occur are absent from the table, so no ln(0).
             let independent = left[&a] * right[&b] / total;
             count / total * (count / independent).ln()
         })
         .sum();
     let mean = 0.5 * (entropy(&left) + entropy(&right));
+    // Both entropies are 0: one cluster each.
     if mean <= 0.0 {
         1.0
     } else {

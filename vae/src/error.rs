@@ -1,11 +1,11 @@
-//! What can go wrong when a model is planned, trained, used, read or written.
+//! Error of planning, training, using, reading and writing a model.
 
 use std::path::PathBuf;
 
 /// Result of this crate's model, training and file operations.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
-/// Why planning, training, inference or a file operation failed.
+/// Cause of a failed plan, training, inference or file operation.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
@@ -16,10 +16,10 @@ pub enum Error {
         name: &'static str,
         /// Its value.
         found: String,
-        /// What would be accepted.
+        /// Accepted values.
         allowed: &'static str,
     },
-    /// Two things that belong together differ in size.
+    /// Arrays or lists that belong together differ in size.
     #[error("{what}: expected {expected}, found {found}")]
     Shape {
         /// Which array or list.
@@ -47,16 +47,16 @@ pub enum Error {
         value: f32,
     },
     /// A device to compute on is not there.
-    #[error("there is no device `{asked}` ({feature}); present: {present}")]
+    #[error("device `{asked}` was not found ({feature}); present: {present}")]
     Device {
-        /// What was asked for.
+        /// The requested device.
         asked: crate::model::ComputeDevice,
-        /// Why it may be missing.
+        /// Reason why it may be missing.
         feature: String,
-        /// Those that are there.
+        /// Devices that are present.
         present: String,
     },
-    /// The data do not allow what was asked.
+    /// The data do not allow the operation.
     #[error("{0}")]
     Data(String),
     /// The loss or a gradient became NaN or infinite.
@@ -75,7 +75,7 @@ pub enum Error {
     /// The operating system refused to read or write.
     #[error("cannot {action} `{path}`: {source}")]
     Io {
-        /// What was tried.
+        /// The attempted action, a verb.
         action: &'static str,
         /// The file or folder.
         path: PathBuf,
@@ -87,7 +87,7 @@ pub enum Error {
     File {
         /// The file.
         path: PathBuf,
-        /// What is wrong with it and what to do.
+        /// Reason, and what to do.
         reason: String,
     },
     /// A checkpoint belongs to another training.
@@ -97,7 +97,7 @@ pub enum Error {
     OtherTraining {
         /// The checkpoint.
         path: PathBuf,
-        /// What differs.
+        /// The arguments that differ.
         what: &'static str,
     },
 }

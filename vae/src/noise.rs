@@ -1,4 +1,4 @@
-//! Random numbers that depend on what they are for, not on what was drawn before.
+//! Random numbers keyed by their purpose, independent of earlier draws.
 //!
 //! Every draw comes from a ChaCha8 stream keyed by (seed, epoch, step, purpose, scale). A training that stops and
 //! resumes, or that skips a draw, therefore sees the same numbers; nothing has to be saved.
@@ -7,7 +7,7 @@ use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use rand_distr::{Distribution, StandardNormal};
 
-/// What a stream of random numbers is used for.
+/// Purpose of a stream of random numbers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u32)]
 pub enum Purpose {
@@ -27,7 +27,7 @@ pub enum Purpose {
     Sample = 7,
     /// Samples of p(x|z).
     SampleInputs = 8,
-    /// What a window's inputs do not tell of its coefficients.
+    /// Part of a window's coefficients that its inputs do not determine.
     SampleRest = 9,
 }
 
@@ -40,7 +40,7 @@ pub struct NoiseKey {
     pub epoch: usize,
     /// Step in the epoch, or index of a tensor.
     pub step: usize,
-    /// What the numbers are for.
+    /// Purpose of the numbers.
     pub purpose: Purpose,
     /// Index of the scale, 0 where there is none.
     pub scale: usize,
@@ -50,6 +50,7 @@ impl NoiseKey {
     /// The generator of this key: the five numbers are the ChaCha key itself, so different keys never share a stream.
     pub fn generator(&self) -> ChaCha8Rng {
         let mut key = [0_u8; 32];
+        // Fixed byte order: the same numbers on every machine.
         key[..8].copy_from_slice(&self.seed.to_le_bytes());
         key[8..16].copy_from_slice(&(self.epoch as u64).to_le_bytes());
         key[16..24].copy_from_slice(&(self.step as u64).to_le_bytes());
@@ -89,6 +90,7 @@ impl NoiseKey {
 }
 
 fn gumbel_of_uniform(u: f64) -> f64 {
+    // 1e-20 keeps both logarithms finite at u = 0 and u = 1.
     -(-(u + 1e-20).ln() + 1e-20).ln()
 }
 

@@ -11,7 +11,7 @@ const DENSITY_EPS: f64 = 1e-8;
 
 /// Weights of the terms.
 ///
-/// The published objective is (0.15, 1, 1), for several hundred features per scale; about ten whitened features want
+/// The published objective is (0.15, 1, 1), for several hundred features per scale; about ten whitened features require
 /// a reconstruction weight of 3, else the latent collapses.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ObjectiveWeights {
@@ -60,8 +60,9 @@ pub struct ScaleTerms {
     pub kl_latent: f32,
     /// KL(q(y|x) | uniform) = sum q ln q + ln K; 0 when all clusters are equally probable, ln K when decided.
     pub kl_cluster: f32,
-    /// -ln q(start label|x), mean over labelled windows; 0 without start labels.
-    pub start: f32,
+    /// -ln q(initial label|x), mean over labelled windows; 0 without initial labels.
+    #[serde(rename = "start")]
+    pub labels: f32,
 }
 
 /// The objective and its terms.
@@ -84,12 +85,12 @@ impl Terms {
             reconstruction: mean(|s| s.reconstruction),
             kl_latent: mean(|s| s.kl_latent),
             kl_cluster: mean(|s| s.kl_cluster),
-            start: mean(|s| s.start),
+            labels: mean(|s| s.labels),
         }
     }
 }
 
-/// Start labels of a batch: one-hot rows, zero where a window has none.
+/// Initial labels of a batch: one-hot rows, zero where a window has none.
 #[derive(Clone, Debug)]
 pub(crate) struct LabelBatch {
     pub weight: f64,
@@ -123,6 +124,7 @@ impl Objective {
             })
             .collect();
         let label_weight = start.map_or(0.0, |start| start.weight);
+        // The mean over scales, so that the learning rate does not depend on their number.
         let per_scale = 1.0 / terms.len().max(1) as f64;
         let weighted = terms
             .iter()
@@ -165,13 +167,16 @@ fn scale_terms(
     let prior = log_density(&output.latent, &output.prior_mean, &output.prior_variance);
     let kl_latent = (posterior - prior).sum_dim(1).sum() * per_window;
     let log_probability = output.log_probability.clone();
+    // From the logarithms of the softmax: ln of a probability that underflowed would be -inf.
     let negentropy = (log_probability.clone().exp() * log_probability.clone())
         .sum_dim(1)
         .sum()
         * per_window;
     let kl_cluster = negentropy + (k as f64).ln();
     let start = match labels {
+        // Labels are one-hot rows over the number of labelled windows, so the sum is their mean.
         Some(labels) => (log_probability * labels.clone()).sum().neg(),
+        // A zero on the right device.
         None => kl_cluster.clone().inner() * 0.0,
     };
     [reconstruction, kl_latent, kl_cluster, start]
@@ -181,6 +186,7 @@ fn scale_terms(
 fn log_density(z: &Tensor<2>, mean: &Tensor<2>, variance: &Tensor<2>) -> Tensor<2> {
     let variance = variance.clone() + DENSITY_EPS;
     let difference = z.clone() - mean.clone();
+    // ln N without ln(2 pi)/2, which cancels in the difference of posterior and prior.
     (variance.clone().log() + difference.clone() * difference / variance) * -0.5
 }
 
@@ -212,7 +218,7 @@ impl TermSums {
                     reconstruction: mean(1 + 4 * s),
                     kl_latent: mean(2 + 4 * s),
                     kl_cluster: mean(3 + 4 * s),
-                    start: mean(4 + 4 * s),
+                    labels: mean(4 + 4 * s),
                 })
                 .collect(),
         }

@@ -1,8 +1,8 @@
 //! Training and validation windows that share no sample.
 //!
 //! Windows overlap, so a random split leaks: nearly every validation window has a training neighbour that shares
-//! most of its samples. Here whole blocks of time are held out, and training windows closer than a guard to any
-//! held-out window are left out of both.
+//! most of its samples. Here whole blocks of time are held out, and windows closer than a guard to any of them are
+//! used for neither.
 
 use crate::error::{Error, Result, setting};
 
@@ -80,6 +80,7 @@ pub fn blocked(end_times_ns: &[i64], fraction: f64, block_ns: i64, guard_ns: i64
         return Ok(Split::all(end_times_ns.len()));
     }
     let period = (1.0 / fraction).round() as usize;
+    // i128 throughout: times may span the whole range of i64.
     let mut block = i128::from(block_ns).min(i128::from(last) - i128::from(first) + 1);
     let mut blocks = occupied_blocks(end_times_ns, first, block);
     while blocks.len() < period && block > 1 {
@@ -88,7 +89,9 @@ pub fn blocked(end_times_ns: &[i64], fraction: f64, block_ns: i64, guard_ns: i64
     }
     let validates = |time: i64| {
         let index = block_index(time, first, block);
+        // Ranks of occupied blocks, not block numbers: gaps must not change the share that validates.
         let rank = blocks.partition_point(|&other| other < index);
+        // From the middle of a period, so that neither end of the record is always held out.
         rank % period == period / 2
     };
     let mut held_out: Vec<i64> = end_times_ns

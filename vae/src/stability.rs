@@ -195,6 +195,7 @@ pub fn recommend(candidates: &[Candidate]) -> Vec<Option<usize>> {
         .map(|scale| {
             let agreement = |one: &Candidate| one.blocks[scale].mean;
             let best = candidates.iter().map(agreement).fold(0.0, f64::max);
+            // The largest number within the tolerance: a merge of two sources is as stable as the sources.
             let as_good = |one: &&Candidate| agreement(one) >= (best - EQUAL).max(LEAST);
             let numbers = candidates.iter().filter(as_good).map(|one| one.n_clusters);
             numbers.max()
@@ -229,6 +230,7 @@ fn jaccard(reference: &[usize], other: &[usize], n_clusters: usize) -> Vec<f64> 
         .map(|a| {
             let index = |b: usize| {
                 let both = both[a * n_other + b];
+                // |A and B| / |A or B|.
                 both / (left[a] + right[b] - both).max(1.0)
             };
             (0..n_other).map(index).fold(0.0, f64::max)
@@ -239,6 +241,7 @@ fn jaccard(reference: &[usize], other: &[usize], n_clusters: usize) -> Vec<f64> 
 /// Training windows of a subsample of blocks: those hit by as many draws with replacement as there are blocks, each once,
 /// some 63 %. Not a bootstrap, which would use a block as often as it was drawn.
 fn draw_blocks(training: &[Vec<bool>], block: usize, seed: u64, stream: u64) -> Vec<Vec<bool>> {
+    // Whole blocks: windows overlap, so single windows drawn at random would repeat each other.
     let block = block.max(1);
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
     rng.set_stream(stream);

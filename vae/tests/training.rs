@@ -135,7 +135,7 @@ fn started_from_labels_the_clusters_stay_and_their_samples_lie_near_them() {
     let first = &history.epochs[0];
     let last = history.epochs.last().unwrap();
     assert!(last.train.mean().reconstruction < 0.5 * first.train.mean().reconstruction);
-    assert!(first.train.mean().start > 0.0 && last.train.mean().start == 0.0);
+    assert!(first.train.mean().labels > 0.0 && last.train.mean().labels == 0.0);
     assert!(last.warnings.is_empty(), "{:?}", last.warnings);
     assert_eq!(
         last.cluster_sizes[0].iter().sum::<usize>(),
@@ -205,6 +205,33 @@ fn an_interruption_is_saved_even_when_checkpoints_are_rare() {
     run(&options, Some(&path), &mut StopAfter(2)).unwrap();
     let (resumed, _) = run(&options, Some(&path), &mut ()).unwrap();
     let (whole, _) = run(&options, None, &mut ()).unwrap();
+    assert_eq!(bits(&resumed), bits(&whole));
+}
+
+/// Cancels at a step, also in the middle of an epoch.
+struct CancelAfter(std::cell::Cell<usize>);
+
+impl TrainObserver for CancelAfter {
+    fn cancelled(&self) -> bool {
+        let left = self.0.get();
+        self.0.set(left.saturating_sub(1));
+        left == 0
+    }
+}
+
+#[test]
+fn a_training_cancelled_within_an_epoch_stops_there_and_resumes_to_the_same_bits() {
+    let options = preset().options;
+    let (whole, _) = run(&options, None, &mut ()).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("checkpoint");
+    for steps in [0, 3, 7] {
+        let mut cancel = CancelAfter(std::cell::Cell::new(steps));
+        let (_, part) = run(&options, Some(&path), &mut cancel).unwrap();
+        assert_eq!(part.stop, StopReason::Interrupted, "after {steps} steps");
+        assert_eq!(cancel.0.get(), 0);
+    }
+    let (resumed, _) = run(&options, Some(&path), &mut ()).unwrap();
     assert_eq!(bits(&resumed), bits(&whole));
 }
 

@@ -102,7 +102,7 @@ struct Node {
     index: usize,
 }
 
-/// How the coefficients of a table become coordinates and back.
+/// Map between the coefficients of a table and coordinates.
 #[derive(Debug, Clone)]
 pub struct Coordinates {
     n_rows: usize,

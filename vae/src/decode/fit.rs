@@ -1,4 +1,4 @@
-//! The fit of a [`LinearDecoder`], and how far it may be trusted.
+//! Fit of a [`LinearDecoder`], and its errors on windows that were held out.
 
 use nalgebra::{Cholesky, DMatrix};
 use ndarray::{Array1, Array2, ArrayView2, Axis};
@@ -10,9 +10,9 @@ use crate::features::matrix::symmetric_eigen;
 
 /// Added to the variance of each input, which is about 1.
 const RIDGE: f64 = 0.05;
-/// Windows that share nothing with each other that the mean over all clusters counts for in that of each.
+/// Weight of the mean over all clusters in the mean of each, in windows that share no sample.
 const PRIOR_WINDOWS: f64 = 4.0;
-/// Windows that the directions are made of, at most.
+/// Windows that the directions are computed from, at most.
 const DIRECTION_WINDOWS: usize = 512;
 /// Directions, at most, and windows that each needs.
 const MAX_DIRECTIONS: usize = 32;
@@ -23,13 +23,13 @@ const WINDOWS_A_DIRECTION: usize = 4;
 pub struct DecoderFit {
     /// `(window, coordinate)`.
     pub coordinates: Array2<f64>,
-    /// `(window, input)`; no inputs where clusters alone are to say it.
+    /// `(window, input)`; no columns where clusters alone decide.
     pub inputs: Array2<f64>,
     /// Cluster of each window.
     pub clusters: Vec<usize>,
     /// Number of clusters.
     pub n_clusters: usize,
-    /// How many neighbouring windows say the same, at least 1: windows overlap.
+    /// Number of neighbouring windows that share samples, at least 1.
     pub overlap: f64,
 }
 
@@ -69,6 +69,7 @@ impl DecoderFit {
             }
             centred
         });
+        // Within clusters: between them the intercepts explain the difference, not the slopes.
         let slopes = ridge(u_centred.view(), y_centred.view());
         let intercepts = &y_means - &u_means.dot(&slopes);
         let rest = y_centred - u_centred.dot(&slopes);
@@ -80,6 +81,7 @@ impl DecoderFit {
         }
         let common = squares.sum_axis(Axis(0)) / n as f64;
         let sizes = Array2::from_shape_fn(squares.dim(), |(k, r)| {
+            // Shrinkage: the variance within a cluster of few windows is unreliable.
             let prior = PRIOR_WINDOWS * self.overlap;
             ((squares[[k, r]] + prior * common[r]) / (counts[k] as f64 + prior)).sqrt()
         });
@@ -96,8 +98,8 @@ impl DecoderFit {
         })
     }
 
-    /// How far these windows, which the decoder was not fitted on, are from what it expects; `kinds`: of each coordinate of
-    /// a channel, channels follow one another. `None` for a kind without coordinates, or without windows.
+    /// Deviations of these windows, which the decoder was not fitted on, from its expectation; `kinds`: of each coordinate
+    /// of a channel, channels one after the other. `None` for a kind without coordinates, or without windows.
     pub fn errors(
         &self,
         decoder: &LinearDecoder,
@@ -173,6 +175,7 @@ impl DecoderFit {
         let mut counts = vec![0.0f64; self.n_clusters];
         for (row, &cluster) in self.coordinates.outer_iter().zip(&self.clusters) {
             counts[cluster] += 1.0;
+            // Welford's update, in one pass.
             let share = 1.0 / counts[cluster];
             let moments = means
                 .row_mut(cluster)
@@ -218,6 +221,7 @@ fn directions(rest: ArrayView2<'_, f64>) -> (Array2<f64>, Array2<f64>) {
         .mapv(|sum| (sum / n as f64).sqrt());
     let inverse = deviation.mapv(|d| if d > 0.0 { 1.0 / d } else { 0.0 });
     let standard = &rest * &inverse;
+    // Eigenvectors of the small Gram matrix (windows x windows), not of coordinates x coordinates, which is thousands wide.
     let step = n.div_ceil(DIRECTION_WINDOWS);
     let some = standard.slice(ndarray::s![..;step, ..]);
     let (values, vectors) = symmetric_eigen(some.dot(&some.t()).view());
@@ -229,6 +233,7 @@ fn directions(rest: ArrayView2<'_, f64>) -> (Array2<f64>, Array2<f64>) {
     let mut unit = Array2::<f64>::zeros((kept, rest.ncols()));
     for r in 0..kept {
         let k = m - 1 - r;
+        // From eigenvectors of X X' to those of X' X.
         let row = some.t().dot(&vectors.column(k)) / values[k].sqrt();
         unit.row_mut(r).assign(&row);
     }

@@ -1,4 +1,4 @@
-//! From a cluster and the network's inputs to coordinates, with what the inputs do not know drawn beside.
+//! Coordinates from a cluster and the network's inputs, plus a random part that the inputs do not determine.
 
 use std::collections::BTreeMap;
 
@@ -10,8 +10,8 @@ use crate::noise::{NoiseKey, Purpose};
 
 /// `y = a_k + u B + sum_r s_kr e_r f_r`: coordinates of a window of cluster k with the inputs u.
 ///
-/// `e_r` are standard normal; the directions `f_r` are the largest principal components of what `a_k + u B` leaves of
-/// training windows. What they leave is not drawn: a sample varies a little less than windows do.
+/// `e_r` are standard normal; the directions `f_r` are the largest principal components of the residuals of training
+/// windows from `a_k + u B`. The rest of the residuals is not drawn: a sample varies a little less than windows do.
 #[derive(Debug, Clone, PartialEq)]
 pub struct LinearDecoder {
     /// a: `(cluster, coordinate)`.
@@ -22,13 +22,13 @@ pub struct LinearDecoder {
     pub directions: Array2<f64>,
     /// s: `(cluster, direction)`.
     pub sizes: Array2<f64>,
-    /// Mean over the training windows of each cluster, `(cluster, coordinate)`: what samples are compared with.
+    /// Mean over the training windows of each cluster, `(cluster, coordinate)`; samples are compared with it.
     pub means: Array2<f64>,
     /// Population standard deviation over them.
     pub deviations: Array2<f64>,
-    /// How many there were.
+    /// Number of them.
     pub counts: Vec<usize>,
-    /// Standard deviation of `p(x | z)` in each input, as training left it.
+    /// Standard deviation of `p(x | z)` in each input at the end of training.
     pub input_deviation: f64,
 }
 
@@ -73,6 +73,7 @@ impl LinearDecoder {
         };
         let inputs = normal(Purpose::SampleInputs, self.n_inputs()) * self.input_deviation;
         let inputs = inputs + decoded;
+        // A stream of its own: changing the number of inputs must not change the directions' draws.
         let unknown = normal(Purpose::SampleRest, self.directions.nrows());
         let unknown = unknown * self.sizes.row(cluster);
         self.expected(inputs.view(), cluster) + unknown.dot(&self.directions)
@@ -102,7 +103,7 @@ impl LinearDecoder {
         );
     }
 
-    /// Takes what [`store`](Self::store) wrote; `None` if the file has none.
+    /// Reads the arrays of [`store`](Self::store); `None` if the file has none.
     ///
     /// # Errors
     /// [`Error::Data`] if the arrays contradict each other or are not finite.

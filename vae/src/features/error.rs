@@ -9,13 +9,13 @@ pub enum InputsError {
     /// The coefficient table cannot serve as a source of features.
     #[error("the coefficient table {what}; features need pooled `scat+cov` coefficients")]
     Table {
-        /// What is missing or contradictory.
+        /// The missing or contradictory part.
         what: String,
     },
     /// Scales, block and stride do not fit together.
     #[error("window layout: {what}")]
     Layout {
-        /// What does not fit, and the rule it breaks.
+        /// The length that does not fit, and the rule it breaks.
         what: String,
     },
     /// An option is out of range.
@@ -23,7 +23,7 @@ pub enum InputsError {
     Option {
         /// Name of the field of [`InputsOptions`](super::InputsOptions).
         name: &'static str,
-        /// What was given and what is allowed.
+        /// The given value and the allowed ones.
         what: String,
     },
     /// An array's shape contradicts the table or the other segments.
@@ -69,7 +69,7 @@ pub enum InputsError {
     /// A stored, fitted struct contradicts itself.
     #[error("the fitted inputs are damaged: {what}; fit them again")]
     Damaged {
-        /// Which part contradicts which.
+        /// The parts that contradict each other.
         what: String,
     },
     /// The user stopped the fit.

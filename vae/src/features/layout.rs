@@ -123,7 +123,7 @@ impl WindowLayout {
         self.scales[scale].div_ceil(self.stride_samples)
     }
 
-    /// How a window of scale `scale` is divided: `(parts, blocks in a part)`.
+    /// Division of a window of scale `scale`: `(parts, blocks in a part)`.
     ///
     /// The largest scale aims at 16 parts, the others at 4 (65,536 = 16 x 4096, 16,384 = 4 x 4096, 4096 = 4 x 1024,
     /// 1024 = 4 x 256). Where the window has no such divisor, the largest number of equal parts below the aim is taken;

@@ -131,6 +131,7 @@ pub fn window_powers(
     let rows = table.energy_rows()?;
     let (n_parts, part_blocks) = layout.parts(0);
     let n_bands = rows.power.len();
+    // The median over the largest window is the background that a pulse must exceed.
     let in_largest = layout.largest_blocks() / part_blocks;
     let mut all = Vec::new();
     for segment in segments {

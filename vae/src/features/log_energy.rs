@@ -147,6 +147,7 @@ impl EnergySegment {
                 .iter()
                 .map(|&value| rows.as_energy(row, value))
                 .collect();
+            // The median, so that an event does not raise the floor of its own segment.
             let middle = n_blocks / 2;
             let typical = if n_blocks == 0 {
                 0.0
@@ -213,6 +214,7 @@ impl EnergySegment {
         let n_power = rows.power.len();
         let scale = 1.0 / blocks.len() as f64;
         // In double precision: a day of blocks is added.
+        // In double precision: blocks differ by orders of magnitude, and small ones must not vanish.
         let mut sums = Array1::<f64>::zeros(rows.len());
         let mut logs = vec![0.0f64; rows.len()];
         let mut merged = vec![0.0f64; out.len()];

@@ -38,6 +38,7 @@ pub(crate) fn deserialize<'de, D: Deserializer<'de>>(
 /// depend on how the solver walked.
 pub(crate) fn symmetric_eigen(matrix: ArrayView2<'_, f64>) -> (Array1<f64>, Array2<f64>) {
     let n = matrix.nrows();
+    // Rounding leaves products slightly asymmetric; the solver reads one triangle only.
     let symmetric = DMatrix::from_fn(n, n, |i, j| 0.5 * (matrix[[i, j]] + matrix[[j, i]]));
     let solved = SymmetricEigen::new(symmetric);
     let mut order: Vec<usize> = (0..n).collect();
@@ -48,6 +49,7 @@ pub(crate) fn symmetric_eigen(matrix: ArrayView2<'_, f64>) -> (Array1<f64>, Arra
         let vector = solved.eigenvectors.column(k);
         let mut largest = 0.0f64;
         for &entry in vector.iter() {
+            // The margin keeps the choice of sign from depending on the last bit of two equal entries.
             if entry.abs() > largest.abs() * (1.0 + 1e-9) {
                 largest = entry;
             }

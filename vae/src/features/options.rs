@@ -24,7 +24,7 @@ pub enum InitMethod {
 pub enum EmissionExponent {
     /// `stride / scale`, at most 1: windows that overlap r-fold repeat their evidence r times.
     Overlap,
-    /// The same for all scales.
+    /// One value for all scales.
     Fixed(f64),
 }
 

@@ -138,6 +138,7 @@ impl PaperFeatures {
         Ok(Array3::from_shape_fn(shape, |(window, channel, row)| {
             let sigma = |j: usize| (0.5 * ln_power[[window, channel * bands + j]]).exp();
             let (left, right) = self.divisors[row];
+            // Inverts the division of `window`.
             let factor = sigma(left) * right.map_or(1.0, sigma);
             let part = |p: usize| f64::from(features[[window, channel, 2 * row + p]]) * factor;
             Complex::new(part(0), part(1))
@@ -153,9 +154,11 @@ impl PaperFeatures {
         out: &mut [f32],
     ) -> Result<(), InputsError> {
         let own = self.layout.block_range(scale, window);
+        // each_ps: the largest window's power, so that features of all scales share one reference.
         let largest = self
             .layout
             .block_range(self.layout.scales.len() - 1, window);
+        // Double precision: up to 256 blocks are summed before the quotient.
         let mut sums = vec![0.0f64; self.n_features()];
         for (channel, out) in out.chunks_mut(self.n_features()).enumerate() {
             sums.fill(0.0);
@@ -180,10 +183,12 @@ impl PaperFeatures {
                     let power =
                         |block: usize| f64::from(segment.coefficients[[block, channel, row, 0]]);
                     let sum: f64 = largest.clone().map(power).sum();
+                    // A mean of squares on a coarse grid can be a rounding error below zero.
                     (sum / largest.len() as f64).max(0.0).sqrt()
                 })
                 .collect();
             for (row, &(left, right)) in self.divisors.iter().enumerate() {
+                // A digitally silent channel has sigma 0; its features are 0, not NaN.
                 let divisor = sigmas[left] * right.map_or(1.0, |right| sigmas[right]);
                 let factor = if divisor > 0.0 {
                     (divisor * own.len() as f64).recip()
@@ -245,6 +250,7 @@ impl PaperScaler {
             .filter(|&(_, &keep)| keep)
         {
             self.n_windows += 1;
+            // Welford's update: sums of squares would cancel for features with a large mean.
             let share = 1.0 / self.n_windows as f64;
             let moments = self.mean.iter_mut().zip(&mut self.squares);
             for ((mean, squares), &value) in moments.zip(window.iter()) {

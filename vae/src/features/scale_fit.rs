@@ -70,6 +70,7 @@ impl ScaleFit<'_> {
         let (local_log_power, projected) = self.append_local_log_power(source, shape);
         let (log_power, projected) = self.append_log_power(source, coarser, projected);
         let rows = training_rows(projected.view(), training);
+        // Mean variance 1: the weights of the objective's terms are tuned for that.
         let spread = rows.var_axis(Axis(0), 0.0).mean().unwrap_or(0.0);
         let initial = self.initial(rows.view()).map_err(|e| self.init_error(e))?;
         let fitted = ScaleInputs {
@@ -166,6 +167,7 @@ impl ScaleFit<'_> {
         if weight <= 0.0 {
             return (None, inputs);
         }
+        // Variance over training windows only, like everything that is fitted.
         let others = training_rows(inputs.view(), self.training)
             .var_axis(Axis(0), 0.0)
             .sum();
@@ -183,6 +185,7 @@ impl ScaleFit<'_> {
         let mut runs = Vec::new();
         let mut at = 0;
         for segment in self.runs {
+            // A gap between training windows ends a run: the model must not step over it.
             let mut begin = at;
             for window in segment.clone() {
                 if self.training[window] {

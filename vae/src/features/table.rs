@@ -1,4 +1,4 @@
-//! Which row of a pooled coefficient array means what.
+//! Meaning of the rows of a pooled coefficient array.
 
 use std::fmt;
 use std::str::FromStr;
@@ -66,12 +66,12 @@ impl FromStr for CoefficientKind {
 
 /// One coefficient: its kind and its paths; -1 stands for none.
 ///
-/// Conventions of the columns `jl1`, `jr1`, `j2` of the index tables: for `spars` and `mean` only `j1_left` counts;
+/// Conventions of the columns `jl1`, `jr1`, `j2` of the index tables: for `spars` and `mean` only `j1_left` is set;
 /// for `scat` `j1_left` is the first and `j2` the second layer; for `ps` both sides are `j`; for `phaseenv` the left
 /// side is `j2` itself and the right one `j1`; for `envelope` the sides are `j1` and `j1'`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct CoefficientRow {
-    /// What is averaged.
+    /// Kind of the coefficient.
     pub kind: CoefficientKind,
     /// First-layer wavelet of the left factor.
     pub j1_left: i32,
@@ -79,7 +79,7 @@ pub struct CoefficientRow {
     pub j1_right: i32,
     /// Second-layer wavelet, -1 where there is none.
     pub j2: i32,
-    /// Whether the coefficient is real by construction.
+    /// True if the coefficient is real by construction.
     pub real: bool,
 }
 
@@ -139,7 +139,7 @@ impl CoefficientTable {
         self.rows.len()
     }
 
-    /// Whether there is no row at all.
+    /// True if there is no row.
     pub fn is_empty(&self) -> bool {
         self.rows.is_empty()
     }
@@ -151,7 +151,7 @@ impl CoefficientTable {
         })
     }
 
-    /// The rows that are energies or first moments of moduli, which the default inputs are made of.
+    /// Rows that are energies or first moments of moduli; the default inputs are computed from them.
     ///
     /// # Errors
     /// [`InputsError::Table`] if there are fewer than two power-spectrum rows, if the wavelets of those rows are not
@@ -163,6 +163,7 @@ impl CoefficientTable {
                 power.push((row.j1_left, index));
             }
         }
+        // Bands are numbered by wavelet, whatever the order of the rows.
         power.sort_unstable();
         if power.len() < 2 {
             return Err(InputsError::Table {
@@ -249,7 +250,7 @@ pub struct RatioRow {
     pub row: usize,
     /// The wavelet whose power it is relative to.
     pub band: usize,
-    /// Whether the coefficient is an amplitude, to be squared before the comparison.
+    /// True if the coefficient is an amplitude, to be squared before the comparison.
     pub squared: bool,
 }
 

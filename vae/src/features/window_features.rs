@@ -127,6 +127,7 @@ fn quantiles_over_parts(
 ) {
     let cores: Vec<&[f32]> = ends.map(|end| parts.at(end).1).collect();
     let mut sorted = vec![0.0f32; cores.len()];
+    // All three quantiles from one sort.
     let mut found = vec![[0.0f32; 3]; n_core];
     for (index, found) in found.iter_mut().enumerate() {
         for (value, core) in sorted.iter_mut().zip(&cores) {
@@ -154,6 +155,7 @@ fn extremes_over_parts(
         })
         .collect();
     let fold = |combine: fn(f32, f32) -> f32| {
+        // At least two parts here, so there is a first.
         let mut folded = rows[0].clone();
         for row in &rows[1..] {
             for (value, &other) in folded.iter_mut().zip(row) {

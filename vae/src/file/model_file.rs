@@ -1,4 +1,4 @@
-//! MODEL: everything that is needed to use a trained model, in one file.
+//! Model file: a trained model with its inputs, history and provenance.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -35,15 +35,15 @@ pub enum ExtraArray {
 pub struct ModelFile {
     /// The model.
     pub model: Fvae,
-    /// How its training went.
+    /// History of its training.
     pub history: History,
     /// Name of the preset it was trained with, or empty.
     pub preset: String,
     /// Extra arrays by name.
     pub arrays: BTreeMap<String, ExtraArray>,
-    /// How inputs are made from features; not interpreted here.
+    /// Transform from features to inputs; not interpreted here.
     pub inputs: Value,
-    /// Where it came from: version, settings, seed, hashes of inputs; not interpreted here.
+    /// Provenance: version, settings, seed, hashes of inputs; not interpreted here.
     pub provenance: Value,
 }
 
@@ -107,7 +107,7 @@ impl ModelFile {
 
 /// Loads the weights of a state dictionary saved from PyTorch as safetensors, by name.
 ///
-/// Arrays with other names (`num_batches_tracked`) are passed over; double precision is rounded.
+/// Arrays with other names (`num_batches_tracked`) are ignored; double precision is rounded.
 ///
 /// # Errors
 /// [`Error::Io`] or [`Error::File`] if the file cannot be read, or lacks a tensor or has one of another shape;

@@ -99,6 +99,7 @@ impl Hmm {
         check_runs(runs, rows.nrows())?;
         check_labels(labels, k, rows.nrows())?;
         let hard = one_hot(labels, k);
+        // The rest is shared equally by all other clusters.
         let leave = (1.0 - options.initial_stay) / (k.max(2) - 1) as f64;
         let mut fit = Self {
             gaussians: TiedGaussians::estimate(rows, hard.view(), options.ridge, None),
@@ -136,6 +137,7 @@ impl Hmm {
         let mut posteriors = Array2::zeros((rows.nrows(), k));
         // Added transitions keep every change of cluster possible.
         let mut transitions = Array2::from_elem((k, k), options.transition_count);
+        // One count each, as for transitions.
         let mut initial = Array1::<f64>::ones(k);
         for (run, expectation) in runs.iter().zip(&expectations) {
             posteriors
@@ -181,6 +183,7 @@ impl Hmm {
                 for mut row in emissions.outer_iter_mut() {
                     let most = row.fold(f64::NEG_INFINITY, |a, &b| a.max(b));
                     // A floor keeps every cluster possible, so that no scaling factor can become zero.
+                    // Relative to the best cluster: absolute densities underflow in 20 dimensions.
                     row.mapv_inplace(|value| (value - most).exp().max(1e-280));
                 }
                 self.forward_backward(emissions.view_mut())
@@ -213,6 +216,7 @@ impl Hmm {
         let mut posteriors = forward.clone();
         let mut transitions = Array2::<f64>::zeros((k, k));
         for t in (1..n).rev() {
+            // With the forward scales: the posteriors' rows then sum to 1 up to rounding.
             let ahead = &emissions.row(t) * &backward / scales[t];
             for from in 0..k {
                 let mut sum = 0.0;

@@ -190,6 +190,7 @@ fn lloyd(
             changed |= *label != cluster;
             (*label, *distance) = (cluster, squared);
         }
+        // Labels are the state of Lloyd's iteration: unchanged labels give unchanged centres.
         if !changed {
             break;
         }
@@ -206,6 +207,7 @@ fn lloyd(
             center /= count.max(1) as f64;
         }
     }
+    // With the final centres: labels may lag by half an iteration.
     let inertia = rows.outer_iter().map(|row| nearest(row, &centers).1).sum();
     Ok(KMeans { centers, inertia })
 }

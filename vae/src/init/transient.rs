@@ -174,6 +174,7 @@ fn prominences(excess: &[f64], runs: &[Range<usize>], reach: usize) -> Vec<f64> 
         for window in run.clone() {
             let from = window.saturating_sub(reach).max(run.start);
             let to = (window + reach + 1).min(run.end);
+            // The median ignores up to `reach` loud windows around, so neighbouring pulses do not hide each other.
             out[window] = excess[window] - median(&mut excess[from..to].to_vec());
         }
     }
@@ -183,6 +184,7 @@ fn prominences(excess: &[f64], runs: &[Range<usize>], reach: usize) -> Vec<f64> 
 /// Mean of the largest third of the values, of one at least.
 fn upper_third(mut values: Vec<f64>) -> f64 {
     values.sort_by(|a, b| b.total_cmp(a));
+    // A third: a pulse of one octave and one of three must both be found.
     values.truncate(values.len().div_ceil(3));
     values.iter().sum::<f64>() / values.len().max(1) as f64
 }

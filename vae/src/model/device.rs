@@ -1,4 +1,4 @@
-//! Where a network computes: the processor, or a device that a cargo feature brings in.
+//! Device of a network: the processor, or one that a cargo feature adds.
 
 use std::fmt;
 use std::str::FromStr;
@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
 
-/// Where a network computes. Written `cpu`, `wgpu`, `wgpu:1`, `vulkan:0`, `cuda:1`; without a number the first.
+/// Device of a network. Written `cpu`, `wgpu`, `wgpu:1`, `vulkan:0`, `cuda:1`; without a number the first.
 ///
 /// All but the processor need the cargo feature of that name. Noise is drawn on the processor from the seed, so a
 /// training on another device differs by rounding alone; its last bits may depend on the device's driver.
@@ -29,7 +29,7 @@ pub enum ComputeDevice {
 }
 
 impl ComputeDevice {
-    /// What this build and this machine have, the processor first. Opens drivers, so it takes a moment.
+    /// Devices of this build on this machine, the processor first. Opens drivers, which takes a moment.
     pub fn available() -> Vec<Self> {
         let mut all = vec![Self::Cpu];
         let kinds: [fn(usize) -> Self; 3] = [Self::Wgpu, Self::Vulkan, Self::Cuda];
@@ -61,7 +61,7 @@ impl ComputeDevice {
         })
     }
 
-    /// Whether the build can use devices of its kind.
+    /// True if the build supports devices of its kind.
     fn built(self) -> bool {
         match self {
             Self::Cpu => true,
@@ -71,7 +71,7 @@ impl ComputeDevice {
         }
     }
 
-    /// What a message says where the build lacks it.
+    /// Reason why it may be missing, for messages.
     fn feature(self) -> String {
         if self.built() {
             "no driver for it was found".to_owned()

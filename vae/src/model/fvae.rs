@@ -1,4 +1,4 @@
-//! A model that can be asked.
+//! Inference with a model.
 
 use ndarray::{Array2, Array3};
 
@@ -69,6 +69,7 @@ impl Fvae {
         let mut rows = vec![Vec::with_capacity(n_windows * n_clusters); self.config.n_scales()];
         let windows: Vec<usize> = (0..n_windows).collect();
         let mut parameters = self.parameters.clone();
+        // In parts: the activations of all windows at once would exceed the memory of a training.
         for part in batches(&windows, INFERENCE_BATCH) {
             let inputs = data.inputs(&self.parameters.backend, part);
             let found = self.pass(&mut parameters).log_probabilities(&inputs);
@@ -101,6 +102,7 @@ impl Fvae {
         let mut parameters = self.parameters.clone();
         let mut pass = self.pass(&mut parameters);
         let mut one_hot = vec![0.0; k];
+        // A hard cluster: p(z|y) is a Gaussian only for one-hot y.
         one_hot[cluster] = 1.0;
         let (mean, variance) = pass.prior(plan, backend.tensor(one_hot, [1, k]));
         let (c, f) = (
@@ -119,6 +121,7 @@ impl Fvae {
         for part in noise.chunks(INFERENCE_BATCH * self.config.latent) {
             let rows = part.len() / self.config.latent;
             let normal = backend.tensor(part.to_vec(), [rows, self.config.latent]);
+            // z ~ p(z|y), then the mean of p(x|z); its own noise is drawn by the decoder of coordinates.
             let latent = mean.clone() + normal * variance.clone().sqrt();
             values.extend(numbers(pass.decode(&plan.decoder, latent, c)));
         }

@@ -84,7 +84,7 @@ const DOUBLE: Case = Case {
     adam: 1e-12,
     adam_loss: 1e-12,
 };
-/// What single precision allowed in the reference, from the golden numbers' README.
+/// Tolerance of single precision in the reference, from the golden numbers' README.
 const SINGLE: Case = Case {
     precision: Precision::Single,
     device: ComputeDevice::Cpu,

@@ -1,4 +1,4 @@
-//! The factorial Gaussian-mixture VAE: sizes, equations, and what a trained model answers.
+//! Factorial Gaussian-mixture VAE: sizes, equations and inference.
 
 mod config;
 mod device;

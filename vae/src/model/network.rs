@@ -1,4 +1,4 @@
-//! The equations: from inputs and noise to every quantity the objective needs.
+//! Equations of the network, from inputs and noise to every quantity in the objective.
 
 use burn_tensor::Tensor;
 use burn_tensor::activation::{leaky_relu, log_softmax, softmax, softplus};
@@ -13,7 +13,7 @@ const NORM_EPS: f64 = 1e-5;
 /// Weight of the batch in the running statistics.
 const MOMENTUM: f64 = 0.1;
 
-/// Whether normalisations use the batch or the running statistics.
+/// Statistics that normalisations use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Mode {
     /// Batch statistics; the running ones are updated.
@@ -32,7 +32,7 @@ pub(crate) struct Batch {
     pub normal: Vec<Tensor<2>>,
 }
 
-/// What the network makes of one scale's inputs.
+/// Outputs of the network for one scale.
 #[derive(Clone, Debug)]
 pub(crate) struct ScaleOutput {
     /// (batch, channel, feature) after the common encoder.
@@ -109,11 +109,14 @@ impl Pass<'_> {
         let log_probability = log_softmax(logits.clone(), 1);
         // Not a division: burn takes the derivative of one by a number in single precision.
         let cluster = softmax((logits.clone() + gumbel.clone()) * (1.0 / temperature), 1);
+        // q(z|x,y) receives the soft cluster next to the features of each channel.
         let on_channels = cluster.clone().reshape([b, 1, k]).expand([b, c, k]);
         let joined = Tensor::cat(vec![common.clone(), on_channels], 2);
         let hidden = self.trunk(&plan.latent_trunk, joined);
         let mean = self.linear(plan.mean, hidden.clone());
         let variance = softplus(self.linear(plan.variance, hidden), 1.0);
+        // Reparametrisation, z = mu + sigma e: gradients pass through mu and sigma, not through the noise.
+        // 1e-10 keeps the derivative of the root finite where softplus underflows.
         let latent = mean.clone() + normal.clone() * (variance.clone() + 1e-10).sqrt();
         let (prior_mean, prior_variance) = self.prior(plan, cluster.clone());
         let reconstruction = self.decode(&plan.decoder, latent.clone(), c);
@@ -134,6 +137,7 @@ impl Pass<'_> {
     /// Mean and variance of p(z|y), (batch, latent), for y (batch, cluster), soft or one-hot.
     pub fn prior(&mut self, plan: &ScalePlan, cluster: Tensor<2>) -> (Tensor<2>, Tensor<2>) {
         let mean = self.linear(plan.prior_mean, cluster.clone());
+        // At least 1, as published: a prior without this bound can shrink onto its samples.
         let variance = softplus(self.linear(plan.prior_variance, cluster), 1.0) + 1.0;
         (mean, variance)
     }
@@ -154,6 +158,7 @@ impl Pass<'_> {
     /// The common residual encoder, cut into scales again.
     fn common(&mut self, inputs: &[Tensor<3>]) -> Vec<Tensor<3>> {
         let plan = self.plan;
+        // All scales in one tensor: the common encoder mixes them.
         let mut hidden = Tensor::cat(inputs.to_vec(), 2);
         for block in &plan.common {
             let inner = self.channel_layer(block.down, hidden.clone());
@@ -191,7 +196,7 @@ impl Pass<'_> {
         leaky_relu(self.normalise_columns(layer.norm, hidden), SLOPE)
     }
 
-    /// The same on (batch, channel, feature), with one normalisation per channel.
+    /// [`layer`](Self::layer) on (batch, channel, feature), with one normalisation per channel.
     fn channel_layer(&mut self, layer: LinearNorm, input: Tensor<3>) -> Tensor<3> {
         let hidden = self.linear_on_channels(layer.linear, input);
         leaky_relu(self.normalise_channels(layer.norm, hidden), SLOPE)
@@ -238,6 +243,7 @@ impl Pass<'_> {
         let per_channel = [1, c, 1];
         let (centred, variance) = match self.mode {
             Mode::Train => {
+                // Two means, one after the other: one sum over batch and features loses digits in single precision.
                 let mean = x.clone().mean_dim(2).mean_dim(0);
                 let centred = x - mean.clone();
                 let variance = (centred.clone() * centred.clone())
@@ -262,9 +268,11 @@ impl Pass<'_> {
 
     /// running <- 0.9 running + 0.1 batch, with the unbiased variance over `n` values.
     fn update_statistics(&mut self, norm: Norm, mean: Tensor<2>, variance: Tensor<2>, n: usize) {
+        // Bessel's correction, as in PyTorch, for the running variance only.
         let unbiased = n as f64 / (n.max(2) - 1) as f64;
         let mut mix = |index: usize, batch: Tensor<2>, factor: f64| {
             let running = &mut self.parameters.values[index];
+            // Detached by `inner`: the graph of an epoch must not grow from step to step.
             *running = running.clone() * (1.0 - MOMENTUM) + batch.inner() * (MOMENTUM * factor);
         };
         mix(norm.mean, mean, 1.0);

@@ -26,7 +26,7 @@ impl Precision {
     }
 }
 
-/// Where tensors live and in which format.
+/// Device and number format of tensors.
 #[derive(Clone, Debug)]
 pub(crate) struct Backend {
     device: Device,
@@ -127,7 +127,7 @@ impl Parameters {
             .collect()
     }
 
-    /// The same numbers on the processor.
+    /// Copies the tensors to the processor.
     pub fn into_cpu(self) -> Self {
         if self.backend.device == Device::flex() {
             return self;
@@ -141,7 +141,7 @@ impl Parameters {
         }
     }
 
-    /// The same tensors with gradients recorded for the trainable ones.
+    /// Tracks gradients of the trainable tensors.
     pub fn into_tracked(self, plan: &Plan) -> Self {
         let values = plan
             .specs()
@@ -198,7 +198,9 @@ fn initial_values(spec: &TensorSpec, index: usize, seed: u64) -> Vec<f32> {
         Initial::Zero => vec![0.0; rows * columns],
         Initial::One => vec![1.0; rows * columns],
         Initial::Glorot => {
+            // Glorot and Bengio 2010: keeps the variance of activations and of gradients from layer to layer.
             let scale = (2.0 / (rows + columns) as f64).sqrt() as f32;
+            // Keyed by the tensor's index: adding a tensor at the end does not change the others.
             let key = NoiseKey {
                 seed,
                 epoch: 0,

@@ -1,11 +1,11 @@
-//! The architecture as a table: every tensor's name, shape and start value, and which layer uses which.
+//! Architecture as a table: every tensor's name, shape and initial value, and the layer that uses it.
 //!
 //! Names are those of the PyTorch module tree that published weights come in, so that state dictionaries load by
 //! name. The table is made from the sizes alone; nothing is allocated.
 
 use crate::model::config::FvaeConfig;
 
-/// What a tensor is.
+/// Kind of a tensor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TensorKind {
     /// Trained by gradient.
@@ -14,7 +14,7 @@ pub enum TensorKind {
     Statistic,
 }
 
-/// Value at the start of training.
+/// Initial value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Initial {
     /// Normal with variance 2 / (inputs + outputs) (Glorot and Bengio 2010).
@@ -44,8 +44,8 @@ impl TensorSpec {
         }
     }
 
-    /// Whether it is held in memory as (inputs, outputs), the other way round than in files: so products and their
-    /// gradients need no transposed copy.
+    /// True if it is held in memory as (inputs, outputs), transposed relative to files: products and their gradients then
+    /// need no transposed copy.
     pub(crate) fn is_transposed(&self) -> bool {
         self.shape.len() == 2
     }
@@ -131,6 +131,7 @@ impl Plan {
             ..
         } = *config;
         let total: usize = config.features_per_scale.iter().sum();
+        // The order of the table is that of the published state dictionary: do not reorder.
         let common = (0..layers)
             .map(|layer| {
                 let at = |n: usize| format!("inference.common.{layer}.module.{n}");
@@ -266,7 +267,9 @@ impl Table {
         let channel = self.linear_norm(&at(0), &at(1), inputs, h, c);
         let rest = (0..config.layers)
             .map(|layer| {
+                // The flattening and LeakyReLU have numbers but no tensors.
                 let first = 4 + 3 * layer;
+                // The first of these layers joins the channels.
                 let inputs = if layer == 0 { c * h } else { h };
                 self.linear_norm(&at(first), &at(first + 1), inputs, h, h)
             })
@@ -282,6 +285,7 @@ impl Table {
             .map(|layer| {
                 let (inputs, outputs) = match layer {
                     0 => (config.latent, h),
+                    // Widens to all channels before the reshape.
                     1 => (h, wide),
                     _ => (wide, wide),
                 };

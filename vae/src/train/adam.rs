@@ -100,6 +100,7 @@ struct Step {
 
 impl Step {
     fn new(learning_rate: f64, limit: f64, steps: u64) -> Self {
+        // Bias correction of both moments.
         let power = |beta: f64| beta.powf(steps as f64);
         Self {
             limit,
@@ -109,12 +110,14 @@ impl Step {
     }
 
     fn apply<T: Float>(&self, values: &mut [T], gradient: &[T], first: &mut [T], second: &mut [T]) {
+        // Constants are rounded once; in double precision the loop would differ from PyTorch's.
         let number = |x: f64| T::from(x).unwrap_or_else(T::nan);
         let (limit, size) = (number(self.limit), number(self.size));
         let root_correction = number(self.root_correction);
         let (keep_1, keep_2) = (number(1.0 - BETA_1), number(BETA_2));
         let (add_2, eps) = (number(1.0 - BETA_2), number(EPS));
         for (((value, &g), m), v) in values.iter_mut().zip(gradient).zip(first).zip(second) {
+            // Cut entry by entry: a norm over all tensors would couple the scales.
             let g = if g > limit {
                 limit
             } else if g < -limit {
@@ -124,6 +127,7 @@ impl Step {
             };
             *m = *m + (g - *m) * keep_1;
             *v = *v * keep_2 + g * g * add_2;
+            // The order of operations is PyTorch's, so that golden numbers agree to the last digits.
             *value = *value - size * (*m / (v.sqrt() / root_correction + eps));
         }
     }

@@ -49,6 +49,7 @@ impl Fingerprint {
         let mut hash = Sha256::new();
         for scale in &data.scales {
             hash.update(format!("{:?}", scale.dim()));
+            // Values, not their sum: two data sets of equal sums are different trainings.
             for value in scale {
                 hash.update(value.to_le_bytes());
             }

@@ -97,6 +97,7 @@ impl BatchNoise {
         windows: &[usize],
     ) -> Batch {
         let n = windows.len();
+        // Keyed by epoch and step: a resumed training draws the same noise.
         let key = |purpose, scale| NoiseKey {
             seed: self.seed,
             epoch: self.epoch,
@@ -117,7 +118,7 @@ impl BatchNoise {
     }
 }
 
-/// Start labels of the given windows as one-hot rows over the number of labelled ones.
+/// Initial labels of the given windows as one-hot rows over the number of labelled ones.
 pub(crate) fn label_batch(
     labels: &[Vec<Option<usize>>],
     weight: f64,
@@ -127,6 +128,7 @@ pub(crate) fn label_batch(
 ) -> LabelBatch {
     let one_hot = |labels: &Vec<Option<usize>>| {
         let known = windows.iter().filter(|&&w| labels[w].is_some()).count();
+        // Divided here, so that the sum in the objective is a mean over labelled windows.
         let share = 1.0 / known.max(1) as f32;
         let mut rows = vec![0.0_f32; windows.len() * n_clusters];
         for (row, &window) in rows.chunks_exact_mut(n_clusters).zip(windows) {
@@ -142,7 +144,7 @@ pub(crate) fn label_batch(
     }
 }
 
-/// Checks start labels against the data.
+/// Checks initial labels against the data.
 pub(crate) fn check_labels(
     labels: &[Vec<Option<usize>>],
     config: &FvaeConfig,
@@ -172,7 +174,7 @@ pub(crate) fn check_labels(
     Ok(())
 }
 
-/// Cuts `windows` into parts of at most `largest`, as equal as can be, so that no step is left with a window or two.
+/// Cuts `windows` into parts of at most `largest`, as equal as can be, so that no step has only a window or two.
 pub(crate) fn batches(windows: &[usize], largest: usize) -> impl Iterator<Item = &[usize]> {
     let n = windows.len();
     let parts = n.div_ceil(largest.max(1));

@@ -205,6 +205,7 @@ impl EpochLoop<'_> {
     /// One pass through the training windows, then validation; `None` if it was cancelled.
     fn epoch(&mut self, epoch: usize, observer: &dyn TrainObserver) -> Result<Option<EpochRecord>> {
         let options = self.options;
+        // A new order each epoch, from its number alone.
         let order = NoiseKey {
             seed: options.seed,
             epoch,
@@ -315,6 +316,7 @@ fn count_clusters(sizes: &mut [usize], rows: &[f32]) {
     for row in rows.chunks_exact(sizes.len()) {
         let mut best = 0;
         for (cluster, value) in row.iter().enumerate() {
+            // Strictly greater: the first of equals, as in inference.
             if *value > row[best] {
                 best = cluster;
             }

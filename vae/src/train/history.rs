@@ -1,10 +1,10 @@
-//! What happened in training, epoch by epoch.
+//! History of a training, epoch by epoch.
 
 use serde::{Deserialize, Serialize};
 
 use crate::objective::Terms;
 
-/// Something in an epoch that a user should know.
+/// Warning about the clusters of an epoch.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum ClusterWarning {
     /// No training window is in the cluster.
@@ -28,14 +28,14 @@ pub enum ClusterWarning {
     },
 }
 
-/// Share of the windows above which a cluster counts as having swallowed its scale.
+/// Share of the windows above which a cluster has collapsed its scale.
 const COLLAPSED_SHARE: f64 = 0.95;
-/// Entropy of q(y|x), as a share of ln K, above which a scale counts as undecided.
+/// Entropy of q(y|x), as a share of ln K, above which a scale is undecided.
 const UNDECIDED_ENTROPY: f64 = 0.95;
 
 /// One epoch.
 ///
-/// Loss terms are single precision: that is what they mean, and it makes their JSON exact.
+/// Loss terms are single precision, which is their accuracy; their JSON is then exact.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct EpochRecord {
     /// Epoch, counted from 0.
@@ -94,7 +94,7 @@ fn warnings(scale: usize, sizes: &[usize], entropy: f32) -> Vec<ClusterWarning> 
     found
 }
 
-/// Why training ended.
+/// Reason for the end of a training.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum StopReason {
     /// All epochs were done.
@@ -102,7 +102,7 @@ pub enum StopReason {
     Finished,
     /// The validation loss stopped falling.
     Patience,
-    /// The observer asked to stop; the same call goes on from the checkpoint.
+    /// The observer requested a stop; the same call resumes from the checkpoint.
     Interrupted,
 }
 
@@ -111,7 +111,7 @@ pub enum StopReason {
 pub struct History {
     /// Every epoch done.
     pub epochs: Vec<EpochRecord>,
-    /// Why it ended.
+    /// Reason for its end.
     pub stop: StopReason,
     /// Epoch whose weights the model has, where they were chosen by validation loss (`patience`); `None`: the last.
     #[serde(default)]

@@ -1,4 +1,4 @@
-//! How to train.
+//! Options of a training.
 
 use serde::{Deserialize, Serialize};
 
@@ -9,12 +9,12 @@ use crate::objective::ObjectiveWeights;
 /// Learning rate over the training.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub enum LearningRateSchedule {
-    /// The same throughout.
+    /// Constant.
     #[default]
     Constant,
     /// Half a cosine, from the full rate at the first step to this fraction of it at the last.
     Cosine {
-        /// Fraction that is left at the end, 0 to 1.
+        /// Fraction at the end, 0 to 1.
         end: f64,
     },
 }
@@ -77,6 +77,7 @@ impl Temperature {
                 end,
                 fraction,
             } => {
+                // At least one epoch: a fraction of 0 would divide by zero.
                 let length = (fraction * epochs as f64).max(1.0);
                 start + (end - start) * (epoch as f64 / length).min(1.0)
             }
@@ -124,7 +125,7 @@ impl Temperature {
     }
 }
 
-/// How to train. [`Default`] is the published recipe.
+/// Options of a training; [`Default`] is the published recipe.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct TrainOptions {
     /// Number of passes through the training windows.
@@ -143,23 +144,23 @@ pub struct TrainOptions {
     pub gradient_limit: f64,
     /// Seed of weights, order and noise.
     pub seed: u64,
-    /// Cluster to start from: per scale, one entry a window (of all windows, not only training ones); `None` where
+    /// Initial clusters: per scale, one entry a window (of all windows, not only training ones); `None` where
     /// unknown.
     #[serde(skip)]
     pub initial_labels: Option<Vec<Vec<Option<usize>>>>,
-    /// Number of epochs in which the start labels count.
+    /// Number of epochs in which the initial labels have a weight.
     pub label_epochs: usize,
-    /// Weight of the cross-entropy to the start labels.
+    /// Weight of the cross-entropy to the initial labels.
     pub label_weight: f64,
-    /// Stop after so many epochs without a lower validation loss (counted from the end of the start epochs, if
-    /// any follow them), and keep the weights of the epoch where it was lowest, which [`History::kept`] tells. `None`, or
-    /// nothing to validate on: never, and the weights of the last epoch are kept.
+    /// Stops after this number of epochs without a lower validation loss (after the epochs with initial labels, if any
+    /// follow them), and keeps the weights of the epoch where it was lowest, [`History::kept`]. `None`, or no validation
+    /// windows: never stops early, and the weights of the last epoch are kept.
     ///
     /// [`History::kept`]: crate::History::kept
     pub patience: Option<usize>,
-    /// Write the checkpoint every so many epochs, and after the last.
+    /// Number of epochs between checkpoints; one is written after the last as well.
     pub checkpoint_every: usize,
-    /// Where to compute.
+    /// Device of the computation.
     pub device: ComputeDevice,
 }
 
@@ -188,7 +189,7 @@ impl TrainOptions {
     /// Most epochs.
     pub const MAX_EPOCHS: usize = 1_000_000;
 
-    /// Checks every setting but the start labels, which need the data.
+    /// Checks every setting but the initial labels, which need the data.
     ///
     /// # Errors
     /// [`Error::Setting`](crate::Error::Setting) with the allowed range.
@@ -242,7 +243,7 @@ impl TrainOptions {
         self.weights.check()
     }
 
-    /// Weight of the start labels in an epoch.
+    /// Weight of the initial labels in an epoch.
     pub(crate) fn label_weight_at(&self, epoch: usize) -> f64 {
         if self.initial_labels.is_some() && epoch < self.label_epochs {
             self.label_weight

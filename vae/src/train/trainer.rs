@@ -1,4 +1,4 @@
-//! A model in training, and its single step.
+//! Model in training, and its single step.
 
 use burn_tensor::{Element, TensorData};
 use num_traits::Float;
@@ -16,9 +16,9 @@ pub(crate) struct StepSettings {
     pub weights: ObjectiveWeights,
 }
 
-/// What a step saw, before it changed the weights.
+/// Objective of a step, before it changed the weights.
 pub(crate) struct StepOutcome {
-    /// As [`Objective::values`].
+    /// Values of [`Objective::values`].
     pub values: Vec<f64>,
     /// ln q(y|x) per scale, (batch, cluster).
     pub log_probability: Vec<Vec<f32>>,
@@ -57,6 +57,7 @@ impl<T: Float + Element> Trainer<T> {
         mode: Mode,
         settings: &StepSettings,
     ) -> Gradients {
+        // Tensors share their data: the clone costs no copy.
         let mut tracked = self.parameters.clone().into_tracked(&self.plan);
         let mut pass = Pass {
             plan: &self.plan,
@@ -82,6 +83,7 @@ impl<T: Float + Element> Trainer<T> {
             gradient.map(|gradient| gradient.into_data())
         });
         let gradients = taken.collect();
+        // Running statistics have no gradient; they are carried over from the tracked copy.
         for (spec, (own, new)) in specs
             .iter()
             .zip(self.parameters.values.iter_mut().zip(tracked.values))
@@ -101,6 +103,7 @@ impl<T: Float + Element> Trainer<T> {
         settings: &StepSettings,
     ) -> StepOutcome {
         let Gradients { outcome, gradients } = self.gradients(batch, start, Mode::Train, settings);
+        // A step from an infinite loss would destroy the weights that a checkpoint still holds.
         if outcome.values.first().is_some_and(|loss| loss.is_finite()) {
             let backend = self.parameters.backend.clone();
             let empty = Parameters {

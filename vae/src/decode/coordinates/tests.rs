@@ -67,7 +67,7 @@ fn coefficients_survive_the_way_there_and_back() {
         let wanted = coefficients(&table);
         let found = plan.decode(&plan.encode(&wanted).unwrap());
         for (row, (wanted, found)) in wanted.iter().zip(&found).enumerate() {
-            // The low-pass's matrix is real here but was made of complex signals: it stays semi-definite.
+            // The low-pass's matrix is real here but was made of complex signals: it remains semi-definite.
             assert!(
                 (wanted - found).norm() < 1e-9 * wanted.norm(),
                 "row {row} {:?}: {wanted} {found}",
