@@ -211,7 +211,7 @@ fn every_stage_that_ends_has_done_all_its_steps() {
     let stages: Vec<&str> = outcome.stderr.lines().filter(ends).collect();
     for name in [
         "features: ",
-        "fit inputs: 1 step",
+        "fit inputs: 2 scales",
         "repeat fits: ",
         "train: 2 epochs",
         "learn the shape: 1 station",

@@ -10,9 +10,10 @@ use std::ops::ControlFlow;
 use std::time::Instant;
 
 use ndarray::Array3;
+use seismix_vae::model::TensorKind;
 use seismix_vae::noise::{NoiseKey, Purpose};
 use seismix_vae::{
-    EpochRecord, FvaeConfig, Split, TrainObserver, TrainOptions, TrainingData, train,
+    EpochRecord, Fvae, FvaeConfig, Split, TrainObserver, TrainOptions, TrainingData, train,
 };
 
 /// Times between the ends of epochs of one step.
@@ -87,7 +88,19 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         "{name} batch {batch}: least {:.5} s a step, median {:.5}, first {first:.5}; {} parameters",
         clock.seconds[0],
         clock.seconds[clock.seconds.len() / 2],
-        config.n_parameters()?
+        n_parameters(&config)?
     );
     Ok(())
+}
+
+/// Number of trainable numbers.
+fn n_parameters(config: &FvaeConfig) -> Result<usize, seismix_vae::Error> {
+    let model = Fvae::new(config, 0)?;
+    let trained = model
+        .specs()
+        .iter()
+        .filter(|spec| spec.kind == TensorKind::Parameter);
+    Ok(trained
+        .map(|spec| spec.shape.iter().product::<usize>())
+        .sum())
 }

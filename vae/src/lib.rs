@@ -1,13 +1,13 @@
-//! The factorial Gaussian-mixture variational autoencoder, and what prepares and starts it.
+//! Factorial Gaussian-mixture variational autoencoder, with the preparation of its inputs and its initial clusters.
 //!
-//! [`features`] turns pooled scattering covariances into the numbers that are clustered, [`init`] finds first
-//! clusters in them (k-means, mixture, hidden Markov model), [`agreement`] compares partitions, and [`stability`] says
-//! how far clusters repeat.
+//! [`features`] turns pooled scattering covariances into network inputs, [`init`] fits initial clusters to them (k-means,
+//! mixture, hidden Markov model), [`agreement`] compares partitions, and [`stability`] measures how stable clusters are.
 //!
 //! [`decode`] leads from the model's samples back to scattering covariances.
 //!
-//! [`model`] holds the network's equations, [`objective`] what is minimised, [`train`](mod@train) how;
-//! [`file`](mod@file) keeps models, [`split`] holds out blocks of time, [`noise`] draws repeatable random numbers, [`Preset`] names two recipes.
+//! [`model`] holds the network's equations, [`objective`] the function that [`train`](mod@train) minimises;
+//! [`file`](mod@file) stores models, [`split`] holds out blocks of time, [`noise`] draws repeatable random numbers,
+//! [`progress`] reports and cancels, and [`Preset`] names two recipes.
 
 pub mod agreement;
 pub mod decode;
@@ -15,7 +15,6 @@ pub mod error;
 pub mod features;
 pub mod file;
 pub mod init;
-
 pub mod model;
 pub mod noise;
 pub mod objective;

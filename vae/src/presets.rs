@@ -86,7 +86,8 @@ mod tests {
     fn the_published_model_has_as_many_parameters_as_the_reference() {
         let preset = Preset::paper(&["1024", "4096", "16384", "65536"], 420, 3);
         // Counted by PyTorch in the same network (scripts/bench_training.py, case `paper`).
-        assert_eq!(preset.config.n_parameters().unwrap(), 195_727_612);
+        let plan = crate::model::Plan::new(&preset.config);
+        assert_eq!(plan.n_parameters(), 195_727_612);
         preset.options.check().unwrap();
     }
 

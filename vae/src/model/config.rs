@@ -3,7 +3,6 @@
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result, setting};
-use crate::model::plan::{Plan, TensorKind};
 
 /// Sizes of a factorial Gaussian-mixture VAE.
 ///
@@ -43,21 +42,6 @@ impl FvaeConfig {
     /// Number of scales.
     pub fn n_scales(&self) -> usize {
         self.scale_names.len()
-    }
-
-    /// Number of trainable numbers, running statistics not counted. Nothing is allocated.
-    ///
-    /// # Errors
-    /// As [`check`](Self::check).
-    pub fn n_parameters(&self) -> Result<u64> {
-        self.check()?;
-        let plan = Plan::new(self);
-        Ok(plan
-            .specs()
-            .iter()
-            .filter(|spec| spec.kind == TensorKind::Parameter)
-            .map(|spec| spec.shape.iter().map(|&n| n as u64).product::<u64>())
-            .sum())
     }
 
     /// Checks every size.
@@ -129,6 +113,7 @@ impl FvaeConfig {
 #[allow(clippy::unwrap_used, clippy::expect_used)]
 mod tests {
     use super::*;
+    use crate::model::Plan;
 
     fn small() -> FvaeConfig {
         FvaeConfig {
@@ -180,6 +165,6 @@ mod tests {
                 + (z * h + 2 * h + h * ch + 2 * ch + (ch * ch + 2 * ch) + h * f + f)
         };
         let expected = common + per_scale(10) + per_scale(7);
-        assert_eq!(config.n_parameters().unwrap(), expected as u64);
+        assert_eq!(Plan::new(&config).n_parameters(), expected);
     }
 }

@@ -129,25 +129,6 @@ impl Fvae {
             .map_err(|error| Error::Data(format!("samples: {error}")))
     }
 
-    /// Mean and variance of `p(z | y)` for every cluster: two (cluster, latent) arrays.
-    ///
-    /// # Errors
-    /// [`Error::Setting`] if there is no such scale.
-    pub fn priors(&self, scale: usize) -> Result<(Array2<f32>, Array2<f32>)> {
-        let plan = self.scale_plan(scale)?;
-        let k = self.config.n_clusters;
-        let mut identity = vec![0.0; k * k];
-        identity.iter_mut().step_by(k + 1).for_each(|v| *v = 1.0);
-        let mut parameters = self.parameters.clone();
-        let one_hot = parameters.backend.tensor(identity, [k, k]);
-        let (mean, variance) = self.pass(&mut parameters).prior(plan, one_hot);
-        let z = self.config.latent;
-        Ok((
-            matrix(k, z, numbers(mean))?,
-            matrix(k, z, numbers(variance))?,
-        ))
-    }
-
     fn scale_plan(&self, scale: usize) -> Result<&crate::model::plan::ScalePlan> {
         self.plan.scales.get(scale).ok_or_else(|| Error::Setting {
             name: "scale",

@@ -188,6 +188,18 @@ impl Plan {
         }
     }
 
+    /// Number of trainable numbers.
+    #[cfg(test)]
+    pub fn n_parameters(&self) -> usize {
+        let trained = self
+            .specs
+            .iter()
+            .filter(|spec| spec.kind == TensorKind::Parameter);
+        trained
+            .map(|spec| spec.shape.iter().product::<usize>())
+            .sum()
+    }
+
     /// Every tensor, in order.
     pub fn specs(&self) -> &[TensorSpec] {
         &self.specs
