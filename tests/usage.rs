@@ -25,6 +25,68 @@ fn help_lists_all_commands_and_each_has_its_own() {
     }
 }
 
+/// Expert options are on the page of `--help-all` only; examples are on every page.
+#[test]
+fn expert_options_are_listed_on_request() {
+    let short = run(&["train", "--help"]);
+    let all = run(&["train", "--help-all"]);
+    assert_eq!((short.code, all.code), (Some(0), Some(0)));
+    for text in ["--temperature", "--no-deflation"] {
+        assert!(!short.stdout.contains(text), "{}", short.stdout);
+        assert!(all.stdout.contains(text), "{}", all.stdout);
+    }
+    for command in COMMANDS {
+        let page = run(&[command, "--help"]).stdout;
+        assert!(page.contains("Examples:\n  seismix "), "{page}");
+    }
+}
+
+#[test]
+fn completions_and_man_pages_are_generated() {
+    for shell in ["bash", "elvish", "fish", "powershell", "zsh"] {
+        let script = run(&["completions", shell]);
+        assert_eq!(script.code, Some(0), "{}", script.stderr);
+        for text in ["separate", "max-targets", "temperature"] {
+            assert!(script.stdout.contains(text), "{shell} {text}");
+        }
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let outcome = finish(seismix().arg("man").arg(folder.path().join("man1")));
+    assert_eq!(outcome.code, Some(0), "{}", outcome.stderr);
+    for command in COMMANDS {
+        let page = folder.path().join(format!("man1/seismix-{command}.1"));
+        let page = std::fs::read_to_string(page).unwrap();
+        assert!(
+            page.contains("SYNOPSIS") && page.contains("Examples"),
+            "{page}"
+        );
+    }
+    assert!(folder.path().join("man1/seismix.1").is_file());
+}
+
+/// The same values mean the same in all commands, so that one file serves them all.
+#[test]
+fn one_file_serves_all_commands() {
+    let folder = tempfile::tempdir().unwrap();
+    write_ramp(folder.path());
+    let text = "clusters = \"auto\"\nbackground = \"1024:0\"\noctaves = \"3,2\"\nlength = 512\n\
+                cluster-table = \"c.csv\"\nsamples = true\n";
+    std::fs::write(folder.path().join("seismix.toml"), text).unwrap();
+    let separate = ["separate", "x", "--target", "1024:1", "-o", "out"];
+    let synth = ["synth", "--like", "x.npy", "-o", "y.npz"];
+    let scatter = ["scatter", "x.npy", "-o", "y.npz"];
+    for arguments in [&separate[..], &synth, &scatter, &["info", "x.npy"]] {
+        let mut command = seismix();
+        command.current_dir(folder.path()).args(arguments);
+        let outcome = finish(command.args(["--config", "seismix.toml"]));
+        assert!(
+            !outcome.stderr.contains("invalid value"),
+            "{}",
+            outcome.stderr
+        );
+    }
+}
+
 #[test]
 fn version_is_printed() {
     let version = run(&["--version"]);

@@ -1,5 +1,6 @@
 //! Errors of the array functions.
 
+#[cfg(feature = "pipeline")]
 use crate::stage::PipelineError;
 
 /// Reason for which arrays could not be transformed, separated or made.
@@ -43,6 +44,7 @@ pub enum ArrayError {
         error: seismix_scattering::Error,
     },
     /// A channel that the separation refuses.
+    #[cfg(feature = "separate")]
     #[error("(channel {channel}): {error}")]
     Channel {
         /// Position on the channel axis.
@@ -51,12 +53,15 @@ pub enum ArrayError {
         error: seismix_separate::Error,
     },
     /// The result is not finite.
+    #[cfg(feature = "separate")]
     #[error("{0}")]
     Result(seismix_separate::Error),
     /// A signal that cannot be made, or whose original cannot be used.
+    #[cfg(feature = "separate")]
     #[error("{0}")]
     Synthesis(seismix_separate::Error),
     /// Feature files, tables or models.
+    #[cfg(feature = "pipeline")]
     #[error(transparent)]
     Stage(#[from] PipelineError),
     /// The caller cancelled.
@@ -75,15 +80,13 @@ impl ArrayError {
 
     /// True if the settings are at fault and not the arrays.
     pub fn is_setting(&self) -> bool {
-        matches!(
-            self,
-            Self::Setting(_)
-                | Self::Transform(_)
-                | Self::Channel {
-                    error: seismix_separate::Error::Scattering(_),
-                    ..
-                }
-                | Self::Synthesis(seismix_separate::Error::Scattering(_))
-        )
+        match self {
+            Self::Setting(_) | Self::Transform(_) => true,
+            #[cfg(feature = "separate")]
+            Self::Channel { error, .. } | Self::Synthesis(error) => {
+                matches!(error, seismix_separate::Error::Scattering(_))
+            }
+            _ => false,
+        }
     }
 }

@@ -5,6 +5,7 @@ mod context;
 mod demo;
 mod exit;
 mod features;
+mod help;
 mod info;
 mod interrupt;
 mod options;
@@ -27,7 +28,7 @@ use std::ffi::OsString;
 use std::io::Write;
 use std::process::ExitCode;
 
-use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
+use clap::{FromArgMatches, Parser, Subcommand};
 
 use context::Context;
 use exit::{Failure, Result};
@@ -39,7 +40,9 @@ use exit::{Failure, Result};
     version,
     about,
     after_help = "Every option can also be set by a variable SEISMIX_OPTION or in a TOML file given with --config;\n\
-                  a flag overrules a variable, a variable the file, and the file the default.\n\
+                  a flag overrides a variable, a variable the file, and the file the default.\n\
+                  Keys outside of tables hold for all commands, those of a table [COMMAND] for that command.\n\
+                  `seismix COMMAND --help-all` also lists expert options.\n\
                   Exit code: 0 done, 1 something failed, 2 wrong usage, 130 interrupted."
 )]
 struct Cli {
@@ -62,6 +65,10 @@ enum Command {
     Synth(synth::Synth),
     Report(report::Report),
     Run(Box<run::Run>),
+    Completions(help::Completions),
+    Man(help::Man),
+    #[command(hide = true)]
+    Reference(help::Reference),
 }
 
 /// Runs the command line of this process.
@@ -79,14 +86,16 @@ pub fn main() -> ExitCode {
     }
 }
 
-fn start(argv: Vec<OsString>) -> Result<()> {
-    let (argv, settings) = settings::merge(&Cli::command(), argv, std::env::vars_os())?;
-    let cli = match Cli::command()
+fn start(mut argv: Vec<OsString>) -> Result<()> {
+    let command = help::command_for(&mut argv);
+    let (argv, settings) = settings::merge(&command, argv, std::env::vars_os())?;
+    let cli = match command
+        .clone()
         .try_get_matches_from(&argv)
         .and_then(|matches| Cli::from_arg_matches(&matches))
     {
         Ok(cli) => cli,
-        Err(error) => return usage_error::report(&error, &Cli::command(), &settings),
+        Err(error) => return usage_error::report(&error, &command, &settings),
     };
     interrupt::listen();
     let mut context = Context::start(cli.common)?;
@@ -105,6 +114,9 @@ fn start(argv: Vec<OsString>) -> Result<()> {
         Command::Synth(command) => command.run(&mut context),
         Command::Report(command) => command.run(&mut context),
         Command::Run(command) => command.run(&mut context),
+        Command::Completions(command) => command.run(&mut context),
+        Command::Man(command) => command.run(&mut context),
+        Command::Reference(command) => command.run(&mut context),
     };
     // Results that precede a failure are printed as well.
     let flushed = context.printer.flush().map_err(Failure::from);

@@ -5,21 +5,26 @@
 
 mod error;
 mod length;
+#[cfg(feature = "vae")]
 mod recipe;
 mod run;
 mod selection;
 mod separate;
+#[cfg(feature = "vae")]
 mod train;
 mod transform;
 
 pub use error::{ConfigError, Result};
 pub use length::Length;
+#[cfg(feature = "vae")]
 pub use recipe::{Cooling, Levels, Recipe, Schedule, Start};
 pub use run::{Memory, RunControl, Shard};
 pub use seismix_scattering::{Oversampling, Wavelet};
+#[cfg(feature = "vae")]
 pub use seismix_vae::ComputeDevice;
 pub use selection::SelectionConfig;
 pub use separate::{Objective, SeparateConfig, SeparationMethod, Target};
+#[cfg(feature = "vae")]
 pub use train::{Preset, TrainConfig};
 pub use transform::{Boundary, PerLayer, Precision, ResolvedTransform, TransformConfig};
 
