@@ -30,16 +30,12 @@ pub fn cluster(
     let (artifact, name) = Artifact::file(out)?;
     artifact.settle(&name, context.existing)?;
     context.recall(artifact.state());
-    let dataset = FeatureDataset::open(features, context.progress)?;
-    let inputs = model_inputs(model)?;
-    check(&dataset, &inputs)?;
+    let Opened {
+        dataset,
+        inputs,
+        making,
+    } = open(features, (model_path, model), context)?;
     let read: Vec<&Path> = dataset.days().map(|day| day.path.as_path()).collect();
-    let hashes = read
-        .iter()
-        .chain([&model_path])
-        .map(|path| context.inputs.file(path));
-    let hashes = hashes.collect::<Result<Vec<InputFile>>>()?;
-    let making = Making::new("cluster", &provenance("cluster", &(), 0, &hashes));
     let table = assign(&dataset, &inputs, model, context.progress)?;
     context
         .inputs
@@ -63,6 +59,48 @@ pub fn transients_of_model(
     let dataset = FeatureDataset::open(features, observer)?;
     let table = assign(&dataset, &model_inputs(model)?, model, observer)?;
     score_transients(features, &table, observer)
+}
+
+/// Rehearses [`cluster`]: checks features, model and output as it does, and returns the number of windows. Writes nothing.
+///
+/// # Errors
+/// As [`cluster`].
+pub fn plan(
+    features: &[PathBuf],
+    model: (&Path, &vae::ModelFile),
+    context: &StageContext,
+    out: &Path,
+) -> Result<usize> {
+    let opened = open(features, model, context)?;
+    Artifact::rehearse(out, None, &opened.making, context)?;
+    Ok(opened.dataset.n_windows())
+}
+
+/// Features that fit a model, and the making of their table.
+struct Opened {
+    dataset: FeatureDataset,
+    inputs: ModelInputs,
+    making: Making,
+}
+
+fn open(
+    features: &[PathBuf],
+    (model_path, model): (&Path, &vae::ModelFile),
+    context: &StageContext,
+) -> Result<Opened> {
+    let dataset = FeatureDataset::open(features, context.progress)?;
+    let inputs = model_inputs(model)?;
+    check(&dataset, &inputs)?;
+    let read = dataset.days().map(|day| day.path.as_path());
+    let hashes = read
+        .chain([model_path])
+        .map(|path| context.inputs.file(path));
+    let hashes = hashes.collect::<Result<Vec<InputFile>>>()?;
+    Ok(Opened {
+        making: Making::new("cluster", &provenance("cluster", &(), 0, &hashes)),
+        dataset,
+        inputs,
+    })
 }
 
 /// The table of all days.

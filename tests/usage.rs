@@ -614,12 +614,31 @@ fn stderr_of_a_pipe_has_no_colours_and_quiet_leaves_only_errors() {
     assert!(quiet.stderr.contains("/nowhere"), "{}", quiet.stderr);
 }
 
+/// A rehearsal refuses what the command refuses, and writes nothing.
 #[test]
-fn a_command_takes_no_option_that_it_would_ignore() {
-    // What would be done anyway must not look like a rehearsal.
-    assert_usage(&["train", "f", "-o", "m", "--dry-run"], &["'--dry-run'"]);
-    let separate = ["separate", "x", "-c", "c", "-o", "y", "--target", "1024:1"];
-    assert_usage(&[&separate[..], &["--dry-run"]].concat(), &["'--dry-run'"]);
+fn a_rehearsal_refuses_what_the_command_refuses() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("w.csv"), "starttime,endtime\n").unwrap();
+    std::fs::write(folder.path().join("m"), "no model").unwrap();
+    for arguments in [
+        &["train", "f", "-o", "o/m"][..],
+        &["cluster", "f", "-m", "m", "-o", "o/c.csv"],
+        &["separate", "x", "--windows", "w.csv", "-o", "o"],
+        &["separate", "x", "-c", "c", "-o", "o", "--target", "1024:1"],
+    ] {
+        let run = |options: &[&str]| {
+            let mut command = seismix();
+            command.current_dir(folder.path()).args(arguments);
+            finish(command.args(options))
+        };
+        let rehearsed = run(&["--dry-run", "--quiet"]);
+        assert!(!folder.path().join("o").exists(), "{arguments:?}");
+        let made = run(&["--quiet"]);
+        assert_ne!(made.code, Some(0));
+        assert_eq!(rehearsed.code, made.code, "{}", rehearsed.stderr);
+        assert_eq!(rehearsed.stderr, made.stderr);
+        let _ = std::fs::remove_dir_all(folder.path().join("o"));
+    }
 }
 
 #[test]

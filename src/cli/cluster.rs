@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use seismix::cluster::cluster;
+use seismix::cluster::{cluster, plan};
 use seismix::separate::targets::score_transients;
 use seismix::stage::PipelineError;
 use seismix::vae::ModelFile;
@@ -12,7 +12,7 @@ use serde_json::json;
 
 use super::context::Context;
 use super::exit::Result;
-use super::options::Resuming;
+use super::options::{Rehearsal, Resuming};
 use super::output_guard;
 
 /// Write the cluster of every window at every scale
@@ -31,21 +31,24 @@ pub struct Cluster {
     output: PathBuf,
     #[command(flatten)]
     resuming: Resuming,
+    #[command(flatten)]
+    rehearsal: Rehearsal,
 }
 
 impl Cluster {
     /// Runs the command.
     pub fn run(&self, context: &mut Context) -> Result<()> {
-        context.open_first(&self.output);
         let inputs = self.features.iter().chain([&self.model]);
         output_guard::file(&self.output, inputs.map(PathBuf::as_path))?;
         let model = ModelFile::load(&self.model).map_err(PipelineError::from)?;
-        let table = cluster(
-            &self.features,
-            (&self.model, &model),
-            &self.resuming.context(None, &context.observer),
-            &self.output,
-        )?;
+        let stage = self.resuming.context(None, &context.observer);
+        let model = (self.model.as_path(), &model);
+        if self.rehearsal.dry_run {
+            let n = plan(&self.features, model, &stage, &self.output)?;
+            return context.print_plan(&self.output, "windows", n);
+        }
+        let table = cluster(&self.features, model, &stage, &self.output)?;
+        context.open_first(&self.output);
         context.printer.text(format_args!(
             "{}: {} rows",
             self.output.display(),

@@ -48,6 +48,19 @@ impl Context {
         self.result = Some(path.to_owned());
     }
 
+    /// Prints the work that a rehearsal found.
+    ///
+    /// # Errors
+    /// Errors of stdout.
+    pub fn print_plan(&mut self, output: &Path, unit: &str, n: usize) -> Result<()> {
+        let shown = output.display();
+        self.printer
+            .text(format_args!("{shown}: would be made from {n} {unit}"))?;
+        self.printer
+            .record(&serde_json::json!({ "output": output, unit: n }))?;
+        Ok(())
+    }
+
     /// Logs the last line: the time taken, and the file to open. It goes to stderr, as stdout holds results only, the
     /// same ones each time.
     pub fn finish(&self) {

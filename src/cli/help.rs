@@ -11,13 +11,12 @@ use super::context::Context;
 use super::exit::{Failure, Result};
 
 /// Options that only `--help-all` lists, in all commands.
-const EXPERT: [&str; 33] = [
+const EXPERT: [&str; 24] = [
     "amplitude",
     "batch",
     "block",
     "boundary",
     "center-envelopes",
-    "draws",
     "filter-norm",
     "finest-levels",
     "given-power",
@@ -31,19 +30,11 @@ const EXPERT: [&str; 33] = [
     "moments",
     "no-deflation",
     "no-temporal-whitening",
-    "objective",
-    "oversampling",
     "patience",
-    "precision",
-    "quality",
-    "realisation",
     "schedule",
     "start",
     "temperature",
-    "tolerance",
     "validation",
-    "verify",
-    "wavelet",
     "with-background",
 ];
 

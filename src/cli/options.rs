@@ -391,6 +391,14 @@ impl Replacing {
     }
 }
 
+/// Rehearsal, for the commands that do not plan memory.
+#[derive(Debug, Args)]
+pub struct Rehearsal {
+    /// Check inputs, settings and output, print the work to be done, and write nothing
+    #[arg(long, help_heading = "Running")]
+    pub dry_run: bool,
+}
+
 /// How much memory the days of an archive may take, and whether anything is done at all.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Running")]

@@ -4,11 +4,11 @@ use std::path::PathBuf;
 
 use clap::Args;
 use seismix::config::PerLayer;
-use seismix::separate::{TargetSource, separate};
+use seismix::separate::{TargetSource, plan, separate};
 
 use super::context::Context;
 use super::exit::Result;
-use super::options::{Resuming, Selection, Separation};
+use super::options::{Rehearsal, Resuming, Selection, Separation};
 use super::output_guard;
 
 /// Take the windows of chosen clusters apart into background and source
@@ -51,12 +51,13 @@ pub struct Separate {
     selection: Selection,
     #[command(flatten)]
     resuming: Resuming,
+    #[command(flatten)]
+    rehearsal: Rehearsal,
 }
 
 impl Separate {
     /// Runs the command.
     pub fn run(&self, context: &mut Context) -> Result<()> {
-        context.open_first(&self.output);
         let written = ["background", "source", "deviation", "parts"];
         output_guard::folder(&self.output, &self.paths, &written)?;
         let selection = self.selection.config()?;
@@ -68,18 +69,18 @@ impl Separate {
             },
             (Some(clusters), None) => TargetSource::Clusters(clusters),
             (None, None) => {
-                return Err(super::exit::Failure::usage("neither --clusters nor --windows is given")
-                    .with_help("name the clusters with --clusters and --target, or list windows with --windows"));
+                return Err(super::exit::Failure::usage("neither --cluster-table nor --windows is given")
+                    .with_help("name the clusters with --cluster-table and --target, or list windows with --windows"));
             }
         };
-        let file = separate(
-            &self.paths,
-            &selection,
-            &listed,
-            &separation,
-            &self.resuming.context(None, &context.observer),
-            &self.output,
-        )?;
+        let stage = self.resuming.context(None, &context.observer);
+        let (paths, out) = (&self.paths, &self.output);
+        if self.rehearsal.dry_run {
+            let n = plan(paths, &selection, &listed, &separation, &stage, out)?;
+            return context.print_plan(out, "targets", n);
+        }
+        let file = separate(paths, &selection, &listed, &separation, &stage, out)?;
+        context.open_first(&self.output);
         super::run::print_separation(context, &file, &self.output)
     }
 }

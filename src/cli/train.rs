@@ -5,13 +5,13 @@ use std::path::PathBuf;
 use clap::Args;
 use seismix::cluster::transients_of_model;
 use seismix::train::stability::Stability;
-use seismix::train::{ModelInputs, model_inputs, train};
+use seismix::train::{ModelInputs, model_inputs, plan, train};
 use serde_json::json;
 
 use super::cluster::print_transients;
 use super::context::Context;
 use super::exit::Result;
-use super::options::{Resuming, Seed, Training};
+use super::options::{Rehearsal, Resuming, Seed, Training};
 use super::output_guard;
 
 /// Train the model that groups windows into clusters at all scales at once
@@ -29,6 +29,8 @@ pub struct Train {
     seed: Seed,
     #[command(flatten)]
     resuming: Resuming,
+    #[command(flatten)]
+    rehearsal: Rehearsal,
 }
 
 /// How far the clusters repeat, if that was asked for.
@@ -42,15 +44,15 @@ fn stability(model: &seismix::vae::ModelFile) -> Result<Option<Stability>> {
 impl Train {
     /// Runs the command.
     pub fn run(&self, context: &mut Context) -> Result<()> {
-        context.open_first(&self.output);
         output_guard::file(&self.output, self.features.iter().map(PathBuf::as_path))?;
         let training = self.training.config()?;
-        let model = train(
-            &self.features,
-            &training,
-            &self.resuming.context(Some(&self.seed), &context.observer),
-            &self.output,
-        )?;
+        let stage = self.resuming.context(Some(&self.seed), &context.observer);
+        if self.rehearsal.dry_run {
+            let n = plan(&self.features, &training, &stage, &self.output)?;
+            return context.print_plan(&self.output, "windows", n);
+        }
+        let model = train(&self.features, &training, &stage, &self.output)?;
+        context.open_first(&self.output);
         let kept = model.history.kept_record();
         let loss = kept.map(|epoch| epoch.train.total);
         let validation = kept

@@ -21,6 +21,7 @@ use std::path::{Path, PathBuf};
 use ndarray::Array2;
 use rayon::prelude::*;
 use seismix_data::StationKey;
+use seismix_data::archive::Archive;
 
 pub use result::{ChannelResult, TermTable, WindowOutcome, WindowResult};
 pub use result_file::{FoundSource, FoundWave, ScaleClusters, SeparationFile, TargetResult};
@@ -43,6 +44,56 @@ const BATCH: usize = 8;
 
 /// Name of the file with the results, which is written last.
 const RESULT: &str = "separation.json";
+
+/// Rehearses [`separate`]: checks records, targets, settings and output as it does, and returns the number of targets. Writes
+/// nothing.
+///
+/// # Errors
+/// As [`separate`].
+pub fn plan(
+    paths: &[PathBuf],
+    selection: &SelectionConfig,
+    listed: &TargetSource,
+    config: &SeparateConfig,
+    context: &StageContext,
+    out: &Path,
+) -> Result<usize> {
+    let archive = open_archive(paths, selection, context.progress)?;
+    let job = Job::new(&archive, listed, config)?;
+    let provenance = provenance_of(&archive, selection, listed, (config, &job), context)?;
+    let making = Making::new("separate", &provenance);
+    Artifact::rehearse(out, Some(RESULT), &making, context)?;
+    Ok(job.targets.len())
+}
+
+/// Provenance of the separated records: settings and inputs.
+fn provenance_of(
+    archive: &Archive,
+    selection: &SelectionConfig,
+    listed: &TargetSource,
+    (config, job): (&SeparateConfig, &Job),
+    context: &StageContext,
+) -> Result<serde_json::Value> {
+    // The use that is made of the files matters as much as the files.
+    let inputs = (
+        listed
+            .clusters()
+            .map(|path| context.inputs.file(path))
+            .transpose()?,
+        listed
+            .windows()
+            .map(|path| context.inputs.file(path))
+            .transpose()?,
+        all_input_files(archive, &context.inputs)?,
+        selection,
+    );
+    // With the others it turns out later whether octaves are used.
+    let others = [SeparationMethod::Auto, SeparationMethod::Template];
+    if !others.contains(&config.method) {
+        job.check_octaves(config.octaves)?;
+    }
+    Ok(provenance("separate", config, 0, &inputs))
+}
 
 /// Separates the target clusters from the records and writes `background/` and `source/` (SDS trees of miniSEED with
 /// the ids, times and sample counts of the input) and `separation.json` into `out`; where the method tells how far off
@@ -67,25 +118,7 @@ pub fn separate(
     let artifact = Artifact::folder(out)?;
     context.recall(artifact.state());
     let read: Vec<&Path> = archive.files().iter().map(|f| f.path.as_path()).collect();
-    // The use that is made of the files matters as much as the files.
-    let inputs = (
-        listed
-            .clusters()
-            .map(|path| context.inputs.file(path))
-            .transpose()?,
-        listed
-            .windows()
-            .map(|path| context.inputs.file(path))
-            .transpose()?,
-        all_input_files(&archive, &context.inputs)?,
-        selection,
-    );
-    // With the others it turns out later whether octaves are used.
-    let others = [SeparationMethod::Auto, SeparationMethod::Template];
-    if !others.contains(&config.method) {
-        job.check_octaves(config.octaves)?;
-    }
-    let provenance = provenance("separate", config, 0, &inputs);
+    let provenance = provenance_of(&archive, selection, listed, (config, &job), context)?;
     let making = Making::new("separate", &provenance);
     if artifact.is_current(&making, context)?
         && let Ok(file) = SeparationFile::load(&artifact.path(RESULT))

@@ -144,6 +144,51 @@ impl Artifact {
         Ok((artifact, name))
     }
 
+    /// Checks an output for a rehearsal: refuses the devices, files of others and other settings that the command refuses,
+    /// and creates nothing. `name` is that of a file of an output folder; without it, `path` is the output file.
+    ///
+    /// # Errors
+    /// As [`file`](Self::file), [`is_current`](Self::is_current) and [`settle`](Self::settle).
+    pub fn rehearse(
+        path: &Path,
+        name: Option<&str>,
+        making: &Making,
+        context: &StageContext,
+    ) -> Result<()> {
+        let target = followed(path)?;
+        let folder = match name {
+            Some(_) => target.as_path(),
+            None => target.parent().unwrap_or(Path::new("")),
+        };
+        let state = match (name, target.file_name()) {
+            (None, Some(file)) => folder.join(STATE).join(FILES).join(file),
+            _ => folder.join(STATE),
+        };
+        let output = name.map_or_else(|| target.clone(), |name| target.join(name));
+        if !state.is_dir() {
+            // Nothing of ours is there, so whatever is there is in the way.
+            return match fs::metadata(&output) {
+                Ok(found) if !found.is_file() => {
+                    Err(PipelineError::in_the_way(path, kind_of(&found)))
+                }
+                Ok(_) if context.existing != Existing::Fresh => Err(PipelineError::Foreign {
+                    path: output,
+                    replaceable: name.is_none(),
+                }),
+                _ => Ok(()),
+            };
+        }
+        let (artifact, name) = match name {
+            Some(name) => (Self::folder(path)?, name.to_owned()),
+            None => Self::file(path)?,
+        };
+        artifact.check_settings(making, context.existing)?;
+        match context.existing {
+            Existing::Fresh => Ok(()),
+            _ => artifact.check_free(&name),
+        }
+    }
+
     fn open(shown: &Path, root: PathBuf, state: PathBuf, shard: Option<Shard>) -> Result<Self> {
         let lock = match prepare_state(&state) {
             Ok(file) => lock(file, shown, shard.is_some())?,

@@ -24,6 +24,38 @@ pub use history::history_path;
 pub use model_inputs::{ModelInputs, model_inputs};
 pub(crate) use model_inputs::{compact_data, network_inputs};
 
+/// Rehearses [`train`]: checks settings, features and output as it does, and returns the number of windows. Writes
+/// nothing. Only the fit itself can still refuse the features.
+///
+/// # Errors
+/// As [`train`].
+pub fn plan(
+    features: &[PathBuf],
+    config: &TrainConfig,
+    context: &StageContext,
+    out: &Path,
+) -> Result<usize> {
+    let (dataset, provenance) = open(features, config, context)?;
+    let making = Making::new("train", &provenance);
+    Artifact::rehearse(out, None, &making, context)?;
+    Ok(dataset.n_windows())
+}
+
+/// The features, and the provenance of a model of them.
+fn open(
+    features: &[PathBuf],
+    config: &TrainConfig,
+    context: &StageContext,
+) -> Result<(FeatureDataset, serde_json::Value)> {
+    config.check()?;
+    let dataset = FeatureDataset::open(features, context.progress)?;
+    // By what the files hold, as other stages do: what they say of their own making may be older than a change.
+    let inputs = dataset.days().map(|day| context.inputs.file(&day.path));
+    let inputs = inputs.collect::<Result<Vec<InputFile>>>()?;
+    let provenance = provenance("train", config, context.seed, &inputs);
+    Ok((dataset, provenance))
+}
+
 /// Trains a model on feature files and writes it to `out`. A training that was cut off resumes from the checkpoint in
 /// the output's state folder and ends with the same bytes. Each epoch is a line of
 /// [`history_path`](crate::train::history_path); while the model of an earlier training exists, the lines are in the
@@ -42,11 +74,7 @@ pub fn train(
     let (seed, observer) = (context.seed, context.progress);
     let (artifact, name) = Artifact::file(out)?;
     context.recall(artifact.state());
-    let dataset = FeatureDataset::open(features, observer)?;
-    // By what the files hold, as other stages do: what they say of their own making may be older than a change.
-    let inputs = dataset.days().map(|day| context.inputs.file(&day.path));
-    let inputs = inputs.collect::<Result<Vec<InputFile>>>()?;
-    let provenance = provenance("train", config, seed, &inputs);
+    let (dataset, provenance) = open(features, config, context)?;
     let making = Making::new("train", &provenance);
     let lines = history_name(&name);
     if artifact.is_current_without(&making, context, &lines)?
