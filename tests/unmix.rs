@@ -331,7 +331,7 @@ fn what_was_not_weighed_has_no_loss() {
     let (x, nks, _) = band_in_noise(dir, 512, 512);
     let first = nks.index_axis(Axis(0), 0).to_owned();
     let same = stack(Axis(0), &vec![first.view(); 8]).unwrap();
-    let refused = unmix(dir, &x, &same, &["--octaves", "5"]);
+    let refused = unmix(dir, &x, &same, &["--octaves", "5", "--objective", "paper"]);
     assert_failed(&refused, 1, &["all background snippets are the same"]);
     let few = nks.slice(ndarray::s![..3, ..]).to_owned().into_dyn();
     let local = [

@@ -1,16 +1,18 @@
 //! NumPy files: `.npy` arrays of real numbers in, compressed `.npz` archives out.
 
 use std::fs::File;
-use std::io::{BufReader, BufWriter, Read, Write};
+use std::io::{BufReader, Read, Write};
 use std::path::{Path, PathBuf};
 
 use ndarray::{ArrayD, IxDyn, ShapeBuilder};
-use ndarray_npy::{NpzWriter, WritableElement, WriteDataError, WriteNpzError};
+#[cfg(feature = "pipeline")]
+use ndarray_npy::{NpzWriter, WriteNpzError};
+use ndarray_npy::{WritableElement, WriteDataError};
 use py_literal::Value;
 use sha2::{Digest, Sha256};
 
-use crate::stage::PipelineError;
-use crate::stage::artifact::write_output;
+#[cfg(feature = "pipeline")]
+use crate::stage::{PipelineError, artifact::write_output};
 
 /// Longest header that is read; NumPy itself refuses more than 10,000 bytes unless asked.
 const MAX_HEADER: u64 = 1 << 16;
@@ -392,12 +394,14 @@ impl WritableElement for Name {
 }
 
 /// The archive that [`write_npz`] fills.
-pub type Archive<'a> = NpzWriter<&'a mut BufWriter<File>>;
+#[cfg(feature = "pipeline")]
+pub type Archive<'a> = NpzWriter<&'a mut std::io::BufWriter<File>>;
 
 /// Writes a compressed `.npz` file, complete or not at all. A file that seismix did not write is not replaced.
 ///
 /// # Errors
 /// [`PipelineError::Foreign`], [`PipelineError::InTheWay`], [`PipelineError::DiskFull`]; what `fill` returns.
+#[cfg(feature = "pipeline")]
 pub fn write_npz(
     path: &Path,
     fill: impl FnOnce(&mut Archive<'_>) -> Result<(), WriteNpzError>,
@@ -411,7 +415,7 @@ pub fn write_npz(
     };
     write_output(path, "arrays", |staged| {
         let file = File::create(staged).map_err(|error| failed(error.to_string()))?;
-        let mut writer = BufWriter::new(file);
+        let mut writer = std::io::BufWriter::new(file);
         let mut archive = NpzWriter::new_compressed(&mut writer);
         let filled = fill(&mut archive).and_then(|()| archive.finish());
         filled.map_err(|error| failed(error.to_string()))?;

@@ -71,7 +71,7 @@ pub fn train(
     out: &Path,
 ) -> Result<vae::ModelFile> {
     config.check()?;
-    let (seed, observer) = (context.seed, context.progress);
+    let observer = context.progress;
     let (artifact, name) = Artifact::file(out)?;
     context.recall(artifact.state());
     let (dataset, provenance) = open(features, config, context)?;
