@@ -89,7 +89,7 @@ pub enum NpyFault {
         /// Elements of the shape.
         expected: usize,
     },
-    /// The file goes on after the array.
+    /// Bytes follow the array.
     #[error("there are {0} bytes behind the array")]
     Trailing(u64),
     /// An axis of length 0.

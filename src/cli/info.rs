@@ -63,7 +63,7 @@ impl Info {
             }
             let mut summary = summarize_file(path, &selection, options);
             with_readable_names(&mut summary);
-            tell(context, &summary)?;
+            print_file(context, &summary)?;
             for row in summary.segments {
                 streams.entry(row.id.clone()).or_default().rows.push(row);
             }
@@ -79,7 +79,7 @@ impl Info {
         Ok(())
     }
 
-    /// The files that the paths stand for, each once; a path without any is named and the others go on.
+    /// Files of the paths, each once; a path without any is reported and the others are read.
     fn files(&self, context: &mut Context) -> Result<Vec<PathBuf>> {
         let mut files = Vec::new();
         for path in &self.paths {
@@ -90,7 +90,7 @@ impl Info {
                 }
                 Err(error) => {
                     let error = match error {
-                        Error::NoSuchPath { .. } => "there is no such file or folder".into(),
+                        Error::NoSuchPath { .. } => "the file or folder does not exist".into(),
                         other => other.to_string(),
                     };
                     vec![FaultRow {
@@ -105,7 +105,7 @@ impl Info {
                 ..FileSummary::default()
             };
             with_readable_names(&mut summary);
-            tell(context, &summary)?;
+            print_file(context, &summary)?;
         }
         files.sort();
         files.dedup();
@@ -126,7 +126,7 @@ fn with_readable_names(summary: &mut FileSummary) {
 }
 
 /// Prints the JSON lines of a file, and names its first fault on stderr.
-fn tell(context: &mut Context, summary: &FileSummary) -> Result<()> {
+fn print_file(context: &mut Context, summary: &FileSummary) -> Result<()> {
     for row in &summary.segments {
         context.printer.record(row)?;
     }
@@ -150,7 +150,7 @@ fn tell(context: &mut Context, summary: &FileSummary) -> Result<()> {
     Ok(())
 }
 
-/// What is known of one stream, over all files.
+/// Segments and breaks of one stream, over all files.
 #[derive(Default)]
 struct Stream {
     rows: Vec<SegmentRow>,

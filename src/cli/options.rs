@@ -97,7 +97,7 @@ impl Selection {
             starttime_ns: self.starttime,
             endtime_ns: self.endtime,
         };
-        // Whatever the command does with it, a wrong code is told at once.
+        // A wrong code is an error before any work, whatever the command does with it.
         config.for_data()?;
         Ok(config)
     }
@@ -129,7 +129,7 @@ pub struct Transform {
     /// --boundary reference all of it]
     #[arg(long, value_name = "LENGTH")]
     block: Option<Length>,
-    /// What windows see beyond their edges: their true neighbours, or their own reflection, as the paper's
+    /// Samples beyond the edges of a window: their true neighbours, or their own reflection, as the paper's
     /// code has it (a hundred times the work, and every window with blocks of its own)
     #[arg(long, value_name = "NAME", default_value = "continuous", value_parser = named::<Boundary>(Boundary::NAMES))]
     boundary: Boundary,
@@ -232,7 +232,7 @@ pub struct Training {
     /// Adam's step size at the start [default: 0.005; paper: 0.001]
     #[arg(long, value_name = "X", value_parser = positive_real)]
     learning_rate: Option<f64>,
-    /// Where to train: cpu, or, where built with the feature of that name, wgpu, vulkan, cuda, with a number for one of several (cuda:1)
+    /// Device for the training: cpu, or, where built with the feature of that name, wgpu, vulkan, cuda, with a number for one of several (cuda:1)
     #[arg(long, value_name = "NAME", default_value = "cpu")]
     device: ComputeDevice,
     #[command(flatten)]
@@ -271,7 +271,7 @@ impl Training {
     }
 }
 
-/// What is separated, and how.
+/// Targets and method of the separation.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Separation")]
 pub struct Separation {
@@ -281,22 +281,22 @@ pub struct Separation {
     /// Clusters whose windows are the background [default: the other clusters of the target's scale]
     #[arg(long, value_name = "SCALE:CLUSTER[,CLUSTER..]")]
     background: Option<Target>,
-    /// At most so many stretches, the most confident first
+    /// Most stretches to separate, the most confident first
     #[arg(long, value_name = "N", default_value = "50", value_parser = whole::<1, 1_000_000>)]
     max_targets: usize,
     /// Background snippets for each stretch
     #[arg(long, value_name = "R", default_value = "20", value_parser = whole::<LEAST_SNIPPETS, MAX_SNIPPETS>)]
     snippets: usize,
-    /// At most so many iterations for each
+    /// Most iterations for each
     #[arg(long, value_name = "N", default_value = "100", value_parser = whole::<1, MAX_ITERATIONS>)]
     max_iter: usize,
     /// paper: the published loss, run on to the end; seismix: a floor under each deviation, stopped at its expected value
     /// [default: seismix]; given, it implies --method scattering
     #[arg(long, value_name = "NAME", value_parser = named::<Objective>(Objective::NAMES))]
     objective: Option<Objective>,
-    /// How sources are taken out: auto takes family where the target's windows share a shape, else local, and says why;
-    /// family: shapes learned from the windows and fitted with the background's spectrum as weight; local: a local model of
-    /// both clusters; scattering: scattering covariances matched by optimisation; wiener: what stands out of the
+    /// Separation method: auto takes template where the target's windows share a waveform, else local, and reports why;
+    /// template: waveforms learned from the windows and fitted with the background's spectrum as weight; local: a local model of
+    /// both clusters; scattering: scattering covariances matched by optimisation; wiener: the part that exceeds the
     /// background's spectrum, cell by cell
     #[arg(long, value_name = "NAME", default_value = "auto", value_parser = method_parser())]
     method: SeparationMethod,
@@ -336,11 +336,11 @@ pub struct Seed {
     pub seed: u64,
 }
 
-/// Whether finished work is kept.
+/// Treatment of finished work.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Running")]
 pub struct Resuming {
-    /// Keep what is finished and go on from there; this is the default
+    /// Keep finished work and resume; this is the default
     #[arg(long, conflicts_with = "fresh")]
     resume: bool,
     /// Make everything again; needed to replace an output of other settings
@@ -406,7 +406,7 @@ pub struct Planning {
     /// Peak memory allowed, such as 512MiB; a day that takes more is refused
     #[arg(long, value_name = "SIZE", default_value = "2GiB")]
     memory: Memory,
-    /// Say what would be done and how much memory it takes, and do nothing
+    /// Print the work to be done and its memory, and write nothing
     #[arg(long)]
     dry_run: bool,
 }

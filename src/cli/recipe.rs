@@ -4,7 +4,7 @@ use super::options::named;
 use clap::Args;
 use seismix::config::{ConfigError, Cooling, Levels, Recipe, Schedule, Start};
 
-/// What of the recipe is switched.
+/// Switches of the recipe's steps.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Recipe")]
 pub struct RecipeOptions {
@@ -17,7 +17,7 @@ pub struct RecipeOptions {
     /// Leave the means of coarser clusters in the finer features
     #[arg(long)]
     no_deflation: bool,
-    /// Loudness among the inputs of the finest scale: tail (as far as its upper tail asks), off, or a weight from 0 to 100
+    /// Loudness among the inputs of the finest scale: tail (weighted by its upper tail), off, or a weight from 0 to 100
     #[arg(long, value_name = "tail|off|WEIGHT", default_value = "tail")]
     finest_levels: Levels,
     /// Course of the learning rate: constant, cosine or cosine:END [default: cosine:0.02; paper: constant]
@@ -26,7 +26,7 @@ pub struct RecipeOptions {
     /// Course of the temperature: X, START:END:PART or exp:RATE:FLOOR, all from 0.01 to 100 [default: 1:0.5:0.5; paper: exp:0.013862944:0.5]
     #[arg(long, value_name = "COURSE")]
     temperature: Option<Cooling>,
-    /// Stop after so many epochs without a lower validation loss, and keep the weights of the epoch where it was lowest [default:
+    /// Stop after N epochs without a lower validation loss, and keep the weights of the epoch where it was lowest [default:
     /// never, and the last weights are kept]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     patience: Option<u32>,

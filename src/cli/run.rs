@@ -19,8 +19,8 @@ use super::output_guard;
 
 /// Do everything: features, train, cluster, separate and report
 ///
-/// Can be stopped at any moment; the same command goes on from there and ends with the same bytes.
-/// Without --target it takes the cluster that looks most like a transient at the shortest scale, and says by which measure.
+/// Can be stopped at any moment; the same command resumes and ends with the same bytes.
+/// Without --target it takes the cluster that looks most like a transient at the shortest scale, and reports by which measure.
 #[derive(Debug, Args)]
 pub struct Run {
     /// SDS archive, folders, files or globs
@@ -89,7 +89,7 @@ impl Run {
     }
 }
 
-/// What a run found.
+/// Prints the results of a run.
 pub fn print_summary(context: &mut Context, summary: &RunSummary) -> Result<()> {
     let scales = summary.table.scales();
     let finest = scales.first().copied().unwrap_or(0);
@@ -129,7 +129,7 @@ pub fn print_summary(context: &mut Context, summary: &RunSummary) -> Result<()> 
     Ok(())
 }
 
-/// How a separation ended, in short.
+/// Prints the outcomes of a separation.
 pub fn print_separation(context: &mut Context, file: &SeparationFile, folder: &Path) -> Result<()> {
     // What a target is: separated on any channel, or not separable on any, or background already.
     let ended = |wanted: WindowOutcome| {
@@ -150,7 +150,7 @@ pub fn print_separation(context: &mut Context, file: &SeparationFile, folder: &P
     let refused = ended(WindowOutcome::NotSeparable);
     let untouched = ended(WindowOutcome::AlreadyBackground);
     // With channels, a reason speaks of those that are not among them.
-    let told: Vec<_> = file.targets.iter().filter(|t| t.left.is_some()).collect();
+    let skipped: Vec<_> = file.targets.iter().filter(|t| t.left.is_some()).collect();
     let left = file
         .targets
         .iter()
@@ -178,7 +178,7 @@ pub fn print_separation(context: &mut Context, file: &SeparationFile, folder: &P
     for reason in &file.reasons {
         printer.text(format_args!("  {reason}"))?;
     }
-    for target in &told {
+    for target in &skipped {
         printer.text(format_args!(
             "  {} {}: {}",
             target.id,

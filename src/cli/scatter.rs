@@ -64,7 +64,7 @@ struct Options {
         default_value = "1,2"
     )]
     moments: Vec<f64>,
-    /// What the first layer is divided by: nothing, or the root of its mean power in each signal or over the batch
+    /// Divisor of the first layer: nothing, or the root of its mean power in each signal or over the batch
     #[arg(long, value_name = "BY", default_value = "none", value_parser = named::<Normalization>(&["none", "each-ps", "batch-ps"]))]
     normalize: Normalization,
     /// Divide by the root of these powers instead: an array (C, JQ + 1) or (JQ + 1,), in the square of the signals' unit
@@ -76,7 +76,7 @@ struct Options {
     /// Take the mean off each modulus before the second layer, as the cross covariances of a separation do
     #[arg(long)]
     center_envelopes: bool,
-    /// Leave the power spectrum of each channel as it is when normalising
+    /// Do not normalise the power spectrum of each channel
     #[arg(long)]
     keep_power: bool,
     /// Sampling rate of the signals, to add the centre frequencies of every coefficient's filters
@@ -88,7 +88,7 @@ struct Options {
     /// Average over blocks of K samples [default: all of T, one block; raw: 1]
     #[arg(long, value_name = "K", value_parser = positive)]
     pool: Option<usize>,
-    /// What lies beyond the ends: their mirror image, or the signal again
+    /// Extension beyond the ends: their mirror image, or the signal again
     #[arg(long, value_name = "NAME", default_value = "reflect", value_parser = named::<Padding>(Padding::NAMES))]
     padding: Padding,
     /// Grids of the layers: every sample, or at least N times the upper edge of each filter (faster; 8 keeps errors of

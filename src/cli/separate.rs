@@ -11,11 +11,11 @@ use super::exit::Result;
 use super::options::{Rehearsal, Resuming, Selection, Separation};
 use super::output_guard;
 
-/// Take the windows of chosen clusters apart into background and source
+/// Separate the windows of chosen clusters into background and source
 ///
-/// DIR gets two SDS trees, background/ and source/, with the ids, times and sample counts of the input;
+/// DIR receives two SDS trees, background/ and source/, with the ids, times and sample numbers of the input;
 /// background + source is the input. Outside the targets the background is the input, bit for bit.
-/// With --method family or local it also gets deviation/: how far off the background may be, one standard deviation a sample.
+/// With --method template or local it also receives deviation/: the standard deviation of the background, per sample.
 #[derive(Debug, Args)]
 #[command(mut_arg("target", |arg| arg.required_unless_present("windows")))]
 pub struct Separate {

@@ -33,7 +33,7 @@ pub struct Train {
     rehearsal: Rehearsal,
 }
 
-/// How far the clusters repeat, if that was asked for.
+/// Repeatability of the clusters, if it was requested.
 fn stability(model: &seismix::vae::ModelFile) -> Result<Option<Stability>> {
     Ok(match model_inputs(model)? {
         ModelInputs::Compact { stability, .. } => stability.map(|found| *found),

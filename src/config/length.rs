@@ -51,14 +51,14 @@ impl FromStr for Length {
             return match number.trim().parse::<f64>() {
                 Ok(seconds) if seconds > 0.0 && seconds.is_finite() => Ok(Self::Seconds(seconds)),
                 _ => Err(ConfigError::new(format!(
-                    "`{text}` is no duration; write seconds as `51.2s`"
+                    "`{text}` is not a valid duration; write seconds as `51.2s`"
                 ))),
             };
         }
         match text.parse::<usize>() {
             Ok(n) if n > 0 => Ok(Self::Samples(n)),
             _ => Err(ConfigError::new(format!(
-                "`{text}` is no length; write samples as `1024` or seconds as `51.2s`"
+                "`{text}` is not a valid length; write samples as `1024` or seconds as `51.2s`"
             ))),
         }
     }

@@ -1,4 +1,4 @@
-//! What of the recipe, and of the training's course, can be switched.
+//! Switches of the recipe's steps and of the training's course.
 
 use std::fmt;
 use std::str::FromStr;
@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use crate::config::error::ConfigError;
 use crate::config::{option_names, serde_as_text};
 
-/// How first clusters are found.
+/// Method for the first clusters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub enum Start {
     /// A hidden Markov model with one covariance, from k-means; it looks ahead in time.
@@ -27,7 +27,7 @@ pub enum Start {
 option_names!(Start, { Hmm => "hmm", Mixture => "mixture", KMeans => "k-means", Random => "random" });
 
 impl Start {
-    /// What finds the first clusters; a random start still finds them, for what rests on them (deflation).
+    /// Method for the first clusters; a random start finds them as well, for the deflation.
     pub fn method(self) -> InitMethod {
         match self {
             Self::Hmm | Self::Random => InitMethod::Hmm,
@@ -165,11 +165,11 @@ serde_as_text!(Schedule, Cooling, Levels);
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Recipe {
-    /// How first clusters are found.
+    /// Method for the first clusters.
     pub start: Start,
-    /// Whether scales above the finest keep their slowest directions.
+    /// True if scales above the finest keep their slowest directions.
     pub temporal_whitening: bool,
-    /// Whether means of coarser clusters are taken off the finer features.
+    /// True if means of coarser clusters are subtracted from the finer features.
     pub deflation: bool,
     /// Levels among the inputs of the finest scale.
     pub finest_levels: Levels,
@@ -199,7 +199,7 @@ impl Default for Recipe {
 }
 
 impl Recipe {
-    /// Whether inputs or first clusters differ from the default's, which the published preset has none of.
+    /// True if inputs or first clusters differ from the default's; the published preset has neither.
     pub fn changes_inputs(&self) -> bool {
         let Self {
             start,

@@ -17,7 +17,7 @@ pub struct Shard {
 }
 
 impl Shard {
-    /// Whether the `position`th day (from 0) of the sorted days belongs to this part.
+    /// True if the `position`th day (from 0) of the sorted days belongs to this part.
     pub const fn contains(self, position: usize) -> bool {
         position % self.count == self.index - 1
     }
@@ -33,7 +33,7 @@ impl FromStr for Shard {
         });
         parts.ok_or_else(|| {
             ConfigError::new(format!(
-                "`{text}` is no shard; write i/n with 1 <= i <= n, such as `2/8`"
+                "`{text}` is not a valid shard; write i/n with 1 <= i <= n, such as `2/8`"
             ))
         })
     }
@@ -53,7 +53,7 @@ pub struct Memory {
 }
 
 impl Memory {
-    /// So many GiB (2^30 bytes).
+    /// `n` GiB (of 2^30 bytes).
     pub const fn gib(n: u64) -> Self {
         Self { bytes: n << 30 }
     }
@@ -86,7 +86,7 @@ impl FromStr for Memory {
                 bytes: (n * unit as f64) as u64,
             }),
             _ => Err(ConfigError::new(format!(
-                "`{text}` is no amount of memory; write `2GiB`, `512MiB` or bytes"
+                "`{text}` is not a valid amount of memory; write `2GiB`, `512MiB` or bytes"
             ))),
         }
     }
@@ -105,7 +105,7 @@ impl fmt::Display for Memory {
 
 serde_as_text!(Shard, Memory);
 
-/// How a run goes: seed, threads, memory, which part of the work, and whether finished work is kept.
+/// Settings of a run that do not change the method: seed, threads, memory, which part of the work, and whether finished work is kept.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct RunControl {
@@ -115,11 +115,11 @@ pub struct RunControl {
     pub threads: Option<usize>,
     /// Peak memory to plan for.
     pub memory: Memory,
-    /// Say what would be done, and do nothing.
+    /// Report the work to be done, and write nothing.
     pub dry_run: bool,
-    /// Which part of the days to do; `None` is all.
+    /// Part of the days to work on; `None` is all.
     pub shard: Option<Shard>,
-    /// Throw finished parts away and do everything anew; otherwise they are kept.
+    /// Discard finished parts and make everything again; otherwise they are kept.
     pub fresh: bool,
     /// Read every input again, also where size, time of modification and inode are unchanged.
     #[serde(skip_serializing_if = "std::ops::Not::not")]

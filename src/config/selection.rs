@@ -1,4 +1,4 @@
-//! Which records are used.
+//! Selection of records.
 
 use seismix_data::archive::{Selection, Wildcards};
 use seismix_data::{Error, TimeSpan};
@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::config::{ConfigError, Result};
 
-/// Which records are used, as in FDSN web services.
+/// Selection of records, as in FDSN web services.
 ///
 /// Codes are lists separated by commas with the wildcards `*` and `?`; `--` is the empty location; `None` is
 /// everything. The span is half-open: `starttime <= t < endtime`, i64 nanoseconds since 1970 UTC.
@@ -28,7 +28,7 @@ pub struct SelectionConfig {
 }
 
 impl SelectionConfig {
-    /// The same for the readers of `seismix-data`.
+    /// Selection for the readers of `seismix-data`.
     ///
     /// # Errors
     /// If a list of codes holds anything but letters, digits, `_`, `-`, `*` and `?`.

@@ -85,7 +85,7 @@ impl fmt::Display for Target {
 
 serde_as_text!(Target);
 
-/// What is separated from what, and how.
+/// Targets, background and method of a separation.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct SeparateConfig {
@@ -97,11 +97,11 @@ pub struct SeparateConfig {
     pub method: SeparationMethod,
     /// Octaves J of the coefficients that the objective compares.
     pub octaves: usize,
-    /// At most so many stretches, the most confident first.
+    /// Most stretches to separate, the most confident first.
     pub max_targets: usize,
     /// Background snippets R for each stretch.
     pub snippets: usize,
-    /// At most so many iterations a window.
+    /// Most iterations per window.
     pub max_iter: usize,
     /// The objective.
     pub objective: Objective,

@@ -26,7 +26,7 @@ pub struct TrainConfig {
     pub preset: Preset,
     /// Clusters K a scale.
     pub clusters: usize,
-    /// Whether K is chosen by how far clusters repeat, in place of `clusters`.
+    /// True if K is chosen by the clusters' repeatability, in place of `clusters`.
     pub auto_clusters: bool,
     /// Fits with other seeds, and as many on other blocks of time, that say how far clusters repeat, the model's own
     /// counted; 1 for none.
@@ -45,7 +45,7 @@ pub struct TrainConfig {
     pub batch: usize,
     /// Adam's step size at the start.
     pub learning_rate: f64,
-    /// Where to train.
+    /// Device of the training.
     pub device: ComputeDevice,
     /// Steps and courses that differ from the preset's.
     pub recipe: Recipe,

@@ -39,7 +39,7 @@ pub struct PerLayer {
 }
 
 impl PerLayer {
-    /// The same number in both layers.
+    /// Equal numbers for both layers.
     pub const fn both(n: usize) -> Self {
         Self {
             first: n,
@@ -98,7 +98,7 @@ pub struct TransformConfig {
     pub stride: Option<Length>,
     /// Smallest pooled block that is stored; `None` is a quarter of the shortest scale, all of it with reflected windows.
     pub block: Option<Length>,
-    /// What windows see beyond their edges.
+    /// Samples that windows see beyond their edges.
     pub boundary: Boundary,
     /// How fine the grids of the layers are.
     pub oversampling: Oversampling,
@@ -138,7 +138,7 @@ impl TransformConfig {
     /// The lengths in samples at `sampling_rate` (Hz).
     ///
     /// # Errors
-    /// If a duration is no whole number of samples, the scales do not increase, or a scale or the stride is not a
+    /// If a duration is not a whole number of samples, the scales do not increase, or a scale or the stride is not a
     /// multiple of the block; the text says which.
     pub fn resolve(&self, sampling_rate: f64) -> Result<ResolvedTransform> {
         let scales = self
