@@ -71,7 +71,7 @@ pub use filter_bank::{BandPass, FilterBank, FilterBankBuilder};
 pub use fourier::grid::Oversampling;
 pub use fourier::real::Real;
 pub use layers::Layers;
-pub use layers::correlation::{CorrelationRow, Correlations};
+pub use layers::correlation::Correlations;
 pub use layers::covariance::ScatteringCovariance;
 pub use num_complex::Complex;
 pub use transform::builder::{EnvelopeMean, PowerRows, ScatteringTransformBuilder};

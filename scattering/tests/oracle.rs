@@ -162,7 +162,7 @@ fn bad_calls_are_refused_with_a_cure() {
         .unwrap();
     assert_eq!(
         error.to_string(),
-        "`pool` is 7: give a divisor of the window of 64 samples"
+        "`pool` is `7`: give a divisor of the window of 64 samples"
     );
     assert!(
         ScatteringTransform::<f64>::plan(64)

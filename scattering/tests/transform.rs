@@ -534,11 +534,11 @@ fn bad_plans_and_calls_are_refused_with_a_cure() {
     let text = |builder: Builder| builder.check().err().unwrap().to_string();
     assert_eq!(
         text(small(64).pool(7)),
-        "`pool` is 7: give a divisor of the window of 64 samples"
+        "`pool` is `7`: give a divisor of the window of 64 samples"
     );
     assert_eq!(
         text(small(64).channels(1, ChannelPairs::OffDiag)),
-        "`channels` is offdiag: pairs of different channels need two channels; take diag for one"
+        "`channels` is `offdiag`: pairs of different channels need two channels; take diag for one"
     );
     assert_eq!(
         text(

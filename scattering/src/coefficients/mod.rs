@@ -3,5 +3,6 @@
 pub(crate) mod averages;
 pub(crate) mod operations;
 pub(crate) mod path;
+pub(crate) mod rows;
 pub(crate) mod sums;
 pub(crate) mod table;

@@ -1,12 +1,13 @@
-//! Sums over the places of a row.
+//! Weighted sums over the samples of a row.
 //!
-//! Independent partial sums let the compiler use vector registers, and fix the order of summation. Everything is inlined
-//! into [`vectorized`](crate::fourier::simd::vectorized) callers.
+//! Independent partial sums let the compiler use vector registers, and fix the order of summation: results do not depend
+//! on the machine. Everything is inlined into [`vectorized`](crate::fourier::simd::vectorized) callers.
 
 use num_complex::Complex;
 
-use crate::coefficients::averages::Weights;
+use crate::coefficients::averages::{Shape, Weights};
 use crate::fourier::real::Real;
+use crate::fourier::simd::vectorized;
 
 /// Partial sums of each sum: two AVX registers of `f32`.
 const LANES: usize = 16;
@@ -45,39 +46,39 @@ impl<F: Real> Weight<F> for &[F] {
     }
 }
 
-/// sum w_r Re(a . conj(b)) + i sum w_i Im(a . conj(b)), with the weights from `offset` on.
+/// `sum w_r Re(a . conj(b)) + i sum w_i Im(a . conj(b))`, with the weights of `shape` from `offset`.
 #[inline(always)]
 pub(crate) fn product<F: Real>(
-    (a_re, a_im): (&[F], &[F]),
-    (b_re, b_im): (&[F], &[F]),
-    real: &Weights<F>,
-    imaginary: &Weights<F>,
+    a: (&[F], &[F]),
+    b: (&[F], &[F]),
+    shape: &Shape<F>,
     offset: usize,
 ) -> Complex<F> {
-    let (a, b) = ((a_re, a_im), (b_re, b_im));
-    let within = offset..offset + a_re.len();
-    match (real, imaginary) {
-        (Weights::Uniform(real), Weights::Uniform(imaginary)) => {
+    let within = offset..offset + a.0.len();
+    // Equal weights are applied to the finished sum: a load and a multiplication less for each sample.
+    match (&shape.real, &shape.imaginary) {
+        (Weights::Mean(real), Weights::Mean(imaginary)) => {
             let (re, im) = product_sums(a, b, One, One);
-            Complex::new(re * *real, im * *imaginary)
+            Complex::new(re * real.recip(), im * imaginary.recip())
         }
-        (Weights::Uniform(real), Weights::Each(imaginary)) => {
+        (Weights::Mean(real), Weights::Each(imaginary)) => {
             let (re, im) = product_sums(a, b, One, &imaginary[within]);
-            Complex::new(re * *real, im)
+            Complex::new(re * real.recip(), im)
         }
         (Weights::Each(real), Weights::Each(imaginary)) => {
             let (re, im) = product_sums(a, b, &real[within.clone()], &imaginary[within]);
             Complex::new(re, im)
         }
-        (Weights::Each(real), Weights::Uniform(imaginary)) => {
+        (Weights::Each(real), Weights::Mean(imaginary)) => {
             let (re, im) = product_sums(a, b, &real[within], One);
-            Complex::new(re, im * *imaginary)
+            Complex::new(re, im * imaginary.recip())
         }
     }
 }
 
+/// Sums over real and imaginary parts of `a . conj(b)`, each with its weights.
 #[inline(always)]
-pub(crate) fn product_sums<F: Real>(
+fn product_sums<F: Real>(
     (a_re, a_im): (&[F], &[F]),
     (b_re, b_im): (&[F], &[F]),
     real: impl Weight<F>,
@@ -108,7 +109,7 @@ pub(crate) fn product_sums<F: Real>(
     (lane_sum(re), lane_sum(im))
 }
 
-/// sum w f(z).
+/// `sum w f(z)`.
 #[inline(always)]
 pub(crate) fn weighted_sum<F: Real>(
     z: (&[F], &[F]),
@@ -118,7 +119,7 @@ pub(crate) fn weighted_sum<F: Real>(
     weighted_sum_from(z, weights, 0, f)
 }
 
-/// sum w f(z), with the weights from `offset` on.
+/// `sum w f(z)`, with the weights from `offset`.
 #[inline(always)]
 pub(crate) fn weighted_sum_from<F: Real>(
     (re, im): (&[F], &[F]),
@@ -127,11 +128,12 @@ pub(crate) fn weighted_sum_from<F: Real>(
     f: impl Fn(F, F) -> F,
 ) -> F {
     match weights {
-        Weights::Uniform(weight) => plain_sum(re, im, One, f) * *weight,
+        Weights::Mean(n) => plain_sum(re, im, One, f) * n.recip(),
         Weights::Each(weights) => plain_sum(re, im, &weights[offset..offset + re.len()], f),
     }
 }
 
+/// `sum w f(z)` for weights of any kind.
 #[inline(always)]
 fn plain_sum<F: Real>(re: &[F], im: &[F], weights: impl Weight<F>, f: impl Fn(F, F) -> F) -> F {
     let n = re.len();
@@ -144,6 +146,7 @@ fn plain_sum<F: Real>(re: &[F], im: &[F], weights: impl Weight<F>, f: impl Fn(F,
             sum[l] += weights[l] * f(re[l], im[l]);
         }
     }
+    // The rest is spread over the lanes as if the row were padded with zeros, so the order of summation is one for all n.
     let whole = n - re_rest.len();
     for l in 0..re_rest.len() {
         sum[l] += weights.at(whole + l) * f(re_rest[l], im_rest[l]);
@@ -151,47 +154,58 @@ fn plain_sum<F: Real>(re: &[F], im: &[F], weights: impl Weight<F>, f: impl Fn(F,
     lane_sum(sum)
 }
 
-/// |z|^2.
+/// `|z|^2`.
 #[inline(always)]
 pub(crate) fn power<F: Real>(re: F, im: F) -> F {
     re * re + im * im
 }
 
-/// |z|.
+/// `|z|`.
 #[inline(always)]
 pub(crate) fn modulus<F: Real>(re: F, im: F) -> F {
     (re * re + im * im).sqrt()
 }
 
-/// to += (w_r Re g + i w_i Im g) . b.
+/// `|z|` of a row.
+pub(crate) fn moduli<F: Real>(re: &[F], im: &[F], out: &mut [F]) {
+    vectorized(
+        #[inline(always)]
+        || {
+            for ((to, &re), &im) in out.iter_mut().zip(re).zip(im) {
+                *to = modulus(re, im);
+            }
+        },
+    );
+}
+
+/// `to += (w_r Re g + i w_i Im g) . b`, the adjoint of [`product`] with respect to `a`; that to `b` takes `conj(g)`.
 #[inline(always)]
 pub(crate) fn add_product<F: Real>(
     g: Complex<F>,
-    (b_re, b_im): (&[F], &[F]),
-    real: &Weights<F>,
-    imaginary: &Weights<F>,
+    b: (&[F], &[F]),
+    shape: &Shape<F>,
     to: (&mut [F], &mut [F]),
 ) {
-    let b = (b_re, b_im);
-    match (real, imaginary) {
-        (Weights::Uniform(real), Weights::Uniform(imaginary)) => {
-            let g = Complex::new(g.re * *real, g.im * *imaginary);
+    match (&shape.real, &shape.imaginary) {
+        (Weights::Mean(real), Weights::Mean(imaginary)) => {
+            let g = Complex::new(g.re / *real, g.im / *imaginary);
             add_weighted(g, b, One, One, to);
         }
-        (Weights::Uniform(real), Weights::Each(imaginary)) => {
-            let g = Complex::new(g.re * *real, g.im);
+        (Weights::Mean(real), Weights::Each(imaginary)) => {
+            let g = Complex::new(g.re / *real, g.im);
             add_weighted(g, b, One, &imaginary[..], to);
         }
         (Weights::Each(real), Weights::Each(imaginary)) => {
             add_weighted(g, b, &real[..], &imaginary[..], to);
         }
-        (Weights::Each(real), Weights::Uniform(imaginary)) => {
-            let g = Complex::new(g.re, g.im * *imaginary);
+        (Weights::Each(real), Weights::Mean(imaginary)) => {
+            let g = Complex::new(g.re, g.im / *imaginary);
             add_weighted(g, b, &real[..], One, to);
         }
     }
 }
 
+/// `to += (w_r Re g + i w_i Im g) . b` for weights of any kind.
 #[inline(always)]
 pub(crate) fn add_weighted<F: Real>(
     g: Complex<F>,
@@ -207,6 +221,7 @@ pub(crate) fn add_weighted<F: Real>(
     let (to_im, to_im_rest) = to_im[..n].as_chunks_mut::<LANES>();
     let groups = b_re.iter().zip(b_im).zip(to_re.iter_mut().zip(to_im));
     let whole = n - b_re_rest.len();
+    // Gradients of real coefficients, most of a table, have no imaginary part: half the multiplications.
     if g.im == F::zero() {
         for (group, ((b_re, b_im), (to_re, to_im))) in groups.enumerate() {
             let real = real.group(group);
@@ -233,6 +248,7 @@ pub(crate) fn add_weighted<F: Real>(
     }
 }
 
+/// Sum of the partial sums, pairwise: the rounding error grows with the logarithm of their number.
 #[inline(always)]
 fn lane_sum<F: Real>(mut lanes: [F; LANES]) -> F {
     let mut width = LANES / 2;

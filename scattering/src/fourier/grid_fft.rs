@@ -1,18 +1,23 @@
-//! Fast transforms of signals that are even about the middle of the window's end, at one sampling rate.
+//! Fast transforms of signals that are even about the window's ends, on one grid.
 //!
 //! A reflected signal is real and even about tau = 0, tau = t + 1/2, so its spectrum with respect to tau is real:
-//! S_k = (1/T) sum_n u_n cos(pi k (n + 1/2) / T), a DCT-II. What a real filter makes of it,
-//! y_n = sum_k R_k exp(2 pi i k (n + 1/2) / M) with real R and M = 2T, obeys y_(M-1-n) = conj(y_n), and comes from one
-//! complex FFT of length T.
 //!
-//! A level keeps n samples of a window of T, n <= T of any size, at tau = (T/n) (i + 1/2): the same symmetry, so nothing
-//! is reflected twice, and the same spacing of the frequencies, k / 2T.
+//!     S_k = (1/T) sum_n u_n cos(pi k (n + 1/2) / T),
+//!
+//! a DCT-II. The output of a real filter, `y_n = sum_k R_k exp(2 pi i k (n + 1/2) / M)` with real R and M = 2T, obeys
+//! `y_(M-1-n) = conj(y_n)` and follows from one complex FFT of length T: half the work of a transform of the period.
+//! Its modulus is the reflection of the window's, so nothing is cropped and padded again between the layers.
+//!
+//! A grid keeps n samples of a window of T, n <= T of any size, at tau = (T/n) (i + 1/2): the same symmetry, and the
+//! same spacing of the frequencies, k / 2T. The order of the two steps matters. Reflecting first and keeping every
+//! (T/n)-th sample of the *period* afterwards preserves the half-sample symmetry; keeping every (T/n)-th sample of the
+//! window and reflecting those moves the mirror by half a coarse step, an error of 1e-3.
 //!
 //! # Folded order
 //! That FFT gives y at the even samples of the whole period: y_0, y_2, .. of the window, then, beyond its end, the
-//! conjugates of .., y_3, y_1. Rows stay in this order: place i < ceil(n/2) holds y_(2i), the others conj(y_(2n-1-2i)).
-//! It is also the order in which a DCT-II wants its input, so nothing is ever sorted between the layers; sums over the
-//! window only take the imaginary part of the second half with the other sign.
+//! conjugates of .., y_3, y_1. Rows remain in this order: place i < ceil(n/2) holds y_(2i), the others
+//! conj(y_(2n-1-2i)). It is also the order that a DCT-II takes its input in, so nothing is sorted between the layers;
+//! sums over the window take the imaginary part of the second half with the opposite sign.
 
 use std::f64::consts::PI;
 use std::sync::Arc;
@@ -23,9 +28,10 @@ use rustfft::{Fft, FftPlanner};
 
 use crate::fourier::real::Real;
 use crate::fourier::simd::vectorized;
+use crate::fourier::{Buffers, checked, fft_scratch_len};
 
-/// One sampling rate: n samples for the window, period M = 2n.
-pub(crate) struct Level<F: Real> {
+/// Transforms of one grid: n samples for the window, period M = 2n.
+pub(crate) struct GridFft<F: Real> {
     pub(crate) n: usize,
     forward: Arc<dyn Fft<F>>,
     inverse: Arc<dyn Fft<F>>,
@@ -35,33 +41,12 @@ pub(crate) struct Level<F: Real> {
     pub(crate) half_sample: Vec<Complex<F>>,
     /// exp(-i pi k / (2n)), k <= n/2.
     quarter_wave: Vec<Complex<F>>,
-    /// Weights of the imaginary part in a mean over the window, in folded order; those of the real part are 1/n.
-    pub(crate) imaginary_weights: Vec<F>,
 }
 
-/// Buffers of the transforms, for the longest level; what they hold between calls means nothing.
-pub(crate) struct Buffers<F> {
-    /// Samples in folded order, the input of [`Level::cosine`].
-    pub(crate) real: Vec<F>,
-    /// Cosine coefficients of a low-pass.
-    pub(crate) cosines: Vec<F>,
-    /// The spectrum that [`Level::synthesize`] wants and [`Level::analyze`] gives.
-    pub(crate) complex: Vec<Complex<F>>,
-    half: Vec<Complex<F>>,
-    fft: Vec<Complex<F>>,
-}
-
-impl<F: Real> Level<F> {
-    /// Plans a level of `n` samples for a window of `window` samples.
-    pub(crate) fn new(
-        n: usize,
-        window: usize,
-        complex: &mut FftPlanner<F>,
-        real: &mut RealFftPlanner<F>,
-    ) -> Self {
+impl<F: Real> GridFft<F> {
+    /// Plans the transforms of a grid of `n` samples.
+    pub(crate) fn new(n: usize, complex: &mut FftPlanner<F>, real: &mut RealFftPlanner<F>) -> Self {
         let turn = |angle: f64| Complex::new(F::of(angle.cos()), F::of(angle.sin()));
-        let mut weights = imaginary_weights(n, window);
-        fold(&mut weights, |w| -w);
         Self {
             n,
             forward: complex.plan_fft_forward(n),
@@ -74,30 +59,27 @@ impl<F: Real> Level<F> {
             quarter_wave: (0..=n / 2)
                 .map(|k| turn(-PI * k as f64 / (2 * n) as f64))
                 .collect(),
-            imaginary_weights: weights.into_iter().map(F::of).collect(),
         }
     }
 
-    /// Length of the FFT scratch that any transform of this level needs.
+    /// Length of the FFT scratch that any transform of this grid needs.
     pub(crate) fn scratch_len(&self) -> usize {
-        [
-            self.forward.get_inplace_scratch_len(),
-            self.inverse.get_inplace_scratch_len(),
-            self.real_forward.get_scratch_len(),
-            self.real_inverse.get_scratch_len(),
-        ]
-        .into_iter()
-        .max()
-        .unwrap_or(0)
+        fft_scratch_len(
+            [&self.forward, &self.inverse],
+            &self.real_forward,
+            &self.real_inverse,
+        )
     }
 
     /// DCT-II of the samples in `buffers.real` (folded): `out[k] = scale * sum_i u_i cos(pi k (i + 1/2) / n)`, k < n.
     pub(crate) fn cosine(&self, scale: F, out: &mut [F], buffers: &mut Buffers<F>) {
         let n = self.n;
         let half = &mut buffers.half[..n / 2 + 1];
-        run(self
-            .real_forward
-            .process_with_scratch(&mut buffers.real[..n], half, &mut buffers.fft));
+        checked(self.real_forward.process_with_scratch(
+            &mut buffers.real[..n],
+            half,
+            &mut buffers.fft,
+        ));
         vectorized(
             #[inline(always)]
             || {
@@ -134,9 +116,11 @@ impl<F: Real> Level<F> {
         if n.is_multiple_of(2) {
             half[n / 2].im = F::zero();
         }
-        run(self
-            .real_inverse
-            .process_with_scratch(half, &mut buffers.real[..n], &mut buffers.fft));
+        checked(self.real_inverse.process_with_scratch(
+            half,
+            &mut buffers.real[..n],
+            &mut buffers.fft,
+        ));
     }
 
     /// `y_i = sum_(k<M) R_k exp(2 pi i k (i + 1/2) / M)` for the samples of the window, folded. `buffers.complex` holds
@@ -190,52 +174,12 @@ pub(crate) fn folded_sample(place: usize, n: usize) -> (usize, bool) {
     }
 }
 
-impl<F: Real> Buffers<F> {
-    /// Buffers for levels of up to `n` samples.
-    pub(crate) fn new(n: usize, fft: usize) -> Self {
-        let zero = Complex::new(F::zero(), F::zero());
-        Self {
-            real: vec![F::zero(); n],
-            cosines: vec![F::zero(); n],
-            complex: vec![zero; n],
-            half: vec![zero; n / 2 + 1],
-            fft: vec![zero; fft],
-        }
-    }
-}
-
-/// Weights w_n such that sum w_n s(tau_n) is the mean over the window's samples of any odd function s of tau that the
-/// level resolves. An odd function is a sum of sines; the mean of sin(pi k tau / T) over the T samples of the window is
-/// 1 / (T sin(pi k / 2T)) for odd k and 0 for even k.
-fn imaginary_weights(n: usize, window: usize) -> Vec<f64> {
-    if n == window {
-        return vec![1.0 / n as f64; n];
-    }
-    let full = window as f64;
-    let period = 2 * n;
-    let mut series = vec![Complex::new(0.0, 0.0); period];
-    for (k, term) in series.iter_mut().enumerate().take(n + 1).skip(1).step_by(2) {
-        let mean = 1.0 / (full * (PI * k as f64 / (2.0 * full)).sin());
-        let amplitude = if k == n { 1.0 } else { 2.0 } / n as f64;
-        *term = Complex::from_polar(amplitude * mean, PI * k as f64 / period as f64);
-    }
-    FftPlanner::new()
-        .plan_fft_inverse(period)
-        .process(&mut series);
-    series[..n].iter().map(|z| z.im).collect()
-}
-
-/// `realfft` refuses only buffers of a wrong length or non-real ends, which the plan rules out.
-fn run(result: Result<(), realfft::FftError>) {
-    debug_assert!(result.is_ok(), "{result:?}");
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn level(n: usize) -> (Level<f64>, Buffers<f64>) {
-        let level = Level::new(n, n, &mut FftPlanner::new(), &mut RealFftPlanner::new());
+    fn level(n: usize) -> (GridFft<f64>, Buffers<f64>) {
+        let level = GridFft::new(n, &mut FftPlanner::new(), &mut RealFftPlanner::new());
         let mut buffers = Buffers::new(n, level.scratch_len());
         buffers.real.fill(f64::NAN);
         buffers.cosines.fill(f64::NAN);
@@ -338,28 +282,6 @@ mod tests {
                 let turned = buffers.complex[k % n] * level.half_sample[k % n].conj();
                 let value = if k < n { turned.re } else { turned.im };
                 assert!((value - naive).abs() < 1e-13 * n as f64, "n {n} k {k}");
-            }
-        }
-    }
-
-    #[test]
-    fn imaginary_weights_give_the_fine_mean() {
-        for (n, window) in [(16, 128), (24, 36), (45, 101), (16, 16)] {
-            let weights = imaginary_weights(n, window);
-            for k in 1..n {
-                let coarse: f64 = weights
-                    .iter()
-                    .enumerate()
-                    .map(|(i, w)| w * (PI * k as f64 * (i as f64 + 0.5) / n as f64).sin())
-                    .sum();
-                let mean: f64 = (0..window)
-                    .map(|t| (PI * k as f64 * (t as f64 + 0.5) / window as f64).sin())
-                    .sum::<f64>()
-                    / window as f64;
-                assert!(
-                    (coarse - mean).abs() < 1e-14,
-                    "k {k}: {coarse} against {mean}"
-                );
             }
         }
     }

@@ -1,69 +1,78 @@
-//! Products of paths averaged over time: power spectrum, phase-envelope and envelope, of one signal or across two.
-
-use std::ops::Range;
+//! Cross covariances: products of paths of two signals, averaged over time.
 
 use num_complex::Complex;
 
-use crate::coefficients::averages::Weights;
-use crate::coefficients::path::{CoefficientKind, ScatteringPath, pair_index};
-use crate::coefficients::sums::{One, add_weighted, power, product_sums, weighted_sum};
+use crate::coefficients::operations::{Average, Operation};
+use crate::coefficients::path::{ScatteringPath, pair_index};
+use crate::coefficients::rows::{LayerRows, LayerRowsMut, Row};
+use crate::coefficients::sums::{add_product, product};
 use crate::coefficients::table::products;
 use crate::fourier::real::Real;
 use crate::fourier::simd::vectorized;
 use crate::layers::Layers;
 use crate::wavelet_transform::reflected::WaveletTransform;
 
-/// One product: which rows of the left and right layers it averages.
-#[derive(Debug, Clone, Copy)]
-pub struct CorrelationRow {
-    /// What it is.
-    pub path: ScatteringPath,
-    left: Row,
-    right: Row,
-    /// Scale on whose grid both rows are.
-    grid: usize,
-}
-
-/// A row of [`Layers`]: of the first layer, or of the second.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Row {
-    First(usize),
-    Second(usize),
-}
-
-/// The table of products at J octaves, in the order of the coefficient table.
+/// Plan for the cross covariances of two signals at J octaves, in the order of the coefficient table.
+///
+/// With x the left and y the right signal: power spectrum `E[W_j x . conj(W_j y)]`, phase-envelope
+/// `E[W_j2 x . conj(W_j2 V_j1 y)]` and envelope `E[W_j2 V_j1 x . conj(W_j2 V_j1' y)]`, where V_j = |W_j .|, usually minus
+/// its time mean ([`Layers::analyze_second`] with `center`; arXiv 2301.11981). In the square of the signals' unit.
 #[derive(Debug, Clone)]
 pub struct Correlations {
-    rows: Vec<CorrelationRow>,
+    paths: Vec<ScatteringPath>,
+    factors: Vec<Factors>,
+}
+
+/// Rows of the left and right layers that a product is made of, on the grid of one scale.
+#[derive(Debug, Clone, Copy)]
+struct Factors {
+    left: Row,
+    right: Row,
+    grid: usize,
 }
 
 impl Correlations {
     /// All products at `octaves` octaves: (J + 1) + J (J + 1)/2 + J (J + 1)(J + 2)/6 of them.
     pub fn new(octaves: usize) -> Self {
-        let rows = products(octaves)
-            .into_iter()
-            .map(|path| row(path, octaves))
-            .collect();
-        Self { rows }
+        let paths = products(octaves);
+        let factors = paths.iter().enumerate().filter_map(|(k, path)| {
+            let operation = layers_operation(k, path, octaves);
+            // Every entry of the table of products is one; moments and means have no second signal.
+            match operation.average {
+                Average::Product(left, right) => Some(Factors {
+                    left,
+                    right,
+                    grid: operation.grid,
+                }),
+                Average::Moment(..) | Average::Plain(_) => None,
+            }
+        });
+        Self {
+            factors: factors.collect(),
+            paths,
+        }
     }
 
     /// The products.
-    pub fn rows(&self) -> &[CorrelationRow] {
-        &self.rows
+    pub fn paths(&self) -> &[ScatteringPath] {
+        &self.paths
     }
 
     /// Number of products.
     pub fn len(&self) -> usize {
-        self.rows.len()
+        self.factors.len()
     }
 
-    /// Whether there is none.
+    /// True if the table is empty.
     pub fn is_empty(&self) -> bool {
-        self.rows.is_empty()
+        self.factors.is_empty()
     }
 
-    /// `mean_t(left . conj(right))` over the window, for every product, into `out`. Left and right are layers of
-    /// `transform`; the same for a signal with itself.
+    /// `mean_t(left . conj(right))` over the window, for every product, into `out` `(product,)`. Left and right are
+    /// layers of `transform`.
+    ///
+    /// # Panics
+    /// If `out` has not one element a product, or the layers have fewer octaves than the plan.
     pub fn process<F: Real>(
         &self,
         transform: &WaveletTransform<F>,
@@ -71,145 +80,56 @@ impl Correlations {
         right: &Layers<F>,
         out: &mut [Complex<F>],
     ) {
-        let same = std::ptr::eq(left, right);
+        assert_eq!(out.len(), self.len(), "elements of `out`");
         vectorized(
             #[inline(always)]
             || {
-                for (to, row) in out.iter_mut().zip(&self.rows) {
-                    let a = left.row(row.left);
-                    let scale = F::one() / F::of(a.0.len() as f64);
-                    *to = if same && row.left == row.right {
-                        let mean = weighted_sum(a, &Weights::Uniform(scale), power);
-                        Complex::new(mean, F::zero())
-                    } else {
-                        let weights = transform.imaginary_weights(row.grid);
-                        let (re, im) = product_sums(a, right.row(row.right), One, weights);
-                        Complex::new(re * scale, im)
-                    };
+                for (to, factors) in out.iter_mut().zip(&self.factors) {
+                    let shape = transform.window_mean(factors.grid);
+                    *to = product(left.row(factors.left), right.row(factors.right), shape, 0);
                 }
             },
         );
     }
 
-    /// Adjoint of [`process`](Self::process): adds to the gradients of the left and, where given, of the right layers,
+    /// Adjoint of [`process`](Self::process): adds to the gradients of the left and of the right layers, where given,
     /// for gradients `d_out` with dL = Re(conj(d_out) d out).
+    ///
+    /// # Panics
+    /// As `process`.
     pub fn adjoint<F: Real>(
         &self,
         transform: &WaveletTransform<F>,
-        left: &Layers<F>,
-        right: &Layers<F>,
+        (left, d_left): (&Layers<F>, Option<&mut Layers<F>>),
+        (right, d_right): (&Layers<F>, Option<&mut Layers<F>>),
         d_out: &[Complex<F>],
-        mut d_left: Option<&mut Layers<F>>,
-        mut d_right: Option<&mut Layers<F>>,
     ) {
+        assert_eq!(d_out.len(), self.len(), "elements of `d_out`");
+        let (mut d_left, mut d_right) = (d_left, d_right);
         vectorized(
             #[inline(always)]
             || {
-                for (g, row) in d_out.iter().zip(&self.rows) {
+                for (&g, factors) in d_out.iter().zip(&self.factors) {
                     if g.re == F::zero() && g.im == F::zero() {
                         continue;
                     }
-                    let weights = transform.imaginary_weights(row.grid);
+                    let shape = transform.window_mean(factors.grid);
                     if let Some(d_left) = d_left.as_deref_mut() {
-                        let b = right.row(row.right);
-                        add_weighted(
-                            mean(*g, b.0.len()),
-                            b,
-                            One,
-                            weights,
-                            d_left.row_mut(row.left),
-                        );
+                        let to = d_left.row_mut(factors.left);
+                        add_product(g, right.row(factors.right), shape, to);
                     }
                     if let Some(d_right) = d_right.as_deref_mut() {
-                        let a = left.row(row.left);
-                        let to = d_right.row_mut(row.right);
-                        add_weighted(mean(g.conj(), a.0.len()), a, One, weights, to);
+                        let to = d_right.row_mut(factors.right);
+                        add_product(g.conj(), left.row(factors.left), shape, to);
                     }
                 }
             },
         );
     }
-
-    /// [`adjoint`](Self::adjoint) for a signal with itself, left and right being one.
-    pub(crate) fn adjoint_same<F: Real>(
-        &self,
-        transform: &WaveletTransform<F>,
-        layers: &Layers<F>,
-        d_out: &[Complex<F>],
-        d_layers: &mut Layers<F>,
-    ) {
-        vectorized(
-            #[inline(always)]
-            || {
-                for (&g, row) in d_out.iter().zip(&self.rows) {
-                    if g.re == F::zero() && g.im == F::zero() {
-                        continue;
-                    }
-                    let weights = transform.imaginary_weights(row.grid);
-                    let a = layers.row(row.left);
-                    if row.left == row.right {
-                        let g = mean(Complex::new(g.re + g.re, F::zero()), a.0.len());
-                        add_weighted(g, a, One, weights, d_layers.row_mut(row.left));
-                        continue;
-                    }
-                    let b = layers.row(row.right);
-                    let g = mean(g, a.0.len());
-                    add_weighted(g, b, One, weights, d_layers.row_mut(row.left));
-                    add_weighted(g.conj(), a, One, weights, d_layers.row_mut(row.right));
-                }
-            },
-        );
-    }
 }
 
-/// A gradient whose real part is that of a plain mean over n samples; the imaginary weights are means already.
-#[inline(always)]
-fn mean<F: Real>(g: Complex<F>, n: usize) -> Complex<F> {
-    Complex::new(g.re / F::of(n as f64), g.im)
-}
-
-fn row(path: ScatteringPath, octaves: usize) -> CorrelationRow {
-    let right_scale = path.j1_right.unwrap_or(path.j1_left);
-    let second = |j1| Row::Second(pair_index(octaves, j1, path.j2.unwrap_or(octaves)));
-    let (left, right) = match path.kind {
-        CoefficientKind::PhaseEnvelope => (Row::First(path.j1_left), second(right_scale)),
-        CoefficientKind::Envelope => (second(path.j1_left), second(right_scale)),
-        _ => (Row::First(path.j1_left), Row::First(right_scale)),
-    };
-    CorrelationRow {
-        path,
-        left,
-        right,
-        grid: path.j2.unwrap_or(path.j1_left),
-    }
-}
-
-impl<F: Real> Layers<F> {
-    fn row_range(&self, row: Row) -> Range<usize> {
-        match row {
-            Row::First(j) => self.first_row(j),
-            Row::Second(pair) => self.second_row(pair),
-        }
-    }
-
-    #[inline(always)]
-    fn row(&self, row: Row) -> (&[F], &[F]) {
-        let range = self.row_range(row);
-        match row {
-            Row::First(_) => (&self.first_re[range.clone()], &self.first_im[range]),
-            Row::Second(_) => (&self.second_re[range.clone()], &self.second_im[range]),
-        }
-    }
-
-    #[inline(always)]
-    fn row_mut(&mut self, row: Row) -> (&mut [F], &mut [F]) {
-        let range = self.row_range(row);
-        match row {
-            Row::First(_) => (&mut self.first_re[range.clone()], &mut self.first_im[range]),
-            Row::Second(_) => (
-                &mut self.second_re[range.clone()],
-                &mut self.second_im[range],
-            ),
-        }
-    }
+/// The average that defines a coefficient of one channel at one filter an octave, over rows of [`Layers`].
+pub(crate) fn layers_operation(k: usize, path: &ScatteringPath, octaves: usize) -> Operation {
+    let second = |_, j1, j2| pair_index(octaves, j1, j2);
+    Operation::new(k, path, |_, j1| j1, second)
 }

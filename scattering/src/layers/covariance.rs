@@ -3,27 +3,27 @@
 use num_complex::Complex;
 
 use crate::block::transform::check_finite;
-use crate::coefficients::averages::Weights;
-use crate::coefficients::path::{CoefficientSet, ScatteringPath, scattering_paths};
-use crate::coefficients::sums::{modulus, weighted_sum};
+use crate::coefficients::operations::{Average, Operation, mean, mean_adjoint};
+use crate::coefficients::path::{CoefficientSet, ScatteringPath};
+use crate::coefficients::rows::Row;
 use crate::coefficients::table::table;
-use crate::error::{Error, check_length};
+use crate::error::{Error, check_length, parameter};
 use crate::fourier::real::Real;
 use crate::fourier::simd::vectorized;
 use crate::layers::Layers;
-use crate::layers::correlation::Correlations;
+use crate::layers::correlation::layers_operation;
 use crate::wavelet_transform::reflected::WaveletTransform;
 
 /// Plan for unnormalised `cov` or `scat+cov` of one channel at one filter an octave, step by step: the [`Layers`] of a
-/// signal first, their coefficients and those between two signals ([`Correlations`]) after, and back again.
+/// signal first, their coefficients after, and back again.
 ///
-/// For objectives that share layers between several sets of coefficients. Coefficients of signals, with every option,
-/// come from a [`ScatteringTransform`](crate::ScatteringTransform). Immutable, `Send + Sync`.
+/// For objectives that share layers between several sets of coefficients, such as those of one signal and those between
+/// two ([`Correlations`](crate::Correlations)). Coefficients of signals, with every option, come from a
+/// [`ScatteringTransform`](crate::ScatteringTransform), which computes the same averages. Immutable, `Send + Sync`.
 pub struct ScatteringCovariance<F: Real> {
-    pub(crate) transform: WaveletTransform<F>,
-    pub(crate) set: CoefficientSet,
-    pub(crate) paths: Vec<ScatteringPath>,
-    pub(crate) correlations: Correlations,
+    transform: WaveletTransform<F>,
+    paths: Vec<ScatteringPath>,
+    operations: Vec<Operation>,
 }
 
 impl<F: Real> ScatteringCovariance<F> {
@@ -33,22 +33,22 @@ impl<F: Real> ScatteringCovariance<F> {
     /// [`Error::Parameter`] if the set is neither `Cov` nor `ScatCov`.
     pub fn new(transform: WaveletTransform<F>, set: CoefficientSet) -> Result<Self, Error> {
         if !matches!(set, CoefficientSet::Cov | CoefficientSet::ScatCov) {
-            return Err(crate::error::parameter(
-                "coefficients",
-                format!("{set:?}"),
-                "plan a ScatteringTransform for this set",
-            ));
+            let reason = "give cov or scat+cov; a ScatteringTransform computes the other sets";
+            return Err(parameter("coefficients", set, reason));
         }
         let octaves = transform.octaves();
+        let paths = table(set, octaves);
+        let operations = paths.iter().enumerate();
         Ok(Self {
-            paths: table(set, octaves),
-            correlations: Correlations::new(octaves),
+            operations: operations
+                .map(|(k, path)| layers_operation(k, path, octaves))
+                .collect(),
+            paths,
             transform,
-            set,
         })
     }
 
-    /// What each coefficient is, in the order of the output.
+    /// Description of each coefficient, in the order of the output.
     pub fn paths(&self) -> &[ScatteringPath] {
         &self.paths
     }
@@ -94,19 +94,22 @@ impl<F: Real> ScatteringCovariance<F> {
     pub fn measure_layers(&self, layers: &Layers<F>, out: &mut [Complex<F>]) -> Result<(), Error> {
         self.check_layers(layers)?;
         check_length("out", out.len(), self.paths.len())?;
-        let k = vectorized(
+        vectorized(
             #[inline(always)]
-            || self.measure_moduli(layers, out),
+            || {
+                for (out, operation) in out.iter_mut().zip(&self.operations) {
+                    let shape = self.transform.window_mean(operation.grid);
+                    *out = mean(layers, operation.average, &(0..shape.len), shape, 0);
+                }
+            },
         );
-        self.correlations
-            .process(&self.transform, layers, layers, &mut out[k..]);
         Ok(())
     }
 
     /// Adjoint of [`measure_layers`](Self::measure_layers): adds to `d_layers`.
     ///
     /// # Errors
-    /// As `measure_layers`.
+    /// See `measure_layers`.
     pub fn measure_layers_adjoint(
         &self,
         layers: &Layers<F>,
@@ -116,75 +119,25 @@ impl<F: Real> ScatteringCovariance<F> {
         self.check_layers(layers)?;
         self.check_layers(d_layers)?;
         check_length("d_out", d_out.len(), self.paths.len())?;
-        let k = vectorized(
+        vectorized(
             #[inline(always)]
-            || self.measure_moduli_adjoint(layers, d_out, d_layers),
-        );
-        self.correlations
-            .adjoint_same(&self.transform, layers, &d_out[k..], d_layers);
-        Ok(())
-    }
-
-    /// Sparsity, mean and, where the set has them, second-layer moduli; returns how many.
-    #[inline(always)]
-    fn measure_moduli(&self, layers: &Layers<F>, out: &mut [Complex<F>]) -> usize {
-        let octaves = layers.octaves;
-        let mean = |n: usize| Weights::Uniform(F::of(1.0 / n as f64));
-        let plain = |row: &[F]| weighted_sum((row, row), &mean(row.len()), |x, _| x);
-        let second = scattering_paths(octaves).filter(|_| self.set == CoefficientSet::ScatCov);
-        let values = (0..octaves)
-            .map(|j| plain(layers.modulus(j)))
-            .chain(std::iter::once(plain(layers.first(octaves).0)))
-            .chain(second.map(|(j1, j2)| {
-                let z = layers.second(j1, j2);
-                weighted_sum(z, &mean(z.0.len()), modulus)
-            }));
-        let mut k = 0;
-        for value in values {
-            out[k] = Complex::new(value, F::zero());
-            k += 1;
-        }
-        k
-    }
-
-    #[inline(always)]
-    fn measure_moduli_adjoint(
-        &self,
-        layers: &Layers<F>,
-        d_out: &[Complex<F>],
-        d_layers: &mut Layers<F>,
-    ) -> usize {
-        let octaves = layers.octaves;
-        let share = |k: usize, n: usize| d_out[k].re / F::of(n as f64);
-        for j in 0..octaves {
-            let row = layers.first_row(j);
-            let g = share(j, row.len());
-            for to in &mut d_layers.modulus[row] {
-                *to += g;
-            }
-        }
-        let row = layers.first_row(octaves);
-        let g = share(octaves, row.len());
-        for to in &mut d_layers.first_re[row] {
-            *to += g;
-        }
-        let mut k = octaves + 1;
-        if self.set == CoefficientSet::ScatCov {
-            for (j1, j2) in scattering_paths(octaves) {
-                let row = layers.pair_row(j1, j2);
-                let g = share(k, row.len());
-                for t in row {
-                    let (re, im) = (layers.second_re[t], layers.second_im[t]);
-                    let modulus = modulus(re, im);
-                    if modulus > F::zero() {
-                        d_layers.second_re[t] += g * re / modulus;
-                        d_layers.second_im[t] += g * im / modulus;
+            || {
+                for (&g, operation) in d_out.iter().zip(&self.operations) {
+                    let shape = self.transform.window_mean(operation.grid);
+                    // First-layer moduli are rows of their own: the gradient of the sparsity E|W_j x| joins the one that
+                    // comes from the second layer, and one division a sample takes both through the modulus.
+                    if let Average::Moment(Row::First(j), _) = operation.average {
+                        let share = g.re / F::of(shape.len as f64);
+                        let row = layers.first.range(j);
+                        d_layers.modulus[row].iter_mut().for_each(|to| *to += share);
+                        continue;
                     }
+                    let run = (&(0..shape.len), shape);
+                    mean_adjoint(layers, operation.average, g, run, d_layers);
                 }
-                k += 1;
-            }
-        }
-        k
+            },
+        );
+        Ok(())
     }
 
     fn check_layers(&self, layers: &Layers<F>) -> Result<(), Error> {

@@ -3,7 +3,8 @@
 use num_complex::Complex;
 use rayon::prelude::*;
 
-use crate::coefficients::operations::RowPair;
+use crate::coefficients::operations::measure_adjoint;
+use crate::coefficients::rows::{RowPair, RowPairMut};
 use crate::error::{Error, check_length, parameter};
 use crate::fourier::real::Real;
 use crate::transform::builder::EnvelopeMean;
@@ -190,13 +191,12 @@ impl<F: Real> ScatteringTransform<F> {
             first: &scratch.first,
             second: &scratch.second,
         };
-        rows.measure_adjoint(
-            &self.schedule.first,
-            self.means(0),
-            &gradients.d_raw,
-            &mut gradients.d_first,
-            &mut gradients.d_second,
-        );
+        let mut d_rows = RowPairMut {
+            first: &mut gradients.d_first,
+            second: &mut gradients.d_second,
+        };
+        let (operations, d_raw) = (&self.schedule.first, &gradients.d_raw);
+        measure_adjoint(&rows, operations, self.means(0), d_raw, &mut d_rows);
         for j2 in 0..self.schedule.second.len() {
             if !self.schedule.second[j2].is_empty() {
                 self.backpropagate_second(j2, scratch, gradients);
@@ -221,13 +221,12 @@ impl<F: Real> ScatteringTransform<F> {
             first: &scratch.first,
             second: &scratch.second,
         };
-        rows.measure_adjoint(
-            &self.schedule.second[j2],
-            self.means(1),
-            &gradients.d_raw,
-            &mut gradients.d_first,
-            &mut gradients.d_second,
-        );
+        let mut d_rows = RowPairMut {
+            first: &mut gradients.d_first,
+            second: &mut gradients.d_second,
+        };
+        let (operations, d_raw) = (&self.schedule.second[j2], &gradients.d_raw);
+        measure_adjoint(&rows, operations, self.means(1), d_raw, &mut d_rows);
         let n_sources = self.options.scales.n_sources();
         for channel in 0..self.n_channels() {
             for j1 in 0..self.n_active(j2) {

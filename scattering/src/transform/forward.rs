@@ -6,8 +6,9 @@ use num_complex::Complex;
 use rayon::prelude::*;
 
 use crate::coefficients::averages::{BlockMeans, Weights};
-use crate::coefficients::operations::RowPair;
+use crate::coefficients::operations::measure;
 use crate::coefficients::path::{CoefficientKind, ScatteringPath};
+use crate::coefficients::rows::RowPair;
 use crate::coefficients::sums::{power, weighted_sum};
 use crate::error::{Error, check_length};
 use crate::fourier::real::Real;
@@ -97,7 +98,7 @@ impl<F: Real> ScatteringTransform<F> {
 
     /// Power of each band of an analysed signal, and its mean square.
     pub(crate) fn fill_power(&self, signal: &[F], scratch: &mut ScatteringScratch<F>) {
-        let mean = |n: usize| Weights::Uniform(F::of(1.0 / n as f64));
+        let mean = |n: usize| Weights::Mean(F::of(n as f64));
         vectorized(
             #[inline(always)]
             || {
@@ -136,11 +137,13 @@ impl<F: Real> ScatteringTransform<F> {
             first: &scratch.first,
             second: &scratch.second,
         };
-        rows.measure(
+        let raw = &mut scratch.raw;
+        measure(
+            &rows,
             &self.schedule.first,
             self.means(0),
             blocks.clone(),
-            &mut scratch.raw,
+            raw,
         );
         for (j2, operations) in self.schedule.second.iter().enumerate() {
             if operations.is_empty() {
@@ -151,7 +154,8 @@ impl<F: Real> ScatteringTransform<F> {
                 first: &scratch.first,
                 second: &scratch.second,
             };
-            rows.measure(operations, self.means(1), blocks.clone(), &mut scratch.raw);
+            let raw = &mut scratch.raw;
+            measure(&rows, operations, self.means(1), blocks.clone(), raw);
         }
     }
 

@@ -4,15 +4,17 @@ use num_complex::Complex;
 use rayon::prelude::*;
 
 use crate::coefficients::averages::BlockMeans;
-use crate::coefficients::operations::{AveragingSchedule, Rows};
+use crate::coefficients::operations::AveragingSchedule;
 use crate::coefficients::path::{CoefficientSet, ScatteringPath};
+use crate::coefficients::rows::Rows;
 use crate::coefficients::table::{LayerScales, Reduction, full_table};
 use crate::error::{Error, check_length};
 use crate::filter_bank::FilterBank;
 use crate::fourier::real::Real;
 use crate::transform::builder::ScatteringTransformBuilder;
 use crate::transform::normalization::Normalization;
-use crate::wavelet_transform::padded::{PaddedScratch, PaddedTransform};
+use crate::wavelet_transform::padded::PaddedTransform;
+use crate::wavelet_transform::reflected::TransformScratch;
 
 /// Plan for scattering coefficients of windows of one length (arXiv 2204.10177; MATH: sections 1 and 2).
 ///
@@ -33,7 +35,7 @@ pub struct ScatteringTransform<F: Real> {
 
 /// Work space of a [`ScatteringTransform`] for one thread; its content between calls means nothing.
 pub struct ScatteringScratch<F: Real> {
-    pub(crate) transform: PaddedScratch<F>,
+    pub(crate) transform: TransformScratch<F>,
     pub(crate) spectrum: Vec<F>,
     /// (channel, j1) `W_j1 x`.
     pub(crate) first: Rows<F>,
@@ -231,7 +233,7 @@ impl<F: Real> ScatteringTransform<F> {
     /// Work space for [`process`](Self::process) alone: half the memory.
     pub fn make_forward_scratch(&self) -> ScatteringScratch<F> {
         ScatteringScratch {
-            transform: PaddedTransform::make_scratch(self.layer(0), &self.transforms),
+            transform: PaddedTransform::make_scratch(&self.transforms, self.window_samples()),
             spectrum: vec![F::zero(); self.layer(0).spectrum_len(None)],
             first: self.make_first(),
             sources: self.make_sources(),

@@ -1,17 +1,17 @@
-//! What lies beyond the ends of a window, and the transform for each choice.
+//! Extension of a window beyond its ends, and the transform for each choice.
 
 use crate::coefficients::averages::BlockMeans;
 use crate::filter_bank::FilterBank;
 use crate::fourier::real::Real;
 use crate::names::option_names;
-use crate::wavelet_transform::periodic::{PeriodicScratch, PeriodicTransform};
+use crate::wavelet_transform::periodic::PeriodicTransform;
 use crate::wavelet_transform::reflected::{TransformScratch, WaveletTransform};
 
-/// What lies beyond the ends of a window.
+/// Extension of a window beyond its ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 #[non_exhaustive]
 pub enum Padding {
-    /// Its mirror image, the edge sample repeated: a period of 2T.
+    /// Its mirror image about half a sample beyond the edge, so that the edge sample is repeated: a period of 2T.
     #[default]
     Reflect,
     /// The window again: a period of T.
@@ -30,20 +30,14 @@ impl Padding {
     }
 }
 
-/// One bank's transform.
+/// The transform of one bank with either extension.
 pub(crate) enum PaddedTransform<F: Real> {
     Reflect(Box<WaveletTransform<F>>),
     Periodic(Box<PeriodicTransform<F>>),
 }
 
-/// Work space of a [`PaddedTransform`].
-pub(crate) enum PaddedScratch<F> {
-    Reflect(TransformScratch<F>),
-    Periodic(PeriodicScratch<F>),
-}
-
 impl<F: Real> PaddedTransform<F> {
-    /// `sizes` holds how many samples of each scale are kept; all of them where the window is one period.
+    /// `sizes` holds the number of samples kept of each scale; a periodic window keeps all of them.
     pub(crate) fn new(
         bank: FilterBank<F>,
         padding: Padding,
@@ -60,7 +54,7 @@ impl<F: Real> PaddedTransform<F> {
         }
     }
 
-    /// Samples that are kept of scale j.
+    /// Number of samples kept of scale j.
     pub(crate) fn row_samples(&self, j: usize) -> usize {
         match self {
             Self::Reflect(transform) => transform.row_samples(j),
@@ -68,7 +62,7 @@ impl<F: Real> PaddedTransform<F> {
         }
     }
 
-    /// Means over `n_blocks` blocks of the window, for each scale.
+    /// Weights of means over `n_blocks` blocks of the window, for each scale.
     pub(crate) fn block_means(&self, n_blocks: usize) -> Vec<BlockMeans<F>> {
         match self {
             Self::Reflect(transform) => transform.block_means(n_blocks),
@@ -98,30 +92,19 @@ impl<F: Real> PaddedTransform<F> {
         }
     }
 
-    /// Work space for `first` and for others of the same window.
-    pub(crate) fn make_scratch(first: &Self, others: &[Self]) -> PaddedScratch<F> {
-        match first {
-            Self::Reflect(first) => {
-                let lengths = others.iter().map(|transform| match transform {
-                    Self::Reflect(transform) => transform.fft_scratch_len(),
-                    Self::Periodic(_) => 0,
-                });
-                let length = lengths.fold(first.fft_scratch_len(), usize::max);
-                PaddedScratch::Reflect(first.make_shared_scratch(length))
-            }
-            Self::Periodic(first) => PaddedScratch::Periodic(first.make_scratch()),
-        }
+    /// Work space for transforms of one window.
+    pub(crate) fn make_scratch(transforms: &[Self], window_samples: usize) -> TransformScratch<F> {
+        let lengths = transforms.iter().map(|transform| match transform {
+            Self::Reflect(transform) => transform.fft_scratch_len(),
+            Self::Periodic(transform) => transform.fft_scratch_len(),
+        });
+        TransformScratch::new(window_samples, lengths.max().unwrap_or(0))
     }
 
-    pub(crate) fn spectrum(&self, signal: &[F], out: &mut [F], scratch: &mut PaddedScratch<F>) {
-        match (self, scratch) {
-            (Self::Reflect(transform), PaddedScratch::Reflect(scratch)) => {
-                transform.spectrum(signal, out, scratch);
-            }
-            (Self::Periodic(transform), PaddedScratch::Periodic(scratch)) => {
-                transform.spectrum(signal, out, scratch);
-            }
-            _ => debug_assert!(false, "scratch of another plan"),
+    pub(crate) fn spectrum(&self, signal: &[F], out: &mut [F], scratch: &mut TransformScratch<F>) {
+        match self {
+            Self::Reflect(transform) => transform.spectrum(signal, out, scratch),
+            Self::Periodic(transform) => transform.spectrum(signal, out, &mut scratch.buffers),
         }
     }
 
@@ -131,72 +114,63 @@ impl<F: Real> PaddedTransform<F> {
         row: (&[F], &[F]),
         j: usize,
         out: &mut [F],
-        scratch: &mut PaddedScratch<F>,
+        scratch: &mut TransformScratch<F>,
     ) {
-        match (self, scratch) {
-            (Self::Reflect(transform), PaddedScratch::Reflect(scratch)) => {
-                transform.spectrum_of_modulus(row, j, out, scratch);
+        match self {
+            Self::Reflect(transform) => transform.spectrum_of_modulus(row, j, out, scratch),
+            Self::Periodic(transform) => {
+                transform.spectrum_of_modulus(row, out, &mut scratch.buffers);
             }
-            (Self::Periodic(transform), PaddedScratch::Periodic(scratch)) => {
-                transform.spectrum_of_modulus(row, out, scratch);
-            }
-            _ => debug_assert!(false, "scratch of another plan"),
         }
     }
 
-    /// Adds to `gradient` of a modulus of scale j that with respect to its spectrum.
+    /// Adds the gradient with respect to a modulus of scale j, given that with respect to its spectrum.
     pub(crate) fn spectrum_of_row_adjoint(
         &self,
         j: usize,
         accumulator: &[F],
         gradient: &mut [F],
-        scratch: &mut PaddedScratch<F>,
+        scratch: &mut TransformScratch<F>,
     ) {
-        match (self, scratch) {
-            (Self::Reflect(transform), PaddedScratch::Reflect(scratch)) => {
+        match self {
+            Self::Reflect(transform) => {
                 transform.spectrum_of_row_adjoint(j, accumulator, gradient, scratch);
             }
-            (Self::Periodic(transform), PaddedScratch::Periodic(scratch)) => {
-                transform.spectrum_adjoint(accumulator, gradient, scratch);
+            Self::Periodic(transform) => {
+                transform.spectrum_adjoint(accumulator, gradient, &mut scratch.buffers);
             }
-            _ => debug_assert!(false, "scratch of another plan"),
         }
     }
 
+    /// `W_j` of the series whose spectrum is given.
     pub(crate) fn filter(
         &self,
         spectrum: &[F],
         j: usize,
-        (re, im): (&mut [F], &mut [F]),
-        scratch: &mut PaddedScratch<F>,
+        row: (&mut [F], &mut [F]),
+        scratch: &mut TransformScratch<F>,
     ) {
-        match (self, scratch) {
-            (Self::Reflect(transform), PaddedScratch::Reflect(scratch)) => {
-                transform.filter_bins(spectrum, j, re, im, scratch);
-            }
-            (Self::Periodic(transform), PaddedScratch::Periodic(scratch)) => {
-                transform.filter(spectrum, j, re, im, scratch);
-            }
-            _ => debug_assert!(false, "scratch of another plan"),
+        match self {
+            Self::Reflect(transform) => transform.filter_bins(spectrum, j, row, scratch),
+            Self::Periodic(transform) => transform.filter(spectrum, j, row, &mut scratch.buffers),
         }
     }
 
     /// Adds to `accumulator` the gradient with respect to the spectrum.
     pub(crate) fn filter_adjoint(
         &self,
-        (re, im): (&[F], &[F]),
+        row: (&[F], &[F]),
         j: usize,
         accumulator: &mut [F],
-        scratch: &mut PaddedScratch<F>,
+        scratch: &mut TransformScratch<F>,
     ) {
-        match (self, scratch) {
-            (Self::Reflect(transform), PaddedScratch::Reflect(scratch)) => {
-                transform.filter_bins_adjoint(re, im, j, accumulator, scratch);
+        match self {
+            Self::Reflect(transform) => {
+                transform.filter_bins_adjoint(row, j, accumulator, scratch);
             }
-            (Self::Periodic(transform), PaddedScratch::Periodic(scratch)) => {
-                transform.filter_adjoint(re, im, j, accumulator, scratch);
+            Self::Periodic(transform) => {
+                transform.filter_adjoint(row, j, accumulator, &mut scratch.buffers);
             }
-            _ => debug_assert!(false, "scratch of another plan"),
         }
     }
 
@@ -205,16 +179,13 @@ impl<F: Real> PaddedTransform<F> {
         &self,
         accumulator: &[F],
         gradient: &mut [F],
-        scratch: &mut PaddedScratch<F>,
+        scratch: &mut TransformScratch<F>,
     ) {
-        match (self, scratch) {
-            (Self::Reflect(transform), PaddedScratch::Reflect(scratch)) => {
-                transform.spectrum_adjoint(accumulator, gradient, scratch);
+        match self {
+            Self::Reflect(transform) => transform.spectrum_adjoint(accumulator, gradient, scratch),
+            Self::Periodic(transform) => {
+                transform.spectrum_adjoint(accumulator, gradient, &mut scratch.buffers);
             }
-            (Self::Periodic(transform), PaddedScratch::Periodic(scratch)) => {
-                transform.spectrum_adjoint(accumulator, gradient, scratch);
-            }
-            _ => debug_assert!(false, "scratch of another plan"),
         }
     }
 }

@@ -6,26 +6,20 @@ use num_complex::Complex;
 use realfft::{ComplexToReal, RealFftPlanner, RealToComplex};
 use rustfft::{Fft, FftPlanner};
 
+use crate::coefficients::sums::moduli;
 use crate::filter_bank::{BandPass, FilterBank};
 use crate::fourier::real::Real;
-use crate::wavelet_transform::reflected::modulus;
+use crate::fourier::{Buffers, checked, fft_scratch_len};
 
-/// `W_j` of windows of N samples without padding. Spectra are bins 0 ..= N/2, normalised by 1/N, the real parts first,
-/// then the imaginary ones.
+/// `W_j` of windows of N samples without padding, on the window's own samples.
+///
+/// Spectra are bins 0 ..= N/2, normalised by 1/N: all real parts, then all imaginary parts.
 pub(crate) struct PeriodicTransform<F: Real> {
     bank: FilterBank<F>,
     forward: Arc<dyn Fft<F>>,
     inverse: Arc<dyn Fft<F>>,
     real_forward: Arc<dyn RealToComplex<F>>,
     real_inverse: Arc<dyn ComplexToReal<F>>,
-}
-
-/// Work space; what it holds between calls means nothing.
-pub(crate) struct PeriodicScratch<F> {
-    real: Vec<F>,
-    full: Vec<Complex<F>>,
-    half: Vec<Complex<F>>,
-    fft: Vec<Complex<F>>,
 }
 
 impl<F: Real> PeriodicTransform<F> {
@@ -57,23 +51,16 @@ impl<F: Real> PeriodicTransform<F> {
         self.n() / 2 + 1
     }
 
-    pub(crate) fn make_scratch(&self) -> PeriodicScratch<F> {
-        let zero = Complex::new(F::zero(), F::zero());
-        let fft = [
-            self.forward.get_inplace_scratch_len(),
-            self.inverse.get_inplace_scratch_len(),
-            self.real_forward.get_scratch_len(),
-            self.real_inverse.get_scratch_len(),
-        ];
-        PeriodicScratch {
-            real: vec![F::zero(); self.n()],
-            full: vec![zero; self.n()],
-            half: vec![zero; self.n_half()],
-            fft: vec![zero; fft.into_iter().max().unwrap_or(0)],
-        }
+    /// Length of the FFT scratch.
+    pub(crate) fn fft_scratch_len(&self) -> usize {
+        fft_scratch_len(
+            [&self.forward, &self.inverse],
+            &self.real_forward,
+            &self.real_inverse,
+        )
     }
 
-    pub(crate) fn spectrum(&self, signal: &[F], out: &mut [F], scratch: &mut PeriodicScratch<F>) {
+    pub(crate) fn spectrum(&self, signal: &[F], out: &mut [F], scratch: &mut Buffers<F>) {
         scratch.real.copy_from_slice(signal);
         self.spectrum_of_scratch(out, scratch);
     }
@@ -83,15 +70,15 @@ impl<F: Real> PeriodicTransform<F> {
         &self,
         (re, im): (&[F], &[F]),
         out: &mut [F],
-        scratch: &mut PeriodicScratch<F>,
+        scratch: &mut Buffers<F>,
     ) {
-        modulus(re, im, &mut scratch.real);
+        moduli(re, im, &mut scratch.real);
         self.spectrum_of_scratch(out, scratch);
     }
 
-    fn spectrum_of_scratch(&self, out: &mut [F], scratch: &mut PeriodicScratch<F>) {
+    fn spectrum_of_scratch(&self, out: &mut [F], scratch: &mut Buffers<F>) {
         let scale = F::one() / F::of(self.n() as f64);
-        run(self.real_forward.process_with_scratch(
+        checked(self.real_forward.process_with_scratch(
             &mut scratch.real,
             &mut scratch.half,
             &mut scratch.fft,
@@ -107,9 +94,8 @@ impl<F: Real> PeriodicTransform<F> {
         &self,
         spectrum: &[F],
         j: usize,
-        out_re: &mut [F],
-        out_im: &mut [F],
-        scratch: &mut PeriodicScratch<F>,
+        (out_re, out_im): (&mut [F], &mut [F]),
+        scratch: &mut Buffers<F>,
     ) {
         let (n, n_half) = (self.n(), self.n_half());
         let (re, im) = spectrum.split_at(n_half);
@@ -122,17 +108,18 @@ impl<F: Real> PeriodicTransform<F> {
             out_im.fill(F::zero());
             return;
         };
-        scratch.full.fill(Complex::new(F::zero(), F::zero()));
+        scratch.complex.fill(Complex::new(F::zero(), F::zero()));
         for (k, psi) in pieces.iter().flat_map(BandPass::bins) {
-            scratch.full[k] = if k < n_half {
+            // The upper half of the spectrum of a real series is S_(N-k) = conj(S_k).
+            scratch.complex[k] = if k < n_half {
                 Complex::new(re[k], im[k]) * psi
             } else {
                 Complex::new(re[n - k], -im[n - k]) * psi
             };
         }
         self.inverse
-            .process_with_scratch(&mut scratch.full, &mut scratch.fft);
-        for ((re, im), z) in out_re.iter_mut().zip(out_im).zip(&scratch.full) {
+            .process_with_scratch(&mut scratch.complex, &mut scratch.fft);
+        for ((re, im), z) in out_re.iter_mut().zip(out_im).zip(&scratch.complex) {
             *re = z.re;
             *im = z.im;
         }
@@ -141,23 +128,23 @@ impl<F: Real> PeriodicTransform<F> {
     /// Adds to `accumulator` the gradient with respect to the spectrum.
     pub(crate) fn filter_adjoint(
         &self,
-        grad_re: &[F],
-        grad_im: &[F],
+        (grad_re, grad_im): (&[F], &[F]),
         j: usize,
         accumulator: &mut [F],
-        scratch: &mut PeriodicScratch<F>,
+        scratch: &mut Buffers<F>,
     ) {
         let (n, n_half) = (self.n(), self.n_half());
         let (to_re, to_im) = accumulator.split_at_mut(n_half);
         let Some(pieces) = self.bank.pieces(j) else {
-            // The output is real, so only the real part of its gradient counts.
+            // The output is real, so the imaginary part of its gradient has no effect.
             scratch.real.copy_from_slice(grad_re);
-            run(self.real_forward.process_with_scratch(
+            checked(self.real_forward.process_with_scratch(
                 &mut scratch.real,
                 &mut scratch.half,
                 &mut scratch.fft,
             ));
             for (k, (g, &phi)) in scratch.half.iter().zip(&self.bank.low_pass).enumerate() {
+                // Every bin but 0 and N/2 stands for its conjugate at N - k as well.
                 let alone = k == 0 || 2 * k == n;
                 let weight = if alone { phi } else { phi + phi };
                 to_re[k] += g.re * weight;
@@ -165,13 +152,13 @@ impl<F: Real> PeriodicTransform<F> {
             }
             return;
         };
-        for ((to, &re), &im) in scratch.full.iter_mut().zip(grad_re).zip(grad_im) {
+        for ((to, &re), &im) in scratch.complex.iter_mut().zip(grad_re).zip(grad_im) {
             *to = Complex::new(re, im);
         }
         self.forward
-            .process_with_scratch(&mut scratch.full, &mut scratch.fft);
+            .process_with_scratch(&mut scratch.complex, &mut scratch.fft);
         for (k, psi) in pieces.iter().flat_map(BandPass::bins) {
-            let g = scratch.full[k] * psi;
+            let g = scratch.complex[k] * psi;
             if k < n_half {
                 to_re[k] += g.re;
                 to_im[k] += g.im;
@@ -187,12 +174,13 @@ impl<F: Real> PeriodicTransform<F> {
         &self,
         accumulator: &[F],
         gradient: &mut [F],
-        scratch: &mut PeriodicScratch<F>,
+        scratch: &mut Buffers<F>,
     ) {
         let n = self.n();
         let (re, im) = accumulator.split_at(self.n_half());
         let (scale, half) = (F::one() / F::of(n as f64), F::of(0.5));
         for (k, to) in scratch.half.iter_mut().enumerate() {
+            // The inverse real FFT doubles every bin but 0 and N/2; the adjoint of the forward one does not.
             let alone = k == 0 || 2 * k == n;
             *to = Complex::new(re[k], im[k]) * if alone { scale } else { scale * half };
         }
@@ -202,22 +190,17 @@ impl<F: Real> PeriodicTransform<F> {
         }
     }
 
-    fn invert_half(&self, scratch: &mut PeriodicScratch<F>) {
-        // The transform to real wants exactly real ends; rounding leaves an imaginary part there.
+    fn invert_half(&self, scratch: &mut Buffers<F>) {
+        // Bins 0 and N/2 of a real series are real; rounding leaves an imaginary part, which `realfft` refuses.
         scratch.half[0].im = F::zero();
         let n = self.n();
         if n.is_multiple_of(2) {
             scratch.half[n / 2].im = F::zero();
         }
-        run(self.real_inverse.process_with_scratch(
+        checked(self.real_inverse.process_with_scratch(
             &mut scratch.half,
             &mut scratch.real,
             &mut scratch.fft,
         ));
     }
-}
-
-/// `realfft` refuses only buffers of a wrong length or non-real ends, which the plan rules out.
-fn run(result: Result<(), realfft::FftError>) {
-    debug_assert!(result.is_ok(), "{result:?}");
 }

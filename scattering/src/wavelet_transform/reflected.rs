@@ -5,12 +5,14 @@ use rustfft::FftPlanner;
 
 use num_complex::Complex;
 
-use crate::coefficients::averages::BlockMeans;
+use crate::coefficients::averages::{BlockMeans, Shape};
+use crate::coefficients::sums::moduli;
 use crate::error::{Error, parameter};
 use crate::filter_bank::FilterBank;
+use crate::fourier::Buffers;
 use crate::fourier::band::{each_segment, low_pass, low_pass_adjoint, set_filtered};
 use crate::fourier::grid::{OVERSAMPLING_ADVICE, Oversampling, grid_sizes};
-use crate::fourier::grid_fft::{Buffers, Level, folded_sample};
+use crate::fourier::grid_fft::{GridFft, folded_sample};
 use crate::fourier::real::Real;
 use crate::fourier::simd::vectorized;
 use crate::wavelet::Wavelet;
@@ -23,14 +25,25 @@ use crate::wavelet::Wavelet;
 pub struct WaveletTransform<F: Real> {
     n_samples: usize,
     bank: FilterBank<F>,
-    levels: Vec<Level<F>>,
-    /// Level of each scale j = 0 ..= J.
-    level_of: Vec<usize>,
+    /// The distinct grids, from the finest, which is that of the window's own samples.
+    grids: Vec<GridFft<F>>,
+    /// Weights of a mean over the window, of each grid.
+    window_means: Vec<Shape<F>>,
+    /// Grid of each scale j = 0 ..= J.
+    grid_of: Vec<usize>,
 }
 
-/// Work space of a [`WaveletTransform`]; its content between calls means nothing.
+/// Work space of wavelet transforms of one window; its content between calls has no meaning.
 pub struct TransformScratch<F> {
-    buffers: Buffers<F>,
+    pub(crate) buffers: Buffers<F>,
+}
+
+impl<F: Real> TransformScratch<F> {
+    pub(crate) fn new(n_samples: usize, fft_scratch_len: usize) -> Self {
+        Self {
+            buffers: Buffers::new(n_samples, fft_scratch_len),
+        }
+    }
 }
 
 /// Spectrum of a reflected signal with respect to t + 1/2: real, bins 0 .. T of its level, normalised by 1/N.
@@ -67,19 +80,24 @@ impl<F: Real> WaveletTransform<F> {
         distinct.push(n_samples);
         distinct.sort_unstable_by(|a, b| b.cmp(a));
         distinct.dedup();
-        let levels = distinct
+        let grids = distinct
             .iter()
-            .map(|n| Level::new(*n, n_samples, &mut complex, &mut real))
+            .map(|n| GridFft::new(*n, &mut complex, &mut real))
             .collect();
-        let level_of = sizes
+        let window_means = distinct
+            .iter()
+            .map(|n| Shape::of_window(*n, n_samples))
+            .collect();
+        let grid_of = sizes
             .iter()
             .map(|size| distinct.partition_point(|n| n > size))
             .collect();
         Self {
             n_samples,
             bank,
-            levels,
-            level_of,
+            grids,
+            window_means,
+            grid_of,
         }
     }
 
@@ -95,13 +113,13 @@ impl<F: Real> WaveletTransform<F> {
 
     /// Number n of samples that are kept of `W_j`, at (T/n) (i + 1/2) - 1/2 for i = 0 .. n.
     pub fn row_samples(&self, j: usize) -> usize {
-        self.level(j).n
+        self.grid(j).n
     }
 
     /// Which sample i stands at `place` in a row of scale j, and whether as its conjugate. The order is the one in which
     /// the FFTs give and take the samples: the even ones, then the odd ones backwards and conjugated.
     pub fn sample_of_place(&self, j: usize, place: usize) -> (usize, bool) {
-        folded_sample(place, self.level(j).n)
+        folded_sample(place, self.grid(j).n)
     }
 
     /// The filters.
@@ -109,65 +127,54 @@ impl<F: Real> WaveletTransform<F> {
         &self.bank
     }
 
-    /// Weights of the imaginary part in a mean over the window of what is kept of scale j.
-    pub(crate) fn imaginary_weights(&self, j: usize) -> &[F] {
-        &self.level(j).imaginary_weights
+    /// Weights of a mean over the window of the samples kept of scale j.
+    #[inline(always)]
+    pub(crate) fn window_mean(&self, j: usize) -> &Shape<F> {
+        &self.window_means[self.grid_of[j]]
     }
 
-    /// Means over `n_blocks` blocks of the window of what is kept of each scale.
+    /// Weights of means over `n_blocks` blocks of the window, for each scale.
     pub(crate) fn block_means(&self, n_blocks: usize) -> Vec<BlockMeans<F>> {
-        (0..self.level_of.len())
+        (0..self.grid_of.len())
             .map(|j| {
-                let level = self.level(j);
-                BlockMeans::folded(
-                    level.n,
-                    self.n_samples,
-                    n_blocks,
-                    self.bank.edge(j) as f64 / self.bank.n_bins as f64,
-                    &level.imaginary_weights,
-                )
+                let edge = self.bank.edge(j) as f64 / self.bank.n_bins as f64;
+                let n = self.grid(j).n;
+                BlockMeans::folded(n, self.n_samples, n_blocks, edge, self.window_mean(j))
             })
             .collect()
     }
 
-    fn level(&self, j: usize) -> &Level<F> {
-        &self.levels[self.level_of[j]]
+    fn grid(&self, j: usize) -> &GridFft<F> {
+        &self.grids[self.grid_of[j]]
     }
 
     /// Work space for one thread.
     pub fn make_scratch(&self) -> TransformScratch<F> {
-        self.make_shared_scratch(self.fft_scratch_len())
+        TransformScratch::new(self.n_samples, self.fft_scratch_len())
     }
 
     /// Length of the FFTs' scratch.
     pub(crate) fn fft_scratch_len(&self) -> usize {
-        let lengths = self.levels.iter().map(Level::scratch_len);
+        let lengths = self.grids.iter().map(GridFft::scratch_len);
         lengths.max().unwrap_or(0)
     }
 
-    /// Work space that serves another transform of the same window too, with FFT scratch of the larger length.
-    pub(crate) fn make_shared_scratch(&self, fft_scratch_len: usize) -> TransformScratch<F> {
-        TransformScratch {
-            buffers: Buffers::new(self.n_samples, fft_scratch_len),
-        }
-    }
-
-    /// A zeroed spectrum, long enough for every level.
+    /// A zeroed spectrum, long enough for every grid.
     pub fn make_spectrum(&self) -> Spectrum<F> {
         vec![F::zero(); self.n_samples]
     }
 
     /// Spectrum of the reflected `signal` (T samples, in the order of time).
-    pub fn spectrum(&self, signal: &[F], out: &mut [F], scratch: &mut TransformScratch<F>) {
-        let level = &self.levels[0];
-        let (front, back) = scratch.buffers.real[..level.n].split_at_mut(level.n.div_ceil(2));
+    pub(crate) fn spectrum(&self, signal: &[F], out: &mut [F], scratch: &mut TransformScratch<F>) {
+        let grid = &self.grids[0];
+        let (front, back) = scratch.buffers.real[..grid.n].split_at_mut(grid.n.div_ceil(2));
         for (to, &from) in front.iter_mut().zip(signal.iter().step_by(2)) {
             *to = from;
         }
         for (to, &from) in back.iter_mut().rev().zip(signal.iter().skip(1).step_by(2)) {
             *to = from;
         }
-        level.cosine(F::one() / F::of(level.n as f64), out, &mut scratch.buffers);
+        grid.cosine(F::one() / F::of(grid.n as f64), out, &mut scratch.buffers);
     }
 
     /// Spectrum of a reflected real series kept like a row of scale j.
@@ -179,8 +186,8 @@ impl<F: Real> WaveletTransform<F> {
         scratch: &mut TransformScratch<F>,
     ) {
         scratch.buffers.real[..row.len()].copy_from_slice(row);
-        let level = self.level(j);
-        level.cosine(F::one() / F::of(level.n as f64), out, &mut scratch.buffers);
+        let grid = self.grid(j);
+        grid.cosine(F::one() / F::of(grid.n as f64), out, &mut scratch.buffers);
     }
 
     /// Spectrum of the modulus of a row of scale j.
@@ -191,21 +198,9 @@ impl<F: Real> WaveletTransform<F> {
         out: &mut [F],
         scratch: &mut TransformScratch<F>,
     ) {
-        let level = self.level(j);
-        modulus(re, im, &mut scratch.buffers.real[..level.n]);
-        level.cosine(F::one() / F::of(level.n as f64), out, &mut scratch.buffers);
-    }
-
-    /// `W_j` of the signal whose [`spectrum`](Self::spectrum) is given, on the grid of scale j.
-    pub fn filter(
-        &self,
-        spectrum: &[F],
-        j: usize,
-        out_re: &mut [F],
-        out_im: &mut [F],
-        scratch: &mut TransformScratch<F>,
-    ) {
-        self.filter_bins(&spectrum[..self.n_samples], j, out_re, out_im, scratch);
+        let grid = self.grid(j);
+        moduli(re, im, &mut scratch.buffers.real[..grid.n]);
+        grid.cosine(F::one() / F::of(grid.n as f64), out, &mut scratch.buffers);
     }
 
     /// `W_j` of a series whose spectrum has `spectrum.len()` bins, those of its own grid.
@@ -213,11 +208,10 @@ impl<F: Real> WaveletTransform<F> {
         &self,
         spectrum: &[F],
         j: usize,
-        out_re: &mut [F],
-        out_im: &mut [F],
+        (out_re, out_im): (&mut [F], &mut [F]),
         scratch: &mut TransformScratch<F>,
     ) {
-        let target = self.level(j);
+        let target = self.grid(j);
         let buffers = &mut scratch.buffers;
         let Some(pieces) = self.bank.pieces(j) else {
             let cosines = &mut buffers.cosines[..target.n];
@@ -264,30 +258,15 @@ impl<F: Real> WaveletTransform<F> {
         target.synthesize(out_re, out_im, buffers);
     }
 
-    /// Adds the adjoint of [`filter`](Self::filter) applied to a gradient on the grid of scale j to `accumulator`,
-    /// the gradient with respect to the spectrum.
-    pub fn filter_adjoint(
-        &self,
-        grad_re: &[F],
-        grad_im: &[F],
-        j: usize,
-        accumulator: &mut [F],
-        scratch: &mut TransformScratch<F>,
-    ) {
-        let accumulator = &mut accumulator[..self.n_samples];
-        self.filter_bins_adjoint(grad_re, grad_im, j, accumulator, scratch);
-    }
-
     /// Adjoint of [`filter_bins`](Self::filter_bins).
     pub(crate) fn filter_bins_adjoint(
         &self,
-        grad_re: &[F],
-        grad_im: &[F],
+        (grad_re, grad_im): (&[F], &[F]),
         j: usize,
         accumulator: &mut [F],
         scratch: &mut TransformScratch<F>,
     ) {
-        let target = self.level(j);
+        let target = self.grid(j);
         let buffers = &mut scratch.buffers;
         let Some(pieces) = self.bank.pieces(j) else {
             let mut cosines = std::mem::take(&mut buffers.cosines);
@@ -322,16 +301,16 @@ impl<F: Real> WaveletTransform<F> {
     }
 
     /// Adjoint of [`spectrum`](Self::spectrum): adds to `gradient` (T) the gradient with respect to the signal.
-    pub fn spectrum_adjoint(
+    pub(crate) fn spectrum_adjoint(
         &self,
         accumulator: &[F],
         gradient: &mut [F],
         scratch: &mut TransformScratch<F>,
     ) {
-        let level = &self.levels[0];
-        let scale = F::one() / F::of(level.n as f64);
-        level.cosine_adjoint(&accumulator[..level.n], &mut scratch.buffers);
-        let (front, back) = scratch.buffers.real[..level.n].split_at(level.n.div_ceil(2));
+        let grid = &self.grids[0];
+        let scale = F::one() / F::of(grid.n as f64);
+        grid.cosine_adjoint(&accumulator[..grid.n], &mut scratch.buffers);
+        let (front, back) = scratch.buffers.real[..grid.n].split_at(grid.n.div_ceil(2));
         for (to, &from) in gradient.iter_mut().step_by(2).zip(front) {
             *to += from * scale;
         }
@@ -353,23 +332,11 @@ impl<F: Real> WaveletTransform<F> {
         gradient: &mut [F],
         scratch: &mut TransformScratch<F>,
     ) {
-        let level = self.level(j);
-        let scale = F::one() / F::of(level.n as f64);
-        level.cosine_adjoint(&accumulator[..level.n], &mut scratch.buffers);
+        let grid = self.grid(j);
+        let scale = F::one() / F::of(grid.n as f64);
+        grid.cosine_adjoint(&accumulator[..grid.n], &mut scratch.buffers);
         for (to, &from) in gradient.iter_mut().zip(&scratch.buffers.real) {
             *to += from * scale;
         }
     }
-}
-
-/// |z| of a row.
-pub(crate) fn modulus<F: Real>(re: &[F], im: &[F], out: &mut [F]) {
-    vectorized(
-        #[inline(always)]
-        || {
-            for ((to, &re), &im) in out.iter_mut().zip(re).zip(im) {
-                *to = (re * re + im * im).sqrt();
-            }
-        },
-    );
 }

@@ -284,8 +284,9 @@ impl<F: Real> ScatteringLoss<F> {
                     } else {
                         (None, Some(d_source))
                     };
+                    let (left, right) = ((left, d_left), (right, d_right));
                     self.correlations
-                        .adjoint(transform, left, right, &work.cross, d_left, d_right);
+                        .adjoint(transform, left, right, &work.cross);
                 }
             }
         }
