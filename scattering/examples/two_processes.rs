@@ -1,4 +1,4 @@
-//! Two processes with the same power spectrum, told apart by their scattering covariances.
+//! Separates two processes with one power spectrum by their scattering covariances.
 #![allow(clippy::print_stdout, missing_docs)]
 
 use seismix_scattering::{CoefficientKind, Normalization, ScatteringTransform};

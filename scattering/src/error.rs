@@ -1,42 +1,42 @@
 use thiserror::Error as ThisError;
 
-/// What a plan or a call on it can refuse; each text says what to change.
+/// Refusal of a plan or of a call on it; each text states the remedy.
 #[derive(Debug, Clone, PartialEq, ThisError)]
 #[non_exhaustive]
 pub enum Error {
-    /// A parameter of the plan is outside what the transform allows.
+    /// A parameter of the plan lies outside its range.
     #[error("`{name}` is `{value}`: {reason}")]
     Parameter {
         /// Name of the parameter.
         name: &'static str,
         /// Its value, as text.
         value: String,
-        /// What to do instead.
+        /// The range or the remedy.
         reason: String,
     },
-    /// A buffer has not the length that the plan asks for; nothing was written.
+    /// A buffer differs in length from the plan; nothing was written.
     #[error(
-        "`{name}` has {found} elements, the plan needs {expected}; plan anew for this length or size the buffer by the plan"
+        "`{name}` has {found} elements, the plan requires {expected}; plan for this length or make the buffer with the plan"
     )]
     Length {
-        /// Which buffer.
+        /// Name of the buffer.
         name: &'static str,
         /// Its length.
         found: usize,
-        /// The length asked for.
+        /// The length that the plan requires.
         expected: usize,
     },
     /// The signal holds a NaN or an infinity; nothing was written.
-    #[error("sample {index} is {value}; cut the record at such samples, they cannot be averaged")]
+    #[error("sample {index} is `{value}`, which has no average; split the record at such samples")]
     NotFinite {
         /// Index of the first such sample.
         index: usize,
         /// `NaN`, `inf` or `-inf`.
         value: String,
     },
-    /// A coefficient does not fit the floating-point type. The output has been written and is of no use.
+    /// A coefficient exceeds the range of the floating-point type. The output was written and is unusable.
     #[error(
-        "coefficient {coefficient} is too large or too small for the floating-point type; bring the signal nearer to 1 (other units), or take f64"
+        "coefficient {coefficient} exceeds the range of the floating-point type; scale the signal towards 1 (other units) or use f64"
     )]
     OutOfRange {
         /// Index of the first such coefficient in the table.
@@ -44,6 +44,7 @@ pub enum Error {
     },
 }
 
+/// [`Error::Parameter`] from its parts.
 pub(crate) fn parameter(
     name: &'static str,
     value: impl ToString,
@@ -56,6 +57,7 @@ pub(crate) fn parameter(
     }
 }
 
+/// Refuses a buffer of the wrong length.
 pub(crate) fn check_length(name: &'static str, found: usize, expected: usize) -> Result<(), Error> {
     if found == expected {
         Ok(())

@@ -1,4 +1,4 @@
-//! Filters in Fourier on the grid of the padded window.
+//! Filter banks, sampled in Fourier on the grid of the padded window.
 
 use std::marker::PhantomData;
 use std::ops::Range;
@@ -7,7 +7,15 @@ use crate::error::{Error, parameter};
 use crate::fourier::real::Real;
 use crate::wavelet::{Band, FilterNorm, Wavelet, shannon};
 
-/// Centre frequency of the finest filter, cycles per sample.
+/// Most filter values of a bank: 16 GiB in f64. High Q on long windows would otherwise need hundreds of gigabytes, and
+/// a failed allocation ends the process without a message.
+const MOST_VALUES: usize = 1 << 31;
+
+/// Most bins of a bank: a reflected window of 2^28 samples.
+const MOST_BINS: usize = 1 << 29;
+
+/// Centre frequency of the finest filter, cycles per sample: its pass-band ends just below Nyquist, as in the reference
+/// of arXiv 2301.11981.
 const FINEST_CENTER: f64 = 0.425;
 
 /// One band-pass filter: real, zero outside `first_bin .. first_bin + values.len()`.
@@ -38,15 +46,19 @@ impl<F: Real> BandPass<F> {
     }
 }
 
-/// The band-pass filters `psi_j`, j = 0 (finest) .. JQ-1, and the low-pass `phi` (MATH: section 1).
+/// The band-pass filters `psi_j`, j = 0 (finest) .. JQ-1, and the low-pass `phi`.
+///
+/// Filters are given in Fourier on the N bins of the padded window. With x~ the padded window, `W_j x` is the first T
+/// samples of `IFFT(FFT(x~) . psi_hat_j)` for j < JQ, and of `IFFT(FFT(x~) . phi_hat)` for j = JQ. Every band-pass is 0 on
+/// the last ceil(N/8) bins.
 #[derive(Debug, Clone)]
 pub struct FilterBank<F> {
     /// Band-pass filters, from the finest.
     pub band_pass: Vec<BandPass<F>>,
     /// `phi_hat` at bins 0 ..= N/2; it is even, but for `uneven_low_pass`.
     pub low_pass: Vec<F>,
-    /// Where the sampled low-pass is not even, all of it in pieces like band-pass filters, otherwise nothing. Shannon's
-    /// reaches one bin farther below zero frequency than above, so that what it leaves is not quite real.
+    /// Pieces of a low-pass whose samples are not even, like those of band-pass filters; otherwise empty. Shannon's
+    /// reaches one bin farther below zero frequency than above, so that its output is not quite real.
     pub uneven_low_pass: Vec<BandPass<F>>,
     /// Length N of the grid, that of the padded window.
     pub n_bins: usize,
@@ -99,7 +111,7 @@ impl<F: Real> FilterBankBuilder<F> {
     /// Samples the filters.
     ///
     /// # Errors
-    /// [`Error::Parameter`] if octaves or filters an octave are 0 or so many that the lowest filter holds no bin.
+    /// [`Error::Parameter`] if octaves or filters an octave are 0, or too many for the bins or for memory.
     pub fn check(self) -> Result<FilterBank<F>, Error> {
         let n_bins = self.n_bins;
         if self.octaves == 0 || self.octaves > 40 {
@@ -109,18 +121,27 @@ impl<F: Real> FilterBankBuilder<F> {
         if per_octave == 0 || per_octave > 64 {
             return Err(parameter("wavelets_per_octave", per_octave, "give 1 to 64"));
         }
-        if n_bins < 2 {
-            return Err(parameter("n_bins", n_bins, "give 2 or more"));
+        if !(2..=MOST_BINS).contains(&n_bins) {
+            return Err(parameter("n_bins", n_bins, "give 2 to 2^29"));
         }
+        let mut n_values = 0;
         let mut band_pass = Vec::with_capacity(self.octaves * per_octave);
         for j in 0..self.octaves * per_octave {
             let filter = self.sampled_band_pass(j);
-            // Below a quarter of a bin the filter's whole pass-band lies between the frequencies 0 and 1/N.
+            // Below a quarter of a bin the filter's whole pass-band lies between the frequencies 0 and 1/N, and its output
+            // would be a constant.
             if filter.values.is_empty() || filter.center_frequency * (n_bins as f64) < 0.25 {
                 let reason = format!(
-                    "filter {j} holds no frequency of a padded window of {n_bins} samples; take fewer octaves or a longer window",
+                    "filter {j} contains no frequency of a padded window of {n_bins} samples; take fewer octaves or a longer window",
                 );
                 return Err(parameter("octaves", self.octaves, reason));
+            }
+            n_values += filter.values.len();
+            if n_values > MOST_VALUES {
+                let reason = format!(
+                    "the filters of {n_bins} bins exceed {MOST_VALUES} values; take fewer filters an octave or a shorter window",
+                );
+                return Err(parameter("wavelets_per_octave", per_octave, reason));
             }
             band_pass.push(filter);
         }
@@ -220,7 +241,7 @@ impl<F: Real> FilterBank<F> {
     /// Builds the bank of `octaves` filters (one an octave) on a grid of `n_bins` frequencies.
     ///
     /// # Errors
-    /// As [`FilterBankBuilder::check`], and [`Error::Parameter`] if `n_bins` is odd.
+    /// See [`FilterBankBuilder::check`]; also [`Error::Parameter`] if `n_bins` is odd.
     pub fn new(wavelet: Wavelet, octaves: usize, n_bins: usize) -> Result<Self, Error> {
         if n_bins < 2 || !n_bins.is_multiple_of(2) {
             let reason = "give an even number, twice the window";
@@ -243,18 +264,19 @@ impl<F: Real> FilterBank<F> {
         }
     }
 
-    /// Upper edge of filter j in bins, where it has fallen to 1e-5 of its peak for good, and at least twice its centre.
-    /// The low-pass lies below the last band-pass.
+    /// Upper edge of filter j in bins: the last bin above 1e-5 of the peak, at least twice the centre. The low-pass lies
+    /// below the last band-pass.
     pub(crate) fn edge(&self, j: usize) -> usize {
         let band = &self.band_pass[j.min(self.n_band_pass() - 1)];
         let peak = band.values.iter().fold(F::zero(), |a, &b| a.max(b.abs()));
         let seen = |value: &F| value.abs() > peak * F::of(1e-5);
+        // At least twice the centre, so that grids of families with narrow filters (large Q) still resolve the carrier.
         let twice_center = (2.0 * band.center_frequency * self.n_bins as f64) as usize;
         let edge = band.first_bin + band.values.iter().rposition(seen).map_or(0, |i| i + 1);
         edge.max(twice_center)
     }
 
-    /// Value of filter j at any bin below N, that of an even low-pass from its other half.
+    /// Value of filter j at any bin below N; an even low-pass is read from its lower half.
     pub fn value(&self, j: usize, bin: usize) -> F {
         let Some(pieces) = self.pieces(j) else {
             return self.low_pass[bin.min(self.n_bins - bin)];

@@ -155,7 +155,7 @@ fn nothing_is_nan_where_there_is_no_energy() {
     }
 }
 
-/// What a previous call left in scratch and outputs must not matter.
+/// Results do not depend on the content that a previous call left in scratch and outputs.
 #[test]
 fn dirty_buffers_change_nothing() {
     let t = 200;

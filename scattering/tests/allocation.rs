@@ -75,7 +75,7 @@ fn covariance() {
 
 #[test]
 fn transform() {
-    // 200 is no power of two: mixed radices; 251 is prime.
+    // 200 has mixed radices; 251 is prime.
     for t in [200, 251] {
         for set in [
             CoefficientSet::Raw,
@@ -109,7 +109,7 @@ fn transform() {
     }
 }
 
-/// What a stream holds does not grow with the record.
+/// Memory of a stream does not grow with the record.
 #[test]
 fn stream() {
     let blocks = BlockTransform::<f32>::plan(256).octaves(6).check().unwrap();

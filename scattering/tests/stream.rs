@@ -272,7 +272,7 @@ fn bad_streams_are_refused_and_nothing_is_lost() {
     stream.push(&x[500..], &mut out).unwrap();
     stream.finish(&mut out).unwrap();
     assert!(out == streamed(&blocks, &x, []));
-    // Less than a block is no error and gives nothing.
+    // A record shorter than a block yields nothing and is not an error.
     assert!(streamed(&blocks, &x[..63], []).is_empty());
     assert!(streamed(&blocks, &[], []).is_empty());
     // A block, but too short for the octaves.

@@ -1,4 +1,4 @@
-//! Block averages of a record that comes piece by piece.
+//! Block averages of a record that arrives in pieces.
 
 use num_complex::Complex;
 
@@ -6,10 +6,10 @@ use crate::block::transform::{BlockScratch, BlockTransform, check_finite, reflec
 use crate::error::Error;
 use crate::fourier::real::Real;
 
-/// Block averages of one gap-free record of any length, handed over in pieces of any size.
+/// Block averages of one gap-free record of any length that arrives in pieces of any size.
 ///
-/// Blocks come out as soon as the record goes on far enough behind them. How the record is cut into pieces does not
-/// change a bit of the result, and memory does not grow with its length.
+/// Blocks are appended as soon as enough of the record follows them. The result does not depend on the sizes of the
+/// pieces, to the bit, and memory does not grow with the length of the record.
 ///
 /// ```
 /// use seismix_scattering::BlockTransform;
@@ -26,11 +26,11 @@ use crate::fourier::real::Real;
 pub struct BlockStream<'a, F: Real> {
     blocks: &'a BlockTransform<F>,
     scratch: BlockScratch<F>,
-    /// The end of the record so far.
+    /// The last samples received.
     buffer: Vec<F>,
     /// Place of `buffer[0]` in the record.
     offset: usize,
-    /// Blocks given out.
+    /// Number of blocks appended so far.
     n_done: usize,
 }
 
@@ -45,20 +45,20 @@ impl<'a, F: Real> BlockStream<'a, F> {
         }
     }
 
-    /// Samples that have been handed over.
+    /// Number of samples received.
     pub fn n_samples(&self) -> usize {
         self.offset + self.buffer.len()
     }
 
-    /// Blocks that have been given out.
+    /// Number of blocks appended so far.
     pub fn n_blocks(&self) -> usize {
         self.n_done
     }
 
-    /// Takes the next `samples` of the record and appends the blocks that are finished to `out` `(block, coefficient)`.
+    /// Receives the next `samples` of the record and appends the finished blocks to `out` `(block, coefficient)`.
     ///
     /// # Errors
-    /// [`Error::NotFinite`] if a sample is NaN or infinite; nothing is taken then.
+    /// [`Error::NotFinite`] if a sample is NaN or infinite; the stream is unchanged then.
     pub fn push(&mut self, samples: &[F], out: &mut Vec<Complex<F>>) -> Result<(), Error> {
         check_finite(samples, self.n_samples())?;
         let blocks = self.blocks;
@@ -71,8 +71,9 @@ impl<'a, F: Real> BlockStream<'a, F> {
             self.buffer.extend_from_slice(now);
             left = later;
             if self.n_samples() == wanted {
-                self.give(blocks.chunk_blocks(), None, out);
-                // At the record's end up to a chunk before the next one's margin is looked at, as a reflection.
+                self.append(blocks.chunk_blocks(), None, out);
+                // Should the record end now, the reflection reaches back a chunk and a margin from its end: that much is
+                // kept, and nothing more.
                 let keep = (start + chunk)
                     .saturating_sub(blocks.context_samples() + chunk)
                     .max(self.offset);
@@ -83,10 +84,10 @@ impl<'a, F: Real> BlockStream<'a, F> {
         Ok(())
     }
 
-    /// Ends the record and appends the blocks that are left; samples after the last whole block only serve as context.
+    /// Ends the record and appends the remaining blocks; samples after the last whole block are context only.
     ///
     /// # Errors
-    /// [`Error::Parameter`] if the record holds a block and is too short for the octaves.
+    /// [`Error::Parameter`] if the record contains a block and is too short for the octaves.
     pub fn finish(mut self, out: &mut Vec<Complex<F>>) -> Result<(), Error> {
         let n_samples = self.n_samples();
         let n_blocks = n_samples / self.blocks.block_samples();
@@ -100,13 +101,13 @@ impl<'a, F: Real> BlockStream<'a, F> {
         }
         while self.n_done < n_blocks {
             let now = (n_blocks - self.n_done).min(self.blocks.chunk_blocks());
-            self.give(now, Some(n_samples), out);
+            self.append(now, Some(n_samples), out);
         }
         Ok(())
     }
 
-    /// Appends `n_blocks` blocks; `end` is the length of the record once it is known.
-    fn give(&mut self, n_blocks: usize, end: Option<usize>, out: &mut Vec<Complex<F>>) {
+    /// Appends `n_blocks` blocks; `end` is the length of the record, once known.
+    fn append(&mut self, n_blocks: usize, end: Option<usize>, out: &mut Vec<Complex<F>>) {
         let blocks = self.blocks;
         let n_paths = blocks.paths().len();
         let from = out.len();
@@ -116,7 +117,8 @@ impl<'a, F: Real> BlockStream<'a, F> {
         );
         let start = (self.n_done * blocks.block_samples()) as i64;
         let (buffer, offset) = (&self.buffer, self.offset);
-        // Before the end is known nothing beyond it is asked for.
+        // A complete chunk reads no sample beyond those received, so until the end is known none is reflected; a quarter of
+        // the range keeps twice the length within an i64.
         let length = end.unwrap_or(usize::MAX / 4);
         let sample = |i: i64| buffer[reflected(i, length) - offset];
         blocks.process_chunk(sample, start, &mut out[from..], &mut self.scratch);

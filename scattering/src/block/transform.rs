@@ -1,13 +1,13 @@
 //! Unnormalised coefficients of a long record, averaged over consecutive blocks: the features of clustering.
 //!
-//! A gap-free run is transformed once, in chunks that overlap, so that a block sees its true neighbours
-//! (the *continuous* boundary, MATH: section 3); only the ends of the run are reflected. Windows of any scale are means
-//! of blocks. A record that is shorter than a chunk is transformed as it is, at its own samples.
+//! A gap-free run is transformed once, in chunks that overlap, so that a block sees its true neighbours (the
+//! *continuous* boundary); only the ends of the run are reflected. Windows of any scale are means of blocks. A record
+//! shorter than a chunk is transformed as one window, at its own samples.
 //!
-//! Chunks agree with one transform of the whole record to 3e-5 of a coefficient's natural scale in f64 at full rate, however
-//! wide their margins are (Battle-Lemarie; Shannon's boxes, whose borders depend on the length of a chunk too, to 3e-3): the
-//! finest filter is cut off at 7/8 of the sampling rate, where it is still 0.002 of its peak,
-//! so that its impulse response falls off with the inverse of time only.
+//! Chunks agree with one transform of the whole record to 3e-5 of a coefficient's natural scale in f64 at full rate,
+//! regardless of the width of their margins (Battle-Lemarie; to 3e-3 for Shannon's boxes, whose borders depend on the
+//! length of a chunk). The finest filter is cut off at 7/8 of the sampling rate, where it is still 0.002 of its peak, so
+//! its impulse response falls off with the inverse of time only.
 
 use num_complex::Complex;
 use rayon::prelude::*;
@@ -21,7 +21,7 @@ use crate::transform::builder::ScatteringTransformBuilder;
 use crate::transform::plan::{ScatteringScratch, ScatteringTransform};
 use crate::wavelet::{FilterNorm, Wavelet};
 
-/// Shortest chunk that is transformed at once, in samples.
+/// Shortest chunk that is transformed at once, in samples: its rows remain in the last-level cache in f32.
 const CHUNK_SAMPLES: usize = 1 << 16;
 
 /// Longest block, in samples.
@@ -42,14 +42,14 @@ pub struct BlockTransformBuilder<F> {
 /// Immutable, `Send + Sync`.
 pub struct BlockTransform<F: Real> {
     block_samples: usize,
-    /// Blocks on either side of those that a chunk gives.
+    /// Blocks of context on either side of those that a chunk yields.
     margin_blocks: usize,
-    /// Blocks that a chunk gives.
+    /// Blocks that a chunk yields.
     chunk_blocks: usize,
-    /// Filters of each layer.
+    /// Number of band-pass filters of each layer.
     octaves: [usize; 2],
     transform: ScatteringTransform<F>,
-    /// For records shorter than a chunk.
+    /// Options for records shorter than a chunk.
     short: ScatteringTransformBuilder<F>,
 }
 
@@ -87,14 +87,14 @@ impl<F: Real> BlockTransformBuilder<F> {
         self
     }
 
-    /// Normalisation of the filters (default L1). Those of L2 depend on the length of the chunks.
+    /// Normalisation of the filters (default L1). With L2 the filters depend on the length of the chunks.
     #[must_use]
     pub fn filter_norm(mut self, norm: FilterNorm) -> Self {
         self.transform = self.transform.filter_norm(norm);
         self
     }
 
-    /// Which coefficients (default `scat+cov`); all but raw layers and `covreduced`, which is of normalised ones.
+    /// Set of coefficients (default `scat+cov`); all but raw layers and `covreduced`, which reduces normalised ones.
     #[must_use]
     pub fn coefficients(mut self, set: CoefficientSet) -> Self {
         self.transform = self.transform.coefficients(set);
@@ -108,15 +108,15 @@ impl<F: Real> BlockTransformBuilder<F> {
         self
     }
 
-    /// How fine the grids are that the transform is kept on (default 8 times the filters' edges). A block of
-    /// few periods of a filter errs by more than a long window: see the accuracy of the crate.
+    /// Density of the grids that the layers are kept on (default 8 times the filters' edges). A block of few periods of a
+    /// filter has larger errors than a long window: see the accuracy of the crate.
     #[must_use]
     pub fn oversampling(mut self, oversampling: Oversampling) -> Self {
         self.oversampling = oversampling;
         self
     }
 
-    /// Samples on either side of a block that count for it at least; what lies farther away may be taken for a
+    /// Least number of true neighbouring samples on either side of a block; farther samples may be replaced by a
     /// reflection. Default 2^(J+5), 32 periods of the lowest filter.
     #[must_use]
     pub fn margin(mut self, samples: usize) -> Self {
@@ -139,14 +139,14 @@ impl<F: Real> BlockTransformBuilder<F> {
         if matches!(set, CoefficientSet::Raw | CoefficientSet::CovReduced) {
             return Err(parameter(
                 "coefficients",
-                format!("{set:?}"),
-                "blocks hold means that can be averaged: take scat, cov or scat+cov",
+                set,
+                "blocks hold means that can be averaged further; give scat, cov or scat+cov",
             ));
         }
         let octaves = self.octaves[0].max(self.octaves[1]);
         if !(1..=14).contains(&octaves) {
             let reason =
-                "give 1 to 14 for a record; longer periods want windows transformed one by one";
+                "give 1 to 14 for a record; transform windows one by one for longer periods";
             return Err(parameter("octaves", octaves, reason));
         }
         let margin = self.margin_samples.unwrap_or(1 << (octaves + 5));
@@ -154,7 +154,8 @@ impl<F: Real> BlockTransformBuilder<F> {
             return Err(parameter("margin", margin, "give 2^23 samples or fewer"));
         }
         let margin_blocks = margin.div_ceil(block);
-        // Margins are at most a quarter of a chunk each; a number of blocks that FFTs like.
+        // Margins are at most a quarter of a chunk each, so at most half of the work is repeated; a power of two of blocks
+        // has fast FFTs.
         let total = (CHUNK_SAMPLES / block)
             .max(4 * margin_blocks)
             .max(4)
@@ -191,22 +192,23 @@ impl<F: Real> BlockTransform<F> {
         }
     }
 
-    /// What each coefficient is.
+    /// Description of each coefficient.
     pub fn paths(&self) -> &[ScatteringPath] {
         self.transform.paths()
     }
 
-    /// Samples a block.
+    /// Number of samples of a block.
     pub fn block_samples(&self) -> usize {
         self.block_samples
     }
 
-    /// Samples on either side of a block that its averages depend on; give so much context where the record has it.
+    /// Number of samples on either side of a block that its averages depend on: the context to provide where the record
+    /// has it.
     pub fn context_samples(&self) -> usize {
         self.margin_blocks * self.block_samples
     }
 
-    /// Bytes of work space that [`process`](Self::process) takes for each thread, about, for a run of `n_samples`.
+    /// Approximate work space of [`process`](Self::process) for a run of `n_samples`, in bytes a thread.
     pub fn scratch_bytes(&self, n_samples: usize) -> u64 {
         let n = self.transform.window_samples();
         let octaves = (self.octaves[0] + self.octaves[1]) as u64;
@@ -220,7 +222,7 @@ impl<F: Real> BlockTransform<F> {
         (values + raw) * size_of::<F>() as u64
     }
 
-    /// Blocks that are computed at once.
+    /// Number of blocks that are computed at once.
     pub fn chunk_blocks(&self) -> usize {
         self.chunk_blocks
     }
@@ -230,7 +232,7 @@ impl<F: Real> BlockTransform<F> {
         &self.transform
     }
 
-    /// Starts a stream for a record that is handed over piece by piece.
+    /// Starts a stream for a record that arrives in pieces.
     pub fn stream(&self) -> BlockStream<'_, F> {
         BlockStream::new(self)
     }
@@ -240,7 +242,7 @@ impl<F: Real> BlockTransform<F> {
     /// the number of threads.
     ///
     /// # Errors
-    /// [`Error::Length`] if the blocks do not lie inside the run or `out` has not `n_blocks * paths` elements;
+    /// [`Error::Length`] if the blocks do not lie inside the run or `out` does not have `n_blocks * paths` elements;
     /// [`Error::NotFinite`] if the run holds a NaN or an infinity; [`Error::Parameter`] if the run is too short for the
     /// octaves.
     pub fn process(
@@ -275,6 +277,7 @@ impl<F: Real> BlockTransform<F> {
                 || self.make_scratch(),
                 |scratch, (chunk, out)| {
                     let start = first + chunk * self.chunk_blocks * self.block_samples;
+                    // A margin may exceed a short run, so the reflection is repeated as often as needed.
                     let source = |i: i64| run[reflected(i, run.len())];
                     self.process_chunk(source, start as i64, out, scratch);
                 },
@@ -282,8 +285,8 @@ impl<F: Real> BlockTransform<F> {
         Ok(())
     }
 
-    /// Whether a record ends before its first chunk would be complete: it is then transformed as it is, at its own
-    /// samples.
+    /// True if a record ends before its first chunk would be complete; it is then transformed as one window, at its own
+    /// samples: its coarse grids would not divide into blocks.
     pub(crate) fn is_short(&self, n_samples: usize) -> bool {
         n_samples < (self.chunk_blocks + self.margin_blocks) * self.block_samples
     }
@@ -311,7 +314,7 @@ impl<F: Real> BlockTransform<F> {
         }
     }
 
-    /// Blocks from sample `start` on, as many as `out` holds; `sample` gives any sample, beyond the record too.
+    /// Computes the blocks from sample `start` that fit into `out`; `sample` returns any sample, beyond the record too.
     pub(crate) fn process_chunk(
         &self,
         sample: impl Fn(i64) -> F,
@@ -336,7 +339,7 @@ impl<F: Real> BlockTransform<F> {
     }
 }
 
-/// From `(coefficient, block)` to `(block, coefficient)`, from block `first` on as many as `out` holds.
+/// Transposes `(coefficient, block)` to `(block, coefficient)`, for the blocks from `first` that fit into `out`.
 fn transpose<F: Real>(raw: &[Complex<F>], n_blocks: usize, first: usize, out: &mut [Complex<F>]) {
     let n_paths = raw.len() / n_blocks;
     for (block, out) in out.chunks_exact_mut(n_paths).enumerate() {
@@ -349,7 +352,7 @@ fn transpose<F: Real>(raw: &[Complex<F>], n_blocks: usize, first: usize, out: &m
     }
 }
 
-/// Where sample `i` of a record of `n` samples, reflected at both ends again and again, stands.
+/// Place of sample `i` in a record of `n` samples that is extended by repeated reflection at both ends. `n` is not 0.
 pub(crate) fn reflected(i: i64, n: usize) -> usize {
     if (0..n as i64).contains(&i) {
         return i as usize;
@@ -362,7 +365,7 @@ pub(crate) fn reflected(i: i64, n: usize) -> usize {
     }
 }
 
-/// Refuses what is not a number; `offset` is the place of the first sample in the record.
+/// Refuses NaN and infinities; `offset` is the place of the first sample in the record.
 pub(crate) fn check_finite<F: Real>(samples: &[F], offset: usize) -> Result<(), Error> {
     match samples.iter().position(|value| !value.is_finite()) {
         None => Ok(()),

@@ -191,7 +191,7 @@ fn imaginary_weights(n: usize, window: usize) -> Vec<f64> {
 /// Places of the even and of the odd samples of a range, both ascending.
 fn places(range: Range<usize>, n: usize) -> [Range<usize>; 2] {
     let even = range.start.div_ceil(2)..range.end.div_ceil(2);
-    // Sample 2i + 1 stands at n - 1 - i.
+    // Sample 2i + 1 is at place n - 1 - i.
     let odd = n - range.end / 2..n - range.start / 2;
     [even, odd]
 }
@@ -321,7 +321,7 @@ mod tests {
     #[test]
     fn coarse_means_are_those_of_the_windows_own_samples() {
         // A grid at four times the edge, as the default has it; blocks of 32, 8 and 9 samples; and one of a window
-        // that is no multiple of the grid.
+        // that is not a multiple of the grid.
         for (n, window, n_blocks, edge) in [
             (512, 2048, 16, 0.0625),
             (128, 4096, 16, 0.0078),

@@ -1,8 +1,11 @@
-//! What a coefficient is.
+//! Description of a coefficient.
 
 use crate::names::option_names;
 
-/// Kind of a coefficient (MATH: section 2).
+/// Kind of a coefficient.
+///
+/// `E` is the mean over the window or over a block of it, `W_j` the wavelet transform ([`FilterBank`](crate::FilterBank)),
+/// x the signal (x and y for two channels).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum CoefficientKind {
@@ -37,7 +40,7 @@ impl CoefficientKind {
     }
 }
 
-/// Which coefficients a plan computes.
+/// Set of coefficients that a plan computes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 #[non_exhaustive]
 pub enum CoefficientSet {
@@ -47,11 +50,11 @@ pub enum CoefficientSet {
     Scat,
     /// Sparsity, mean, power spectrum, phase-envelope, envelope (174 at J = 8).
     Cov,
-    /// The same with the second-layer moduli (`scat`) after the mean (210 at J = 8).
+    /// `Cov` with the second-layer moduli (`scat`) after the mean (210 at J = 8).
     #[default]
     ScatCov,
-    /// `Cov` reduced to what does not change with scale: phase-envelope averaged over j at fixed distance a of the two
-    /// scales, envelope at fixed (a, b); low-pass rows stay apart (97 at J = 8).
+    /// The scale-invariant reduction of `Cov`: phase-envelope averaged over j at fixed distance a of the two scales,
+    /// envelope at fixed (a, b); low-pass rows are kept one by one (97 at J = 8).
     CovReduced,
 }
 
@@ -75,24 +78,24 @@ pub struct ScaleDistance {
 /// One coefficient. A scale j is an index of its layer's filter bank, JQ the low-pass.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct ScatteringPath {
-    /// What is averaged.
+    /// Kind of the average.
     pub kind: CoefficientKind,
     /// First-layer scale of the left factor (for `PhaseEnvelope`: the one with the frequency of `j2`).
     pub j1_left: usize,
-    /// First-layer scale of the right factor, where there is one.
+    /// First-layer scale of the right factor of a product.
     pub j1_right: Option<usize>,
-    /// Second-layer scale, where there is one.
+    /// Second-layer scale, of coefficients of the second layer.
     pub j2: Option<usize>,
-    /// Whether the two paths are equal, or both end in the low-pass. With one channel, and for moments, the coefficient
-    /// is then real; see [`is_real`](Self::is_real) for two.
+    /// True if the two paths are equal or both end in the low-pass. With one channel, and for moments, the coefficient
+    /// is then real; see [`is_real`](Self::is_real) for two channels.
     pub real: bool,
     /// Channel of the left factor.
     pub channel_left: usize,
-    /// Channel of the right factor; that of the left where there is one factor.
+    /// Channel of the right factor; equal to the left one for a single factor.
     pub channel_right: usize,
     /// Exponent q of a modulus, 2 for a product.
     pub exponent: f64,
-    /// For a mean over scales: their distances. The scales above are then those of its first term.
+    /// Distances of the scales, for a mean over scales. The scales above are then those of its first term.
     pub distance: Option<ScaleDistance>,
 }
 
@@ -111,16 +114,17 @@ impl ScatteringPath {
         }
     }
 
-    /// Whether the coefficient is real by construction, for two channels too.
+    /// True if the coefficient is real by construction, for two channels too.
     pub fn is_real(&self) -> bool {
         let same = self.channel_left == self.channel_right;
         let product = self.j1_right.is_some();
-        // Two channels' low-passes are two real series; `real` does not say which of its two reasons holds.
+        // Equal paths of two channels are not conjugates of each other, and `real` does not record which of its two
+        // reasons holds, so cross products are taken for complex.
         self.real && (same || !product)
     }
 
     /// Centre frequencies in Hz at `sampling_rate_hz` of (`j1_left`, `j1_right`, `j2`), one filter an octave;
-    /// 0 stands for the low-pass.
+    /// 0 for the low-pass.
     pub fn center_frequencies_hz(
         &self,
         octaves: usize,

@@ -1,4 +1,4 @@
-//! The tables of coefficients: which there are, in the order in which they are given out.
+//! Tables of coefficients, in the order of the output.
 
 use crate::coefficients::path::{CoefficientKind, CoefficientSet, ScaleDistance, ScatteringPath};
 use crate::names::option_names;
@@ -31,8 +31,9 @@ impl LayerScales {
         self.octaves[1] * self.wavelets_per_octave[1]
     }
 
-    /// Whether W_j2 |W_j1 x| exists: floor(j1/Q1) < floor(j2/Q2). Where the second layer has more octaves, the low-pass
-    /// of the first goes on into it as well.
+    /// True if W_j2 |W_j1 x| is a path: floor(j1/Q1) < floor(j2/Q2). The modulus of band j1 varies more slowly than the
+    /// band itself, so filters above it would see no energy. If the second layer has more octaves, the low-pass of the
+    /// first is continued into it as well.
     pub fn is_path(&self, j1: usize, j2: usize) -> bool {
         j1 / self.wavelets_per_octave[0] < j2 / self.wavelets_per_octave[1]
     }
@@ -46,14 +47,14 @@ impl LayerScales {
         })
     }
 
-    /// Number of first-layer scales that go on into the second: 0 .. this.
+    /// Number of first-layer scales that are continued into the second layer, the first ones.
     pub fn n_sources(&self) -> usize {
         (0..=self.first_low_pass())
             .filter(|&j1| self.is_path(j1, self.second_low_pass()))
             .count()
     }
 
-    /// The first-layer scale of the same filter as j2 of the second, j/Q and low-pass or not being equal.
+    /// First-layer scale with the filter of j2 of the second layer: equal j/Q, both band-passes or both low-passes.
     pub(crate) fn partner(&self, j2: usize) -> Option<usize> {
         let [q1, q2] = self.wavelets_per_octave;
         let low_pass = j2 == self.second_low_pass();
@@ -62,7 +63,7 @@ impl LayerScales {
     }
 }
 
-/// Which pairs of channels are multiplied.
+/// Pairs of channels that are multiplied.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 #[non_exhaustive]
 pub enum ChannelPairs {
@@ -105,7 +106,8 @@ pub(crate) fn products(octaves: usize) -> Vec<ScatteringPath> {
     pair_products(&LayerScales::dyadic(octaves), &[(0, 0)])
 }
 
-/// Number of coefficients in [`full_table`], without making it; at least, where the layers differ.
+/// Number of coefficients in [`full_table`] without making it, to refuse tables that no memory holds; an upper bound if
+/// the layers differ. In `u128`, since the sizes are the user's and not yet checked.
 pub(crate) fn table_len(
     set: CoefficientSet,
     scales: &LayerScales,
@@ -130,7 +132,7 @@ pub(crate) fn table_len(
     }
 }
 
-/// The table of a set; of `CovReduced`, that which is reduced ([`Reduction`]).
+/// The table of a set; for `CovReduced` the table before its [`Reduction`].
 pub(crate) fn full_table(
     set: CoefficientSet,
     scales: &LayerScales,
@@ -178,7 +180,7 @@ fn second_layer(
     })
 }
 
-/// All paths of the first layer, then of the second; moments fastest.
+/// All paths of the first layer, then of the second; moments vary fastest.
 fn both_layers(
     kind: CoefficientKind,
     scales: &LayerScales,
@@ -235,7 +237,7 @@ fn pair_products(scales: &LayerScales, pairs: &[(usize, usize)]) -> Vec<Scatteri
     }
     for &pair in pairs {
         for (left, j2) in scales.paths() {
-            // For each left path (j1, j2) the right paths (j1', j2), j1' <= j1.
+            // The matrix over (j1, j1') is Hermitian, so the half j1' <= j1 holds everything.
             for right in 0..=left {
                 paths.push(ScatteringPath {
                     j2: Some(j2),
@@ -248,15 +250,15 @@ fn pair_products(scales: &LayerScales, pairs: &[(usize, usize)]) -> Vec<Scatteri
     paths
 }
 
-/// Rows of one kind and pair of channels at the same distances.
+/// Rows of one kind and pair of channels at equal distances of their scales.
 struct Group {
-    /// (envelope or not, left, right channel).
+    /// (is an envelope, left channel, right channel).
     of: (bool, usize, usize),
     distance: ScaleDistance,
     rows: Vec<usize>,
 }
 
-/// The means over scales that make `covreduced` of `cov`.
+/// Means over scales that reduce `cov` to `covreduced`.
 #[derive(Debug, Clone)]
 pub(crate) struct Reduction {
     /// The reduced table.
@@ -305,7 +307,7 @@ impl Reduction {
                 }),
             }
         }
-        // Kind and channels in the order of the base, distances ascending.
+        // The order of the reference's index table: kind and channels in the order of the base, distances ascending.
         groups.sort_by_key(|group| (group.of, group.distance.a, group.distance.b));
         for Group { distance, rows, .. } in groups {
             let first = base[rows[0]];

@@ -1,24 +1,25 @@
-//! How a filter's bins go from a spectrum to the FFT of a grid, in runs of neighbours.
+//! Application of a filter to a spectrum, folded into the FFT of a coarser grid, in segments of consecutive bins.
 //!
-//! Bin k of the padded window stands in a spectrum of n bins at k, or as its mirror image, S_(2n-k) = -S_k; bin n is 0.
-//! On a grid of m samples, period 2m, it adds to R_(k mod 2m), with the other sign at every second turn, since the
-//! samples lie at half steps. Bins near the end of the padded window's period are negative frequencies, and stand near
-//! the end of the periods of source and target.
+//! Bin k of the padded window is bin k of a spectrum of n bins, or its mirror image, S_(2n-k) = -S_k; bin n is 0.
+//! On a grid of m samples, period 2m, it adds to R_(k mod 2m), with the opposite sign at every second turn, since the
+//! samples lie at half steps: exp(2 pi i 2m (i + 1/2) / 2m) = -1. Bins near the end of the padded window's period are
+//! negative frequencies, and lie near the end of the periods of source and target.
 
 use num_complex::Complex;
 
 use crate::filter_bank::BandPass;
 use crate::fourier::real::Real;
 
-/// Consecutive bins whose places in source and target are consecutive too.
+/// Consecutive bins of a filter whose places in source and target are consecutive too.
 pub(crate) struct Segment {
     /// First of the filter's values.
     value: usize,
     len: usize,
-    /// Where the first one stands in the source, and whether the next ones stand before it.
+    /// Place of the first bin in the source; mirrored segments are read from there downwards.
     source: usize,
     mirrored: bool,
-    /// k mod m in the target, and whether k mod 2m lies in the upper half.
+    /// k mod m in the target; upper if k mod 2m lies in the upper half of the period, the imaginary part of the FFT's
+    /// input.
     target: usize,
     upper: bool,
     negative: bool,
@@ -34,7 +35,8 @@ pub(crate) fn each_segment<F: Real>(
     n_target: usize,
     mut each: impl FnMut(Segment),
 ) {
-    // A filter that begins in the last eighth is one of negative frequencies.
+    // Band-passes are 0 on the last eighth, so a piece that begins there is one of negative frequencies (Shannon's
+    // low-pass).
     let (first_source, first_target) = if 8 * piece.first_bin >= 7 * n_bins {
         let from_end = n_bins - piece.first_bin;
         if from_end > 2 * n_source.min(n_target) {
@@ -60,6 +62,7 @@ pub(crate) fn each_segment<F: Real>(
         let segment = (len - value)
             .min(source_end - source)
             .min((turn + 1) * n_target - target);
+        // Bin n of an even signal is 0 by symmetry and is not stored.
         if source != n_source {
             let mirrored = source > n_source;
             each(Segment {
@@ -166,7 +169,8 @@ impl Segment {
     }
 }
 
-/// Writes the filtered bins of a piece that lies within source and target, as [`Segment::apply`] adds them.
+/// Writes the filtered bins of a piece that lies within source and target: [`Segment::apply`] without folding, the case
+/// of almost all filters.
 #[inline(always)]
 pub(crate) fn set_filtered<F: Real>(
     piece: &BandPass<F>,
@@ -194,6 +198,7 @@ fn add<F: Real>(
 ) {
     let n = psi.len();
     let (to, turn) = (&mut to[..n], &turn[..n]);
+    // The upper half enters as i R_(k+m): (re, im) of the turn become (-im, re).
     if upper {
         for i in 0..n {
             let value = source(i) * psi[i] * sign;
@@ -241,13 +246,14 @@ pub(crate) fn low_pass<F: Real>(spectrum: &[F], phi: &[F], cosines: &mut [F]) {
     cosines.fill(F::zero());
     let two = F::of(2.0);
     for (turn, (spectrum, phi)) in spectrum.chunks(m).zip(phi.chunks(m)).enumerate() {
+        // cos(pi (2m +- k) (i + 1/2) / m) = -cos(pi k (i + 1/2) / m), so the signs of four turns are +, -, -, +.
         let weight = if matches!(turn % 4, 0 | 3) { two } else { -two };
         if turn % 2 == 0 {
             for ((to, &s), &phi) in cosines.iter_mut().zip(spectrum).zip(phi) {
                 *to += s * phi * weight;
             }
         } else {
-            // Bin m of every odd turn is where the cosine is 0.
+            // An odd turn is read backwards; the cosine of its first bin, an odd multiple of m, is 0 at every sample.
             let bins = spectrum.len().min(phi.len());
             let (spectrum, phi) = (&spectrum[..bins], &phi[..bins]);
             let to = &mut cosines[m + 1 - bins..];
@@ -256,6 +262,7 @@ pub(crate) fn low_pass<F: Real>(spectrum: &[F], phi: &[F], cosines: &mut [F]) {
             }
         }
     }
+    // Every bin but 0 occurs twice in the period, as k and N - k.
     cosines[0] -= spectrum[0] * phi[0];
 }
 

@@ -1,4 +1,7 @@
-//! How many samples of each `W_j` are kept.
+//! Grids: the number of samples that are kept of each `W_j`.
+//!
+//! `psi_hat_j` has bounded support, so `W_j x` is exact at a lower rate; only its modulus, whose band is not bounded,
+//! then aliases. Oversampling sets how much.
 
 use std::fmt;
 use std::str::FromStr;
@@ -59,11 +62,12 @@ impl FromStr for Oversampling {
 
 serde_as_text!(Oversampling);
 
-/// Fewest samples that a block of a mean holds, so that what lies beyond its borders weighs little.
+/// Fewest samples of a block of a mean. The weights of a block fall off over a few samples at its borders; with eight
+/// or more inside, the neighbours contribute little.
 const LEAST_IN_BLOCK: usize = 8;
 
 /// Number of samples of each scale, the low-pass last, for windows of half of the bank's bins that are averaged in
-/// `n_blocks` blocks: whole numbers of samples a block, that FFTs like where the window is not kept as it is.
+/// `n_blocks` blocks: a whole number of samples a block, and, below the window's own rate, one of fast FFT lengths.
 pub(crate) fn grid_sizes<F: Real>(
     bank: &FilterBank<F>,
     oversampling: Oversampling,
@@ -74,6 +78,7 @@ pub(crate) fn grid_sizes<F: Real>(
         let Oversampling::Times(times) = oversampling else {
             return window;
         };
+        // The edge is in bins of the reflected window, two of which are one cycle a window: n = times * edge / 2.
         let least = f64::from(times) * bank.edge(j) as f64 / 2.0;
         let in_block = smooth_from((least / n_blocks as f64).max(LEAST_IN_BLOCK as f64));
         (in_block * n_blocks).min(window)
@@ -81,7 +86,8 @@ pub(crate) fn grid_sizes<F: Real>(
     (0..=bank.n_band_pass()).map(size).collect()
 }
 
-/// The least power of two, or three times one, of at least `least`.
+/// The least of the powers of two and of three times these that is at least `least`. Both have fast FFTs; with the two
+/// together a grid exceeds the required size by at most a half.
 fn smooth_from(least: f64) -> usize {
     [1, 3]
         .map(|odd| {

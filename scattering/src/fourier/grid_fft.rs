@@ -72,6 +72,9 @@ impl<F: Real> GridFft<F> {
     }
 
     /// DCT-II of the samples in `buffers.real` (folded): `out[k] = scale * sum_i u_i cos(pi k (i + 1/2) / n)`, k < n.
+    ///
+    /// The FFT V of the folded samples gives bins k and n - k at once (Makhoul 1980): the real part of
+    /// `V_k exp(-i pi k / 2n)`, and minus its imaginary part.
     pub(crate) fn cosine(&self, scale: F, out: &mut [F], buffers: &mut Buffers<F>) {
         let n = self.n;
         let half = &mut buffers.half[..n / 2 + 1];
@@ -84,6 +87,7 @@ impl<F: Real> GridFft<F> {
             #[inline(always)]
             || {
                 let (low, high) = out[..n].split_at_mut(n / 2 + 1);
+                // Bins 0 and n/2 have no partner.
                 low[0] = half[0].re * scale;
                 if n.is_multiple_of(2) {
                     let (z, w) = (half[n / 2], self.quarter_wave[n / 2]);
@@ -114,6 +118,7 @@ impl<F: Real> GridFft<F> {
             half[k] = self.quarter_wave[k].conj() * Complex::new(x[k], -x[n - k]) * one_half;
         }
         if n.is_multiple_of(2) {
+            // Rounding leaves an imaginary part at n/2, which `realfft` refuses.
             half[n / 2].im = F::zero();
         }
         checked(self.real_inverse.process_with_scratch(
@@ -125,6 +130,9 @@ impl<F: Real> GridFft<F> {
 
     /// `y_i = sum_(k<M) R_k exp(2 pi i k (i + 1/2) / M)` for the samples of the window, folded. `buffers.complex` holds
     /// `(R_k + i R_(k+n)) exp(i pi k / M)`, k < n.
+    ///
+    /// At the even samples i = 2l, bins k and k + n have one phase but for the half-sample step, exp(i pi / 2) = i: so
+    /// one FFT of length n over their sum gives every other sample of the period of 2n.
     pub(crate) fn synthesize(&self, out_re: &mut [F], out_im: &mut [F], buffers: &mut Buffers<F>) {
         let complex = &mut buffers.complex[..self.n];
         self.inverse.process_with_scratch(complex, &mut buffers.fft);
@@ -139,8 +147,8 @@ impl<F: Real> GridFft<F> {
         );
     }
 
-    /// Adjoint of [`synthesize`](Self::synthesize), to `buffers.complex`: with `z` what it holds then, the gradient of
-    /// `R_k` is the real part of `z_k exp(-i pi k / M)`, that of `R_(k+n)` the imaginary part.
+    /// Adjoint of [`synthesize`](Self::synthesize), into `buffers.complex`: with `z` its content, the gradient of `R_k` is
+    /// the real part of `z_k exp(-i pi k / M)`, that of `R_(k+n)` the imaginary part.
     pub(crate) fn analyze(&self, g_re: &[F], g_im: &[F], buffers: &mut Buffers<F>) {
         let complex = &mut buffers.complex[..self.n];
         vectorized(
@@ -155,7 +163,7 @@ impl<F: Real> GridFft<F> {
     }
 }
 
-/// From the order of time to the folded one; `conjugate` is applied to what stands beyond the window's end.
+/// Reorders from time order to folded order; `conjugate` is applied to the samples beyond the window's end.
 pub(crate) fn fold<T: Copy>(row: &mut Vec<T>, conjugate: impl Fn(T) -> T) {
     *row = (0..row.len())
         .map(|place| match folded_sample(place, row.len()) {
@@ -165,7 +173,7 @@ pub(crate) fn fold<T: Copy>(row: &mut Vec<T>, conjugate: impl Fn(T) -> T) {
         .collect();
 }
 
-/// Which of `n` samples stands at a place of the folded order, and whether as its conjugate.
+/// The one of `n` samples at a place of the folded order, and true if its conjugate is stored.
 pub(crate) fn folded_sample(place: usize, n: usize) -> (usize, bool) {
     if place < n.div_ceil(2) {
         (2 * place, false)

@@ -1,12 +1,14 @@
+//! The floating-point types.
+
 use std::iter::Sum;
 
-/// The two floating-point types that the transform runs in, `f32` and `f64`.
+/// Floating-point type of a transform: `f32` or `f64`.
 pub trait Real:
     realfft::FftNum + num_traits::Float + num_traits::NumAssign + Sum + Default
 {
-    /// The nearest value of this type to an `f64`.
+    /// Rounds an `f64` to this type.
     fn of(value: f64) -> Self;
-    /// This value as an `f64`.
+    /// Converts the value to `f64`.
     fn to_double(self) -> f64;
 }
 

@@ -96,7 +96,7 @@ impl Correlations {
     /// for gradients `d_out` with dL = Re(conj(d_out) d out).
     ///
     /// # Panics
-    /// As `process`.
+    /// See `process`.
     pub fn adjoint<F: Real>(
         &self,
         transform: &WaveletTransform<F>,

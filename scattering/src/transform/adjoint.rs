@@ -1,4 +1,6 @@
-//! Vector-Jacobian product of every set and option, by the same FFTs.
+//! Vector-Jacobian product of every set and option, by the adjoints of the forward FFTs.
+//!
+//! The layers are computed again rather than stored: a tape of both layers would hold all pairs of filters.
 
 use num_complex::Complex;
 use rayon::prelude::*;
@@ -17,7 +19,7 @@ impl<F: Real> ScatteringTransform<F> {
     /// `d_signal` `(channel, window_samples)` is overwritten. d|z|^q is 0 at z = 0.
     ///
     /// # Errors
-    /// As [`process`](Self::process); [`Error::Parameter`] if the scratch is from
+    /// See [`process`](Self::process); [`Error::Parameter`] if the scratch is from
     /// [`make_forward_scratch`](Self::make_forward_scratch).
     pub fn adjoint(
         &self,
@@ -29,10 +31,11 @@ impl<F: Real> ScatteringTransform<F> {
         self.check_signal(signal)?;
         check_length("d_out", d_out.len(), self.output_len())?;
         check_length("d_signal", d_signal.len(), self.signal_len())?;
+        self.check_scratch(scratch)?;
         let Some(mut gradients) = scratch.gradients.take() else {
             return Err(parameter(
                 "scratch",
-                "for process alone",
+                "forward only",
                 "make it with make_scratch",
             ));
         };
@@ -50,10 +53,10 @@ impl<F: Real> ScatteringTransform<F> {
     }
 
     /// [`adjoint`](Self::adjoint) of [`process_batch`](Self::process_batch): `d_out` `(batch, coefficient, block)`,
-    /// `d_signals` `(batch, channel, window_samples)`. With `BatchPowerSpectrum` the members see each other's power.
+    /// `d_signals` `(batch, channel, window_samples)`. With `BatchPowerSpectrum` every member depends on the power of all.
     ///
     /// # Errors
-    /// As [`process`](Self::process).
+    /// See [`process`](Self::process).
     pub fn adjoint_batch(
         &self,
         signals: &[F],
@@ -84,6 +87,7 @@ impl<F: Real> ScatteringTransform<F> {
             self.expand(d_out, &mut d_raw);
             self.normalize_gradient(&member.raw, &sigma, &mut d_raw, &mut d_power);
         }
+        // sigma^2 is the mean of the members' powers.
         let share = F::one() / F::of(n_batch as f64);
         d_power.iter_mut().for_each(|d_power| *d_power *= share);
         each.for_each_init(
@@ -131,7 +135,7 @@ impl<F: Real> ScatteringTransform<F> {
         }
     }
 
-    /// Turns `d_raw` from gradients of the normalised into those of the plain coefficients.
+    /// Converts `d_raw` from gradients of the normalised to those of the plain coefficients.
     fn adjoint_normalization(
         &self,
         raw: &[Complex<F>],
@@ -156,7 +160,7 @@ impl<F: Real> ScatteringTransform<F> {
         }
     }
 
-    /// The same, and adds to `d_power` what reaches the first layer through sigma.
+    /// Converts `d_raw` and adds to `d_power` the gradient that reaches the first layer through sigma.
     fn normalize_gradient(
         &self,
         raw: &[Complex<F>],
@@ -178,7 +182,7 @@ impl<F: Real> ScatteringTransform<F> {
         }
     }
 
-    /// From gradients of the plain coefficients and of the power to the analysed signal.
+    /// Propagates gradients of the plain coefficients and of the power back to the analysed signal.
     fn backpropagate(
         &self,
         d_signal: &mut [F],
@@ -207,7 +211,8 @@ impl<F: Real> ScatteringTransform<F> {
         self.backpropagate_first(d_signal, scratch, gradients);
     }
 
-    /// From the coefficients at j2 to the spectra of the moduli, and to the first layer that they are multiplied with.
+    /// Propagates gradients of the coefficients at j2 back to the spectra of the moduli, and to the first layer that they
+    /// are multiplied with.
     fn backpropagate_second(
         &self,
         j2: usize,
@@ -241,7 +246,7 @@ impl<F: Real> ScatteringTransform<F> {
         }
     }
 
-    /// From the spectra of the moduli to the first layer: d|z| = Re(conj(z) dz)/|z|, 0 at z = 0.
+    /// Propagates gradients of the spectra of the moduli back to the first layer: d|z| = Re(conj(z) dz)/|z|, 0 at z = 0.
     fn backpropagate_modulus(
         &self,
         scratch: &mut ScatteringScratch<F>,
@@ -253,6 +258,7 @@ impl<F: Real> ScatteringTransform<F> {
                 let source = channel * n_sources + j1;
                 let d_spectrum = gradients.d_sources.of_mut(source);
                 if self.options.envelope_mean == EnvelopeMean::Removed {
+                    // Removing the mean is a projection, its own adjoint.
                     d_spectrum[0] = F::zero();
                 }
                 let row = channel * n_scales + j1;
@@ -268,6 +274,7 @@ impl<F: Real> ScatteringTransform<F> {
                 let (to_re, to_im) = gradients.d_first.row_mut(row);
                 for t in 0..re.len() {
                     let modulus = (re[t] * re[t] + im[t] * im[t]).sqrt();
+                    // |z| has no gradient at 0; 0 is the mean over all directions, and 0/0 would be NaN.
                     if modulus > F::zero() {
                         let g = d_modulus[t] / modulus;
                         to_re[t] += g * re[t];
@@ -278,7 +285,7 @@ impl<F: Real> ScatteringTransform<F> {
         }
     }
 
-    /// From the power of each band to the first layer.
+    /// Propagates gradients of the power of each band back to the first layer: d mean|z|^2 = (2/n) sum Re(conj(z) dz).
     fn backpropagate_power(
         &self,
         scratch: &ScatteringScratch<F>,
@@ -298,6 +305,7 @@ impl<F: Real> ScatteringTransform<F> {
         }
     }
 
+    /// Propagates gradients of the first layer back to the signal.
     fn backpropagate_first(
         &self,
         d_signal: &mut [F],

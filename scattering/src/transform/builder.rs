@@ -1,3 +1,5 @@
+//! Parameters of the transform and their checks.
+
 use std::marker::PhantomData;
 
 use crate::coefficients::path::CoefficientSet;
@@ -13,31 +15,37 @@ use crate::transform::plan::ScatteringTransform;
 use crate::wavelet::{FilterNorm, Wavelet};
 use crate::wavelet_transform::padded::{PaddedTransform, Padding};
 
-/// Longest table of coefficients, and most values of an output (2 GiB in f64).
+/// Longest table of coefficients: 240 MB of paths.
 const MOST_PATHS: u128 = 1 << 21;
+
+/// Most values of an output: 2 GiB in f64.
 const MOST_VALUES: u128 = 1 << 27;
 
-/// What the second layer sees of each modulus.
+/// Most values of the work space of one thread: 128 GiB in f64. Sizes given by the user are multiplied with each other,
+/// and an allocation that fails ends the process without a message.
+const MOST_SCRATCH: u128 = 1 << 34;
+
+/// Treatment of the mean of each modulus before the second layer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 #[non_exhaustive]
 pub enum EnvelopeMean {
-    /// |W_j1 x| itself.
+    /// |W_j1 x| is filtered unchanged.
     #[default]
     Kept,
-    /// |W_j1 x| less its mean over the window (cross covariances of the separation, MATH: section 2).
+    /// The mean over the window is removed, as in the cross covariances of a separation (arXiv 2301.11981).
     Removed,
 }
 
 option_names!(EnvelopeMean, "envelope_mean", { Kept => "kept", Removed => "removed" });
 
-/// What a normalisation makes of the power spectrum of each channel with itself, which it would turn into 1.
+/// Treatment of the power spectrum of each channel with itself by a normalisation, which would turn it into 1.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 #[non_exhaustive]
 pub enum PowerRows {
-    /// Divided like all others.
+    /// Divided like all other coefficients.
     #[default]
     Normalized,
-    /// Left as it is, so that amplitude stays in the output.
+    /// Unchanged, so that the output contains the amplitude.
     Kept,
 }
 
@@ -133,14 +141,14 @@ impl<F: Real> ScatteringTransformBuilder<F> {
         self
     }
 
-    /// What lies beyond the ends of the window (default its reflection).
+    /// Extension of the window beyond its ends (default its reflection).
     #[must_use]
     pub fn padding(mut self, padding: Padding) -> Self {
         self.padding = padding;
         self
     }
 
-    /// Number of channels (default 1), and which pairs of them are multiplied (default each with itself).
+    /// Number of channels (default 1), and the pairs of them that are multiplied (default each with itself).
     #[must_use]
     pub fn channels(mut self, n_channels: usize, pairs: ChannelPairs) -> Self {
         self.n_channels = n_channels;
@@ -148,7 +156,7 @@ impl<F: Real> ScatteringTransformBuilder<F> {
         self
     }
 
-    /// Which coefficients (default `scat+cov`).
+    /// Set of coefficients (default `scat+cov`).
     #[must_use]
     pub fn coefficients(mut self, set: CoefficientSet) -> Self {
         self.coefficients = set;
@@ -169,8 +177,8 @@ impl<F: Real> ScatteringTransformBuilder<F> {
         self
     }
 
-    /// Divides by the root of `power` `(channel, first-layer scale)`, in the square of the signal's unit, such as
-    /// [`ScatteringTransform::power_spectrum`] gives.
+    /// Divides by the root of `power` `(channel, first-layer scale)`, in the square of the signal's unit, for example from
+    /// [`ScatteringTransform::power_spectrum`].
     #[must_use]
     pub fn given_power(mut self, power: &[f64]) -> Self {
         self.normalization = Normalization::Given;
@@ -178,14 +186,14 @@ impl<F: Real> ScatteringTransformBuilder<F> {
         self
     }
 
-    /// Whether normalisation spares the power spectrum (default no).
+    /// Treatment of the power spectrum by normalisation (default divided).
     #[must_use]
     pub fn power_rows(mut self, rows: PowerRows) -> Self {
         self.power_rows = rows;
         self
     }
 
-    /// Whether the second layer sees the mean of the moduli (default yes).
+    /// Treatment of the mean of the moduli before the second layer (default kept).
     #[must_use]
     pub fn envelope_mean(mut self, mean: EnvelopeMean) -> Self {
         self.envelope_mean = mean;
@@ -200,7 +208,7 @@ impl<F: Real> ScatteringTransformBuilder<F> {
         self
     }
 
-    /// How fine the grids are that the transform is kept on (default 8 times the filters' edges). Raw layers and periodic
+    /// Density of the grids that the layers are kept on (default 8 times the filters' edges). Raw layers and periodic
     /// windows are always exact.
     #[must_use]
     pub fn oversampling(mut self, oversampling: Oversampling) -> Self {
@@ -211,9 +219,10 @@ impl<F: Real> ScatteringTransformBuilder<F> {
     /// Builds the plan.
     ///
     /// # Errors
-    /// [`Error::Parameter`] if the window is shorter than 4 samples, the oversampling below 2, the filters do not fit it, the pool does not divide
-    /// it, `OffDiag` has fewer than two channels, an exponent is not positive, or `CovReduced` has different Q in the
-    /// two layers; [`Error::Length`] if the given power has not one value a channel and first-layer scale.
+    /// [`Error::Parameter`] if the window is shorter than 4 samples, the filters do not fit it, the pool does not divide
+    /// it, the oversampling is below 2, `OffDiag` has fewer than two channels, an exponent is not positive, `CovReduced`
+    /// has different Q in the two layers, or the table, the output or the work space exceed their limits;
+    /// [`Error::Length`] if the given power has not one value for each channel and first-layer scale.
     pub fn check(self) -> Result<ScatteringTransform<F>, Error> {
         self.check_parameters()?;
         let same = self.scales.octaves[0] == self.scales.octaves[1]
@@ -223,6 +232,7 @@ impl<F: Real> ScatteringTransformBuilder<F> {
             .map(|layer| self.bank(layer))
             .collect::<Result<Vec<_>, Error>>()?;
         let sizes = self.grid_sizes(&banks);
+        self.check_scratch(&sizes)?;
         let transforms = banks
             .into_iter()
             .zip(&sizes)
@@ -233,7 +243,8 @@ impl<F: Real> ScatteringTransformBuilder<F> {
         Ok(ScatteringTransform::from_parts(self, transforms))
     }
 
-    /// Samples to keep of each scale of each layer. Scales that are multiplied across the layers are kept alike.
+    /// Number of samples to keep of each scale of each layer. Phase-envelopes multiply rows of the two layers, so the
+    /// scales that they pair have one grid.
     fn grid_sizes(&self, banks: &[FilterBank<F>]) -> Vec<Vec<usize>> {
         let n_blocks = self
             .pool_samples
@@ -278,7 +289,7 @@ impl<F: Real> ScatteringTransformBuilder<F> {
             return Err(parameter(
                 "channels",
                 "offdiag",
-                "pairs of different channels need two channels; take diag for one",
+                "pairs of different channels require two channels; give diag for one",
             ));
         }
         let usable = |q: &f64| *q > 0.0 && *q <= 16.0;
@@ -294,11 +305,12 @@ impl<F: Real> ScatteringTransformBuilder<F> {
             return Err(parameter(
                 "wavelets_per_octave",
                 format!("{first},{second}"),
-                "covreduced compares scales of the two layers; give both the same",
+                "covreduced compares scales of the two layers; give both the same number",
             ));
         }
         if self.normalization == Normalization::Given {
-            // Overflow is ruled out by the bank's own limits, which are checked after this.
+            // The bank's own limits, which are checked after this, rule out larger numbers; without the bounds the
+            // product might overflow first.
             let n_scales = first.min(64) * self.scales.octaves[0].min(40) + 1;
             check_length("power", self.given_power.len(), self.n_channels * n_scales)?;
             if let Some(power) = self
@@ -312,7 +324,7 @@ impl<F: Real> ScatteringTransformBuilder<F> {
         Ok(())
     }
 
-    /// Refuses tables and outputs that no memory holds.
+    /// Refuses tables and outputs that no memory holds, before anything is allocated.
     fn check_size(&self) -> Result<(), Error> {
         let scales = &self.scales;
         let usable = |(octaves, per_octave): (&usize, &usize)| {
@@ -324,7 +336,7 @@ impl<F: Real> ScatteringTransformBuilder<F> {
             .zip(&scales.wavelets_per_octave)
             .all(usable)
         {
-            // The bank says what is wrong.
+            // The bank reports these by name.
             return Ok(());
         }
         let n_moments = self.moments.len();
@@ -345,9 +357,27 @@ impl<F: Real> ScatteringTransformBuilder<F> {
                 "coefficients",
                 format!("{n_paths} in {n_blocks} blocks"),
                 format!(
-                    "at most {MOST_PATHS} coefficients and {MOST_VALUES} values fit; take fewer octaves, filters an octave, channels or blocks"
+                    "at most {MOST_PATHS} coefficients and {MOST_VALUES} values are possible; take fewer octaves, filters an octave, channels or blocks"
                 ),
             ));
+        }
+        Ok(())
+    }
+
+    /// Refuses a work space that no memory holds; `sizes` holds the samples of each scale of each layer.
+    fn check_scratch(&self, sizes: &[Vec<usize>]) -> Result<(), Error> {
+        let total = |sizes: &[usize]| sizes.iter().map(|&n| n as u128).sum::<u128>();
+        let first = total(&sizes[0]);
+        let longest = sizes.iter().flatten().max().map_or(0, |&n| n as u128);
+        // Rows of the first layer (real and imaginary), spectra of their moduli, one j2 of the second layer; twice all
+        // of it with the gradients.
+        let values =
+            2 * self.n_channels as u128 * (3 * first + 2 * longest * sizes[0].len() as u128);
+        if values > MOST_SCRATCH {
+            let reason = format!(
+                "the work space of {values} values exceeds {MOST_SCRATCH}; take shorter windows, fewer channels or filters, or coarser grids",
+            );
+            return Err(parameter("window", self.window_samples, reason));
         }
         Ok(())
     }

@@ -1,4 +1,4 @@
-//! The steps of a [`ScatteringTransform`](crate::ScatteringTransform): layers, means, normalisation.
+//! Forward steps of a [`ScatteringTransform`](crate::ScatteringTransform): layers, means, normalisation.
 
 use std::ops::Range;
 
@@ -10,7 +10,7 @@ use crate::coefficients::operations::measure;
 use crate::coefficients::path::{CoefficientKind, ScatteringPath};
 use crate::coefficients::rows::RowPair;
 use crate::coefficients::sums::{power, weighted_sum};
-use crate::error::{Error, check_length};
+use crate::error::{Error, check_length, parameter};
 use crate::fourier::real::Real;
 use crate::fourier::simd::vectorized;
 use crate::transform::builder::{EnvelopeMean, PowerRows};
@@ -27,7 +27,7 @@ impl<F: Real> ScatteringTransform<F> {
         &self.means[layer.min(self.means.len() - 1)]
     }
 
-    /// Scales of the first layer, the low-pass included.
+    /// Number of scales of the first layer, the low-pass included.
     pub(crate) fn n_scales(&self) -> usize {
         self.options.scales.first_low_pass() + 1
     }
@@ -40,7 +40,8 @@ impl<F: Real> ScatteringTransform<F> {
         self.n_channels() * self.options.scales.n_sources()
     }
 
-    /// Rows (channel, j1) of the second layer that exist for j2: their number a channel.
+    /// Number of rows j1 of the second layer at j2, for each channel. Paths have j1/Q1 < j2/Q2, so they are the first
+    /// ones.
     pub(crate) fn n_active(&self, j2: usize) -> usize {
         let scales = &self.options.scales;
         (0..scales.n_sources())
@@ -56,6 +57,24 @@ impl<F: Real> ScatteringTransform<F> {
                 value: format!("{}", signal[index].to_double()),
             }),
             None => Ok(()),
+        }
+    }
+
+    /// Refuses the scratch of another plan, in which rows would lie at other places.
+    pub(crate) fn check_scratch(&self, scratch: &ScatteringScratch<F>) -> Result<(), Error> {
+        let n_scales = self.n_scales();
+        let rows = scratch.first.lengths();
+        let same = scratch.window_samples == self.window_samples()
+            && scratch.spectrum.len() == self.layer(0).spectrum_len(None)
+            && scratch.raw.len() == self.base.len() * self.n_blocks()
+            && scratch.longest_second == self.longest_second()
+            && rows.len() == self.n_first()
+            && (0..rows.len()).all(|row| rows[row] == self.row_samples(0, row % n_scales));
+        if same {
+            Ok(())
+        } else {
+            let reason = "make it with the plan that it is used with";
+            Err(parameter("scratch", "of another plan", reason))
         }
     }
 
@@ -88,6 +107,7 @@ impl<F: Real> ScatteringTransform<F> {
                     let to = scratch.sources.of_mut(channel * n_sources + j);
                     self.layer(0)
                         .spectrum_of_modulus(z, j, to, &mut scratch.transform);
+                    // Bin 0 of the spectrum alone is the mean.
                     if self.options.envelope_mean == EnvelopeMean::Removed {
                         to[0] = F::zero();
                     }
@@ -114,7 +134,7 @@ impl<F: Real> ScatteringTransform<F> {
         );
     }
 
-    /// The second layer at j2.
+    /// Second layer at one j2. One j2 at a time: memory grows with the number of filters, not of their pairs.
     pub(crate) fn analyze_second(&self, j2: usize, scratch: &mut ScatteringScratch<F>) {
         let n_sources = self.options.scales.n_sources();
         scratch.second.use_only(self.row_samples(1, j2));
@@ -159,7 +179,7 @@ impl<F: Real> ScatteringTransform<F> {
         }
     }
 
-    /// The sigma of an analysed signal, by its own power or the given one.
+    /// Fills the sigmas of an analysed signal, from its own power or the given one.
     pub(crate) fn fill_sigma(&self, signal: &[F], scratch: &mut ScatteringScratch<F>) {
         match self.options.normalization {
             Normalization::None => return,
@@ -175,7 +195,7 @@ impl<F: Real> ScatteringTransform<F> {
         }
     }
 
-    /// 1 over the sigmas that divide a coefficient of the base table.
+    /// Reciprocal of the sigmas that divide a coefficient of the base table.
     pub(crate) fn factor(&self, path: &ScatteringPath, sigma: &[F]) -> F {
         if self.is_spared(path) {
             F::one()
@@ -184,7 +204,7 @@ impl<F: Real> ScatteringTransform<F> {
         }
     }
 
-    /// Whether normalisation passes a coefficient by.
+    /// True if normalisation leaves a coefficient unchanged.
     pub(crate) fn is_spared(&self, path: &ScatteringPath) -> bool {
         self.options.normalization == Normalization::None
             || (self.options.power_rows == PowerRows::Kept
@@ -192,7 +212,7 @@ impl<F: Real> ScatteringTransform<F> {
                 && path.channel_left == path.channel_right)
     }
 
-    /// Normalises and reduces.
+    /// Normalises the coefficients and, for `CovReduced`, averages them over scales.
     pub(crate) fn finish(&self, raw: &[Complex<F>], sigma: &[F], out: &mut [Complex<F>]) {
         let n_blocks = self.n_blocks();
         let blocks = |k: usize| k * n_blocks..(k + 1) * n_blocks;
@@ -261,15 +281,19 @@ impl<F: Real> ScatteringTransform<F> {
     }
 }
 
-/// What one member of a batch brings.
+/// Unnormalised coefficients, power of each band and mean square of each channel of one member of a batch.
 pub(crate) struct Member<F> {
     pub(crate) raw: Vec<Complex<F>>,
     pub(crate) power: Vec<F>,
     pub(crate) level: Vec<F>,
 }
 
-/// The root of a band's power; 0 where it is only what rounding makes of a signal of mean square `level`.
+/// Root of a band's power; 0 if the power is the rounding error of a signal of mean square `level`.
+///
+/// A band that the signal does not reach (a constant, a sinusoid elsewhere) holds rounding errors of about epsilon times
+/// the signal. Divided by their own root they would become coefficients of order 1.
 fn sigma_of<F: Real>(power: F, level: F) -> F {
+    // FFT errors grow with sqrt(log T): a few epsilon at any practical length.
     let rounding = F::of(4.0) * F::epsilon();
     let rounding = rounding * rounding * level;
     if power > rounding {

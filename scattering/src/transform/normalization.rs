@@ -1,7 +1,8 @@
 //! Normalisation of the first layer, applied to the coefficients afterwards.
 //!
-//! Every coefficient is homogeneous in the first layer, so dividing `W_j x` by sigma_j before everything else is
-//! the same as dividing the finished coefficient by the sigma of each first-layer path in it.
+//! Every coefficient is homogeneous in the first layer, so dividing `W_j x` by sigma_j at the start equals dividing the
+//! finished coefficient by the sigma of each first-layer path in it: phase-envelopes by sigma_j2 sigma_j1, envelopes by
+//! sigma_j1 sigma_j1', sparsity by sigma_j1.
 
 use num_complex::Complex;
 
@@ -9,18 +10,19 @@ use crate::coefficients::path::{CoefficientKind, ScatteringPath};
 use crate::fourier::real::Real;
 use crate::names::option_names;
 
-/// What the first layer is divided by. A band without energy gives 0.
+/// Divisor of the first layer. The coefficients of a band without energy are 0.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 #[non_exhaustive]
 pub enum Normalization {
-    /// Nothing.
+    /// No division.
     #[default]
     None,
-    /// `each_ps`: sigma_j = sqrt(mean_t |W_j x|^2) of the window and channel itself, so that amplitude is not seen.
+    /// `each_ps`: sigma_j = sqrt(mean_t |W_j x|^2) of the window and channel itself, which removes the
+    /// amplitude.
     EachPowerSpectrum,
     /// `batch_ps`: sigma_j^2 is the mean of that over the batch, for each channel.
     BatchPowerSpectrum,
-    /// The sigma_j^2 that the plan was given.
+    /// The sigma_j^2 given with the plan.
     Given,
 }
 
@@ -81,6 +83,8 @@ pub(crate) fn factor<F: Real>(path: &ScatteringPath, sigma: &[F], n_scales: usiz
             sigma.powf(F::of(power.exponent))
         };
     }
+    // A band of zero energy (a constant signal, a dead channel) has sigma = 0 and coefficients of 0: the quotient is
+    // defined as 0, since 0/0 would be a NaN that spreads to every mean over the coefficients.
     if divisor > F::zero() && divisor.is_finite() {
         F::one() / divisor
     } else {
@@ -88,7 +92,7 @@ pub(crate) fn factor<F: Real>(path: &ScatteringPath, sigma: &[F], n_scales: usiz
     }
 }
 
-/// Adds to `d_power` `(channel, scale)` the gradient with respect to sigma^2 that one normalised coefficient brings.
+/// Adds to `d_power` `(channel, scale)` the gradient of one normalised coefficient with respect to sigma^2.
 pub(crate) fn add_power_gradient<F: Real>(
     path: &ScatteringPath,
     sigma: &[F],
@@ -97,10 +101,12 @@ pub(crate) fn add_power_gradient<F: Real>(
     normalized: Complex<F>,
     d_power: &mut [F],
 ) {
+    // c = raw sigma^-q, so dc/d(sigma^2) = -(q/2) c / sigma^2.
     let slope = -(d_out.re * normalized.re + d_out.im * normalized.im) * F::of(0.5);
     for divisor in divisors(path).into_iter().flatten() {
         let index = divisor.index(n_scales);
         let power = sigma[index] * sigma[index];
+        // An empty band gives 0 whatever its power, so it has no gradient either.
         if power > F::zero() {
             d_power[index] += slope * F::of(divisor.exponent) / power;
         }

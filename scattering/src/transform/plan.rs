@@ -1,4 +1,4 @@
-//! The transform with all its options: any bank in either layer, several channels, every set of coefficients.
+//! Plan of the transform with all its options: any bank in either layer, several channels, every set of coefficients.
 
 use num_complex::Complex;
 use rayon::prelude::*;
@@ -16,13 +16,17 @@ use crate::transform::normalization::Normalization;
 use crate::wavelet_transform::padded::PaddedTransform;
 use crate::wavelet_transform::reflected::TransformScratch;
 
-/// Plan for scattering coefficients of windows of one length (arXiv 2204.10177; MATH: sections 1 and 2).
+/// Plan for scattering coefficients of windows of one length (arXiv 2204.10177).
+///
+/// The first layer is `W_j1 x` for every filter of the first bank, the second `W_j2 |W_j1 x|` for every path
+/// floor(j1/Q1) < floor(j2/Q2), j2 up to and including the low-pass. Coefficients are averages of these and of their
+/// products ([`CoefficientKind`](crate::CoefficientKind)).
 ///
 /// The second layer is computed one j2 at a time, so that memory grows with the number of filters, not with that of
 /// their pairs. Immutable, `Send + Sync`.
 pub struct ScatteringTransform<F: Real> {
     pub(crate) options: ScatteringTransformBuilder<F>,
-    /// Of the first layer, and of the second where it differs.
+    /// Transform of the first layer, and of the second if it differs.
     pub(crate) transforms: Vec<PaddedTransform<F>>,
     pub(crate) base: Vec<ScatteringPath>,
     pub(crate) reduction: Option<Reduction>,
@@ -33,19 +37,22 @@ pub struct ScatteringTransform<F: Real> {
     pub(crate) given_sigma: Vec<F>,
 }
 
-/// Work space of a [`ScatteringTransform`] for one thread; its content between calls means nothing.
+/// Work space of a [`ScatteringTransform`] for one thread; its content between calls has no meaning.
 pub struct ScatteringScratch<F: Real> {
+    pub(crate) window_samples: usize,
+    /// Longest row of the second layer, and number of rows: the shape of `second`, whose rows are shortened in use.
+    pub(crate) longest_second: (usize, usize),
     pub(crate) transform: TransformScratch<F>,
     pub(crate) spectrum: Vec<F>,
     /// (channel, j1) `W_j1 x`.
     pub(crate) first: Rows<F>,
-    /// (channel, j1) spectra of the moduli that go on.
+    /// (channel, j1) spectra of the moduli that are continued into the second layer.
     pub(crate) sources: Spectra<F>,
     /// (channel, j1) `W_j2 |W_j1 x|` for one j2.
     pub(crate) second: Rows<F>,
-    /// Coefficients as the definition gives them, `(base coefficient, block)`.
+    /// Unnormalised coefficients, `(base coefficient, block)`.
     pub(crate) raw: Vec<Complex<F>>,
-    /// (channel, j1).
+    /// (channel, j1) mean power.
     pub(crate) power: Vec<F>,
     pub(crate) sigma: Vec<F>,
     /// (channel) mean square of the signal.
@@ -80,7 +87,7 @@ impl<F: Real> Spectra<F> {
     }
 }
 
-/// What the adjoint needs besides.
+/// Additional buffers of the adjoint: gradients.
 pub(crate) struct GradientScratch<F> {
     pub(crate) d_first: Rows<F>,
     pub(crate) d_sources: Spectra<F>,
@@ -131,7 +138,7 @@ impl<F: Real> ScatteringTransform<F> {
         }
     }
 
-    /// What each coefficient is, in the order of the output.
+    /// Description of each coefficient, in the order of the output.
     pub fn paths(&self) -> &[ScatteringPath] {
         self.reduction
             .as_ref()
@@ -148,7 +155,7 @@ impl<F: Real> ScatteringTransform<F> {
         [0, 1].map(|layer| self.layer(layer).filter_bank())
     }
 
-    /// Centre frequencies in Hz at `sampling_rate_hz` of (`j1_left`, `j1_right`, `j2`); 0 stands for the low-pass.
+    /// Centre frequencies in Hz at `sampling_rate_hz` of (`j1_left`, `j1_right`, `j2`); 0 for the low-pass.
     pub fn center_frequencies_hz(
         &self,
         path: &ScatteringPath,
@@ -187,7 +194,7 @@ impl<F: Real> ScatteringTransform<F> {
         self.n_blocks
     }
 
-    /// The plan with blocks that begin anywhere, for a window kept at its own samples.
+    /// Replaces the blocks by `n_blocks` of `block` samples from sample `first`, for a window kept at its own samples.
     pub(crate) fn with_boxes(mut self, first: usize, block: usize, n_blocks: usize) -> Self {
         let n = self.window_samples();
         for (layer, means) in self.means.iter_mut().enumerate() {
@@ -211,7 +218,7 @@ impl<F: Real> ScatteringTransform<F> {
         zeros(self.output_len())
     }
 
-    /// Samples that are kept of scale j of a layer (0 or 1), the length of one of its FFTs.
+    /// Number of samples kept of scale j of a layer (0 or 1), the length of one of its FFTs.
     pub fn row_samples(&self, layer: usize, j: usize) -> usize {
         self.layer(layer).row_samples(j)
     }
@@ -230,9 +237,11 @@ impl<F: Real> ScatteringTransform<F> {
         scratch
     }
 
-    /// Work space for [`process`](Self::process) alone: half the memory.
+    /// Work space for [`process`](Self::process) alone, half the memory.
     pub fn make_forward_scratch(&self) -> ScatteringScratch<F> {
         ScatteringScratch {
+            window_samples: self.window_samples(),
+            longest_second: self.longest_second(),
             transform: PaddedTransform::make_scratch(&self.transforms, self.window_samples()),
             spectrum: vec![F::zero(); self.layer(0).spectrum_len(None)],
             first: self.make_first(),
@@ -252,12 +261,18 @@ impl<F: Real> ScatteringTransform<F> {
         Rows::new(lengths.repeat(self.n_channels()))
     }
 
-    fn make_second(&self) -> Rows<F> {
+    /// Longest row of the second layer, and number of rows.
+    pub(crate) fn longest_second(&self) -> (usize, usize) {
         let longest = (0..self.schedule.second.len())
             .filter(|&j2| self.n_active(j2) > 0)
             .map(|j2| self.row_samples(1, j2))
             .max();
-        Rows::new(vec![longest.unwrap_or(0); self.n_second()])
+        (longest.unwrap_or(0), self.n_second())
+    }
+
+    fn make_second(&self) -> Rows<F> {
+        let (longest, n_rows) = self.longest_second();
+        Rows::new(vec![longest; n_rows])
     }
 
     fn make_sources(&self) -> Spectra<F> {
@@ -269,11 +284,12 @@ impl<F: Real> ScatteringTransform<F> {
 
     /// Coefficients of `signal` `(channel, window_samples)`, any unit `u`, into `out` `(coefficient, block)`.
     /// Unnormalised, moments E|.|^q are in `u^q`, mean and raw layers in `u`, products in `u^2`.
-    /// `BatchPowerSpectrum` takes the signal for the whole batch.
+    /// With `BatchPowerSpectrum` the signal is a batch of one.
     ///
     /// # Errors
     /// [`Error::Length`] if a buffer differs from the plan, [`Error::NotFinite`] if the signal holds a NaN or an
-    /// infinity; nothing is written then. [`Error::OutOfRange`] if a coefficient overflows the type.
+    /// infinity, [`Error::Parameter`] if the scratch is of another plan; nothing is written then. [`Error::OutOfRange`]
+    /// if a coefficient overflows the type.
     pub fn process(
         &self,
         signal: &[F],
@@ -282,6 +298,7 @@ impl<F: Real> ScatteringTransform<F> {
     ) -> Result<(), Error> {
         self.check_signal(signal)?;
         check_length("out", out.len(), self.output_len())?;
+        self.check_scratch(scratch)?;
         self.analyze(signal, scratch);
         self.measure(0..self.n_blocks(), scratch);
         self.fill_sigma(signal, scratch);
@@ -292,7 +309,7 @@ impl<F: Real> ScatteringTransform<F> {
     /// [`process`](Self::process) into buffers of its own.
     ///
     /// # Errors
-    /// As `process`.
+    /// See `process`.
     pub fn process_vec(&self, signal: &[F]) -> Result<Vec<Complex<F>>, Error> {
         let mut out = self.make_output();
         self.process(signal, &mut out, &mut self.make_forward_scratch())?;
@@ -303,7 +320,7 @@ impl<F: Real> ScatteringTransform<F> {
     /// in parallel; the result does not depend on the number of threads.
     ///
     /// # Errors
-    /// As [`process`](Self::process).
+    /// See [`process`](Self::process).
     pub fn process_batch(&self, signals: &[F], out: &mut [Complex<F>]) -> Result<(), Error> {
         let n_batch = self.check_batch(signals)?;
         check_length("out", out.len(), n_batch * self.output_len())?;
@@ -330,7 +347,7 @@ impl<F: Real> ScatteringTransform<F> {
     /// `(batch, channel, window_samples)`; see [`ScatteringTransformBuilder::given_power`].
     ///
     /// # Errors
-    /// As [`process`](Self::process).
+    /// See [`process`](Self::process).
     pub fn power_spectrum(&self, signals: &[F]) -> Result<Vec<f64>, Error> {
         let n_batch = self.check_batch(signals)?;
         let mut mean = vec![0.0; self.n_first()];
@@ -346,7 +363,7 @@ impl<F: Real> ScatteringTransform<F> {
     }
 }
 
-/// Samples a block.
+/// Number of samples of a block.
 fn pool_of<F>(options: &ScatteringTransformBuilder<F>) -> usize {
     let whole = match options.coefficients {
         CoefficientSet::Raw => 1,
@@ -355,6 +372,7 @@ fn pool_of<F>(options: &ScatteringTransformBuilder<F>) -> usize {
     options.pool_samples.unwrap_or(whole)
 }
 
+/// A zeroed complex buffer.
 pub(crate) fn zeros<F: Real>(n: usize) -> Vec<Complex<F>> {
     vec![Complex::new(F::zero(), F::zero()); n]
 }

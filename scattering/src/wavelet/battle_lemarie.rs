@@ -1,8 +1,11 @@
-//! Cubic spline (Battle-Lemarie) wavelets in Fourier, as in the reference of arXiv 2301.11981.
+//! Cubic spline (Battle-Lemarie) wavelets in Fourier, by the formulas of the code published with arXiv 2301.11981.
+//!
+//! With `u = f xi_0 / xi_j`, `psi_hat(u) = sqrt(b(u/2 + 1/2) / (b(u) b(u/2))) D(u)`, where
+//! `D(u) = sqrt(S(u)) / (2 pi u)^4 * sqrt(S(u/2) / S(u/2 + 1/2))`. The peak is 0.996.
 
 use std::f64::consts::PI;
 
-/// The scale at which the mother wavelet's centre lies, in cycles per sample.
+/// Centre frequency xi_0 of the mother wavelet, in cycles per sample: the maximum of the formula below, in its unit.
 const MOTHER_CENTER: f64 = 0.75 * 1.012_470_304_985_129;
 
 /// `b(u) = (5 + 30c + 30sc + 70c^2 + 2s^2c + (2/3)s^3) / (105 * 2^8)`, `c = cos^2(pi u)`, `s = sin^2(pi u)`:
@@ -36,7 +39,8 @@ fn band_pass(f: f64, center: f64) -> f64 {
     }
     let shape = (spline_energy(u / 2.0 + 0.5) / (spline_energy(u) * spline_energy(u / 2.0))).sqrt();
     let denominator = sine_power(u / 2.0 + 0.5);
-    // At odd u the quotient of sines is 0/0; there, and where it would lose all digits, take its limit.
+    // At odd u the quotient of sines is 0/0; there, and where it would lose all digits, its limit
+    // sqrt(S(u/2)) / (pi u)^4 is used.
     let decay = if denominator < 1e-100 {
         sine_power(u / 2.0).sqrt() / (PI * u).powi(4)
     } else {

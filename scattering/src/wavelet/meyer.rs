@@ -1,4 +1,4 @@
-//! Meyer wavelets with the auxiliary polynomial of degree 7; one shape for every Q.
+//! Meyer wavelets with the auxiliary polynomial of degree 7; the shape does not depend on Q.
 
 use std::f64::consts::PI;
 

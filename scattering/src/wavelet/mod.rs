@@ -100,7 +100,7 @@ impl Wavelet {
         let center = last.center;
         let sigma = self.bandwidth(last).unwrap_or(center);
         if self == Self::Morlet {
-            // Its L1 norm needs all bins.
+            // The norm is that of the impulse response and needs all bins.
             let mut values = morlet::low_pass(sigma, n_bins);
             values.truncate(n_bins / 2 + 1);
             return values;

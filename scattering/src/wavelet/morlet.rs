@@ -1,4 +1,4 @@
-//! Morlet wavelets in Fourier: a Gaussian less another one at zero frequency, so that the mean vanishes.
+//! Morlet wavelets in Fourier: a Gaussian minus another one at zero frequency, so that the mean vanishes.
 
 use rustfft::FftPlanner;
 use rustfft::num_complex::Complex;
@@ -33,8 +33,10 @@ pub(crate) fn low_pass(sigma: f64, n_bins: usize) -> Vec<f64> {
     values
 }
 
-/// Mean of `exp(-(f - center)^2 / 2 sigma^2)` over the unit intervals that its tails reach.
+/// Mean of `exp(-(f - center)^2 / 2 sigma^2)` over the unit intervals that its tails reach. Frequencies are periodic with
+/// the sampling rate, so a tail that leaves the interval [0, 1) returns at its other end.
 fn periodized(center: f64, sigma: f64, n_bins: usize) -> Vec<f64> {
+    // Tails below 1e-7 are cut; five intervals bound the work for wide filters.
     let reach = (1.0 + (-2.0 * sigma * sigma * 1e-7_f64.ln()).sqrt())
         .ceil()
         .min(5.0) as i32;
@@ -63,6 +65,7 @@ fn normalize(values: &mut [f64], norm: FilterNorm) {
         FilterNorm::L1 => response.iter().map(|z| z.norm()).sum::<f64>() / n,
         FilterNorm::L2 => response.iter().map(|z| z.norm_sqr()).sum::<f64>().sqrt() / n,
     };
+    // A filter narrower than a bin can be 0 on all of them; the bank refuses it by its empty support.
     if size > 0.0 {
         values.iter_mut().for_each(|value| *value /= size);
     }

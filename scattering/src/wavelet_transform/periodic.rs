@@ -144,7 +144,7 @@ impl<F: Real> PeriodicTransform<F> {
                 &mut scratch.fft,
             ));
             for (k, (g, &phi)) in scratch.half.iter().zip(&self.bank.low_pass).enumerate() {
-                // Every bin but 0 and N/2 stands for its conjugate at N - k as well.
+                // Every bin but 0 and N/2 represents its conjugate at N - k as well.
                 let alone = k == 0 || 2 * k == n;
                 let weight = if alone { phi } else { phi + phi };
                 to_re[k] += g.re * weight;

@@ -1,4 +1,4 @@
-//! The wavelet transform of one window, and its adjoint.
+//! The wavelet transform of a window extended by its reflection, and its adjoint.
 
 use realfft::RealFftPlanner;
 use rustfft::FftPlanner;
@@ -17,10 +17,11 @@ use crate::fourier::real::Real;
 use crate::fourier::simd::vectorized;
 use crate::wavelet::Wavelet;
 
-/// `W_j` of windows of T samples, extended by half-sample reflection to N = 2T (MATH: section 1).
+/// Plan for `W_j` of windows of T samples, extended by half-sample reflection to a period of N = 2T:
+/// `x~[t] = x[t]` for t < T, and `x~[t] = x[2T - 1 - t]` beyond.
 ///
-/// The samples of `W_j` are kept on the grid of its *level*: n <= T of them, spread evenly over the window, in folded
-/// order ([`sample_of_place`](Self::sample_of_place)). Immutable and shared between threads; the work is done in a
+/// The samples of `W_j` are kept on a grid of its own: n <= T of them, spread evenly over the window, in folded order
+/// ([`sample_of_place`](Self::sample_of_place)). Immutable and shared between threads; the work is done in a
 /// [`TransformScratch`].
 pub struct WaveletTransform<F: Real> {
     n_samples: usize,
@@ -46,11 +47,11 @@ impl<F: Real> TransformScratch<F> {
     }
 }
 
-/// Spectrum of a reflected signal with respect to t + 1/2: real, bins 0 .. T of its level, normalised by 1/N.
+/// Spectrum of a reflected signal with respect to t + 1/2: real, bins 0 .. T of its grid, normalised by 1/N.
 pub type Spectrum<F> = Vec<F>;
 
 impl<F: Real> WaveletTransform<F> {
-    /// Plans the transform of windows of `n_samples` with `octaves` filters.
+    /// Plans the transform of windows of `n_samples` with `octaves` filters, one an octave.
     ///
     /// # Errors
     /// [`Error::Parameter`] if the window is shorter than 4 samples, `octaves` does not fit it or the oversampling is
@@ -73,7 +74,7 @@ impl<F: Real> WaveletTransform<F> {
     }
 
     /// The transform of windows of `n_samples` with a bank on twice as many bins; `sizes` holds the number of samples
-    /// that are kept of each scale, the low-pass last.
+    /// kept of each scale, the low-pass last.
     pub(crate) fn from_bank(bank: FilterBank<F>, n_samples: usize, sizes: &[usize]) -> Self {
         let (mut complex, mut real) = (FftPlanner::new(), RealFftPlanner::new());
         let mut distinct = sizes.to_vec();
@@ -111,13 +112,13 @@ impl<F: Real> WaveletTransform<F> {
         self.n_samples
     }
 
-    /// Number n of samples that are kept of `W_j`, at (T/n) (i + 1/2) - 1/2 for i = 0 .. n.
+    /// Number n of samples kept of `W_j`, at t = (T/n) (i + 1/2) - 1/2 for i = 0 .. n.
     pub fn row_samples(&self, j: usize) -> usize {
         self.grid(j).n
     }
 
-    /// Which sample i stands at `place` in a row of scale j, and whether as its conjugate. The order is the one in which
-    /// the FFTs give and take the samples: the even ones, then the odd ones backwards and conjugated.
+    /// The sample i at `place` in a row of scale j, and true if its conjugate is stored. The order is that of the FFTs'
+    /// input and output: the even samples, then the odd ones backwards and conjugated.
     pub fn sample_of_place(&self, j: usize, place: usize) -> (usize, bool) {
         folded_sample(place, self.grid(j).n)
     }
@@ -167,6 +168,7 @@ impl<F: Real> WaveletTransform<F> {
     /// Spectrum of the reflected `signal` (T samples, in the order of time).
     pub(crate) fn spectrum(&self, signal: &[F], out: &mut [F], scratch: &mut TransformScratch<F>) {
         let grid = &self.grids[0];
+        // Into folded order: even samples upwards, odd samples downwards from the end.
         let (front, back) = scratch.buffers.real[..grid.n].split_at_mut(grid.n.div_ceil(2));
         for (to, &from) in front.iter_mut().zip(signal.iter().step_by(2)) {
             *to = from;
@@ -177,7 +179,7 @@ impl<F: Real> WaveletTransform<F> {
         grid.cosine(F::one() / F::of(grid.n as f64), out, &mut scratch.buffers);
     }
 
-    /// Spectrum of a reflected real series kept like a row of scale j.
+    /// Spectrum of a reflected real series stored like a row of scale j.
     pub(crate) fn spectrum_of_row(
         &self,
         row: &[F],
@@ -219,7 +221,7 @@ impl<F: Real> WaveletTransform<F> {
                 #[inline(always)]
                 || low_pass(spectrum, &self.bank.low_pass, cosines),
             );
-            // The DCT reads the coefficients while it fills the rest of the buffers.
+            // Taken out, since the DCT reads the coefficients while it writes the other buffers.
             let cosines = std::mem::take(&mut buffers.cosines);
             target.cosine_adjoint(&cosines[..target.n], buffers);
             buffers.cosines = cosines;
@@ -232,6 +234,7 @@ impl<F: Real> WaveletTransform<F> {
             #[inline(always)]
             || {
                 let zero = Complex::new(F::zero(), F::zero());
+                // The hot path: a filter inside both grids is written, not added, and clears the rest only.
                 if let [piece] = pieces
                     && let Some(range) = piece.inside(spectrum.len().min(target.n))
                 {
