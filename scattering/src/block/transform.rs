@@ -268,6 +268,7 @@ impl<F: Real> BlockTransform<F> {
         if n_blocks == 0 {
             return Ok(());
         }
+        // A chunk longer than the record would consist mostly of reflections.
         if self.is_short(run.len()) {
             return self.process_short(run, first, n_blocks, out);
         }
@@ -276,6 +277,7 @@ impl<F: Real> BlockTransform<F> {
             .for_each_init(
                 || self.make_scratch(),
                 |scratch, (chunk, out)| {
+                    // Chunks are counted from `first`, not from the run's start, so results do not depend on threads.
                     let start = first + chunk * self.chunk_blocks * self.block_samples;
                     // A margin may exceed a short run, so the reflection is repeated as often as needed.
                     let source = |i: i64| run[reflected(i, run.len())];

@@ -9,7 +9,7 @@ use crate::coefficients::averages::{Shape, Weights};
 use crate::fourier::real::Real;
 use crate::fourier::simd::vectorized;
 
-/// Partial sums of each sum: two AVX registers of `f32`.
+/// Partial sums of each sum: two AVX registers of `f32`, enough to hide the latency of an addition.
 const LANES: usize = 16;
 
 /// A weight for each place, in groups of [`LANES`].

@@ -119,7 +119,7 @@ pub(crate) fn table_len(
     let q = scales.wavelets_per_octave.map(|q| q as u128);
     let (mut n_second, mut n_envelopes) = (0_u128, 0_u128);
     for j2 in 0..=scales.second_low_pass() as u128 {
-        // j1 / Q1 < j2 / Q2.
+        // Paths have floor(j1 / Q1) < floor(j2 / Q2), i.e. j1 < floor(j2 / Q2) Q1.
         let active = (j2 / q[1] * q[0]).min(n_first);
         n_second += active;
         n_envelopes += active * (active + 1) / 2;
@@ -223,6 +223,7 @@ fn pair_products(scales: &LayerScales, pairs: &[(usize, usize)]) -> Vec<Scatteri
     let low_pass = scales.second_low_pass();
     for &pair in pairs {
         for j2 in 0..=low_pass {
+            // The product needs W_j2 x: where the first layer lacks the filter of j2 there is no coefficient.
             let Some(left) = scales.partner(j2) else {
                 continue;
             };
@@ -281,6 +282,7 @@ impl Reduction {
         };
         let mut groups: Vec<Group> = Vec::new();
         for (k, path) in base.iter().enumerate() {
+            // The low-pass has no scale, so its products are not averaged over any.
             if !averaged(path) {
                 reduced.paths.push(*path);
                 reduced.rows.push(vec![k]);

@@ -59,6 +59,7 @@ pub(crate) fn each_segment<F: Real>(
             _ => 2 * n_source,
         };
         let turn = target / n_target;
+        // Up to the end of the filter, of the source's half period or of the target's turn, whichever is first.
         let segment = (len - value)
             .min(source_end - source)
             .min((turn + 1) * n_target - target);

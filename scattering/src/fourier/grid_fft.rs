@@ -46,6 +46,7 @@ pub(crate) struct GridFft<F: Real> {
 impl<F: Real> GridFft<F> {
     /// Plans the transforms of a grid of `n` samples.
     pub(crate) fn new(n: usize, complex: &mut FftPlanner<F>, real: &mut RealFftPlanner<F>) -> Self {
+        // Angles in f64 also for f32: an error of a twiddle factor would enter every coefficient.
         let turn = |angle: f64| Complex::new(F::of(angle.cos()), F::of(angle.sin()));
         Self {
             n,
@@ -113,6 +114,7 @@ impl<F: Real> GridFft<F> {
         let n = self.n;
         let half = &mut buffers.half[..n / 2 + 1];
         let one_half = F::of(0.5);
+        // Each pair (k, n - k) of cosines is one complex bin; halved, since the inverse real FFT doubles it.
         half[0] = Complex::new(x[0], F::zero());
         for k in 1..=n / 2 {
             half[k] = self.quarter_wave[k].conj() * Complex::new(x[k], -x[n - k]) * one_half;

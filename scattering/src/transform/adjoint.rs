@@ -32,6 +32,7 @@ impl<F: Real> ScatteringTransform<F> {
         check_length("d_out", d_out.len(), self.output_len())?;
         check_length("d_signal", d_signal.len(), self.signal_len())?;
         self.check_scratch(scratch)?;
+        // Taken out, so that the steps can borrow them apart from the rest of the scratch.
         let Some(mut gradients) = scratch.gradients.take() else {
             return Err(parameter(
                 "scratch",
@@ -42,6 +43,7 @@ impl<F: Real> ScatteringTransform<F> {
         self.analyze(signal, scratch);
         self.expand(d_out, &mut gradients.d_raw);
         gradients.d_power.fill(F::zero());
+        // dc/d sigma needs the coefficients themselves; without it no average has to be computed.
         if self.depends_on_own_power() {
             self.measure(0..self.n_blocks(), scratch);
         }
@@ -78,30 +80,14 @@ impl<F: Real> ScatteringTransform<F> {
                 },
             );
         }
-        let members = self.measure_batch(signals);
-        let sigma = self.batch_sigma(&members);
-        let n_blocks = self.n_blocks();
-        let mut d_power = vec![F::zero(); sigma.len()];
-        let mut d_raw = zeros(self.base.len() * n_blocks);
-        for (member, d_out) in members.iter().zip(d_out.chunks_exact(self.output_len())) {
-            self.expand(d_out, &mut d_raw);
-            self.normalize_gradient(&member.raw, &sigma, &mut d_raw, &mut d_power);
-        }
-        // sigma^2 is the mean of the members' powers.
-        let share = F::one() / F::of(n_batch as f64);
-        d_power.iter_mut().for_each(|d_power| *d_power *= share);
+        let (sigma, d_power) = self.batch_power_gradient(signals, d_out, n_batch);
         each.for_each_init(
             || self.make_scratch(),
             |scratch, ((signal, d_out), d_signal)| {
                 if let Some(mut gradients) = scratch.gradients.take() {
                     self.analyze(signal, scratch);
                     self.expand(d_out, &mut gradients.d_raw);
-                    for (k, path) in self.base.iter().enumerate() {
-                        let factor = self.factor(path, &sigma);
-                        for d_raw in &mut gradients.d_raw[k * n_blocks..(k + 1) * n_blocks] {
-                            *d_raw *= factor;
-                        }
-                    }
+                    self.scale_gradient(&sigma, &mut gradients.d_raw);
                     gradients.d_power.copy_from_slice(&d_power);
                     self.backpropagate(d_signal, scratch, &mut gradients);
                     scratch.gradients = Some(gradients);
@@ -109,6 +95,39 @@ impl<F: Real> ScatteringTransform<F> {
             },
         );
         Ok(())
+    }
+
+    /// Sigma of a batch, and the gradient with respect to the power of each member: one for all, since sigma^2 is their
+    /// mean.
+    fn batch_power_gradient(
+        &self,
+        signals: &[F],
+        d_out: &[Complex<F>],
+        n_batch: usize,
+    ) -> (Vec<F>, Vec<F>) {
+        let members = self.measure_batch(signals);
+        let sigma = self.batch_sigma(&members);
+        let mut d_power = vec![F::zero(); sigma.len()];
+        let mut d_raw = zeros(self.base.len() * self.n_blocks());
+        for (member, d_out) in members.iter().zip(d_out.chunks_exact(self.output_len())) {
+            self.expand(d_out, &mut d_raw);
+            self.normalize_gradient(&member.raw, &sigma, &mut d_raw, &mut d_power);
+        }
+        let share = F::one() / F::of(n_batch as f64);
+        d_power.iter_mut().for_each(|d_power| *d_power *= share);
+        (sigma, d_power)
+    }
+
+    /// Divides gradients of the base table by their sigmas, these being constants.
+    fn scale_gradient(&self, sigma: &[F], d_raw: &mut [Complex<F>]) {
+        for (path, blocks) in self
+            .base
+            .iter()
+            .zip(d_raw.chunks_exact_mut(self.n_blocks()))
+        {
+            let factor = self.factor(path, sigma);
+            blocks.iter_mut().for_each(|d_raw| *d_raw *= factor);
+        }
     }
 
     fn depends_on_own_power(&self) -> bool {
@@ -127,6 +146,7 @@ impl<F: Real> ScatteringTransform<F> {
         let n_blocks = self.n_blocks();
         for (rows, d_out) in reduction.rows.iter().zip(d_out.chunks_exact(n_blocks)) {
             let weight = F::one() / F::of(rows.len() as f64);
+            // The mean over scales gives each of its terms an equal share.
             for row in rows {
                 for (to, from) in d_base[row * n_blocks..].iter_mut().zip(d_out) {
                     *to = from * weight;
@@ -150,14 +170,8 @@ impl<F: Real> ScatteringTransform<F> {
             self.normalize_gradient(raw, sigma, d_raw, d_power);
             return;
         }
-        for (path, blocks) in self
-            .base
-            .iter()
-            .zip(d_raw.chunks_exact_mut(self.n_blocks()))
-        {
-            let factor = self.factor(path, sigma);
-            blocks.iter_mut().for_each(|d_raw| *d_raw *= factor);
-        }
+        // A given sigma does not depend on the signal.
+        self.scale_gradient(sigma, d_raw);
     }
 
     /// Converts `d_raw` and adds to `d_power` the gradient that reaches the first layer through sigma.
@@ -170,6 +184,7 @@ impl<F: Real> ScatteringTransform<F> {
     ) {
         let n_blocks = self.n_blocks();
         for (k, path) in self.base.iter().enumerate() {
+            // Neither divided nor dependent on sigma.
             if self.is_spared(path) {
                 continue;
             }
@@ -219,6 +234,7 @@ impl<F: Real> ScatteringTransform<F> {
         scratch: &mut ScatteringScratch<F>,
         gradients: &mut GradientScratch<F>,
     ) {
+        // The forward pass kept no j2; the filters run again.
         self.analyze_second(j2, scratch);
         gradients.d_second.use_only(self.row_samples(1, j2));
         gradients.d_second.clear();

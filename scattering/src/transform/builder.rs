@@ -225,6 +225,7 @@ impl<F: Real> ScatteringTransformBuilder<F> {
     /// [`Error::Length`] if the given power has not one value for each channel and first-layer scale.
     pub fn check(self) -> Result<ScatteringTransform<F>, Error> {
         self.check_parameters()?;
+        // Equal banks are built once: filters are the largest part of a plan.
         let same = self.scales.octaves[0] == self.scales.octaves[1]
             && self.scales.wavelets_per_octave[0] == self.scales.wavelets_per_octave[1];
         let layers = if same { 0..1 } else { 0..2 };
@@ -250,6 +251,7 @@ impl<F: Real> ScatteringTransformBuilder<F> {
             .pool_samples
             .map_or(1, |pool| self.window_samples / pool);
         let oversampling = match (self.coefficients, self.padding) {
+            // Raw layers are series at the window's rate; the coarse grids rest on the symmetry of the reflection.
             (CoefficientSet::Raw, _) | (_, Padding::Periodic) => Oversampling::Exact,
             _ => self.oversampling,
         };
@@ -292,6 +294,7 @@ impl<F: Real> ScatteringTransformBuilder<F> {
                 "pairs of different channels require two channels; give diag for one",
             ));
         }
+        // Written so that NaN is refused. Above 16 the moments of any heavy-tailed record are those of one sample.
         let usable = |q: &f64| *q > 0.0 && *q <= 16.0;
         if self.moments.is_empty() {
             return Err(parameter("moments", "empty", "give at least one exponent"));
@@ -300,6 +303,10 @@ impl<F: Real> ScatteringTransformBuilder<F> {
             return Err(parameter("moments", q, "give exponents above 0, up to 16"));
         }
         self.check_size()?;
+        self.check_normalization()
+    }
+
+    fn check_normalization(&self) -> Result<(), Error> {
         let [first, second] = self.scales.wavelets_per_octave;
         if self.coefficients == CoefficientSet::CovReduced && first != second {
             return Err(parameter(

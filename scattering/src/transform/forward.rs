@@ -79,6 +79,7 @@ impl<F: Real> ScatteringTransform<F> {
     }
 
     pub(crate) fn check_batch(&self, signals: &[F]) -> Result<usize, Error> {
+        // At least 1, so that an empty batch is an error of length, not an empty result.
         let n_batch = (signals.len() / self.signal_len()).max(1);
         check_length("signals", signals.len(), n_batch * self.signal_len())?;
         for signal in signals.chunks_exact(self.signal_len()) {
@@ -166,6 +167,7 @@ impl<F: Real> ScatteringTransform<F> {
             raw,
         );
         for (j2, operations) in self.schedule.second.iter().enumerate() {
+            // Nothing is averaged at a j2 without paths, so it is not filtered either.
             if operations.is_empty() {
                 continue;
             }
@@ -229,6 +231,7 @@ impl<F: Real> ScatteringTransform<F> {
             let out = &mut out[blocks(k)];
             out.fill(Complex::new(F::zero(), F::zero()));
             for &row in rows {
+                // Normalised first, averaged after: only normalised coefficients are comparable across scales.
                 let weight = self.factor(&self.base[row], sigma) / F::of(rows.len() as f64);
                 for (out, raw) in out.iter_mut().zip(&raw[blocks(row)]) {
                     *out += raw * weight;
@@ -247,7 +250,7 @@ impl<F: Real> ScatteringTransform<F> {
         }
     }
 
-    /// Unnormalised coefficients and power of each member of a batch.
+    /// Unnormalised coefficients and power of each member of a batch, since sigma is known only after the last.
     pub(crate) fn measure_batch(&self, signals: &[F]) -> Vec<Member<F>> {
         signals
             .par_chunks(self.signal_len())

@@ -199,6 +199,7 @@ impl<F: Real> ScatteringTransform<F> {
         let n = self.window_samples();
         for (layer, means) in self.means.iter_mut().enumerate() {
             for (j, means) in means.iter_mut().enumerate() {
+                // Boxes of samples exist on the window's own grid only.
                 let transform = &self.transforms[layer];
                 debug_assert_eq!(transform.row_samples(j), n, "coarse grid");
                 *means = BlockMeans::boxes(n, first, block, n_blocks);
@@ -263,6 +264,7 @@ impl<F: Real> ScatteringTransform<F> {
 
     /// Longest row of the second layer, and number of rows.
     pub(crate) fn longest_second(&self) -> (usize, usize) {
+        // One buffer serves every j2; the first j2 without sources (above all first-layer bands) is never computed.
         let longest = (0..self.schedule.second.len())
             .filter(|&j2| self.n_active(j2) > 0)
             .map(|j2| self.row_samples(1, j2))
@@ -333,6 +335,7 @@ impl<F: Real> ScatteringTransform<F> {
                     |scratch, (out, signal)| self.process(signal, out, scratch),
                 );
         }
+        // Two passes: coefficients, then the division by the batch's sigma (coefficients are homogeneous in each band).
         let members = self.measure_batch(signals);
         let sigma = self.batch_sigma(&members);
         out.par_chunks_mut(self.output_len())
@@ -356,6 +359,7 @@ impl<F: Real> ScatteringTransform<F> {
             self.analyze(signal, &mut scratch);
             self.fill_power(signal, &mut scratch);
             for (mean, power) in mean.iter_mut().zip(&scratch.power) {
+                // In f64: a sum of many f32 powers would lose the small ones.
                 *mean += power.to_double() / n_batch as f64;
             }
         }

@@ -78,6 +78,7 @@ impl<F: Real> WaveletTransform<F> {
     pub(crate) fn from_bank(bank: FilterBank<F>, n_samples: usize, sizes: &[usize]) -> Self {
         let (mut complex, mut real) = (FftPlanner::new(), RealFftPlanner::new());
         let mut distinct = sizes.to_vec();
+        // Scales of equal size share one grid; the signal itself needs the finest.
         distinct.push(n_samples);
         distinct.sort_unstable_by(|a, b| b.cmp(a));
         distinct.dedup();
@@ -216,16 +217,9 @@ impl<F: Real> WaveletTransform<F> {
         let target = self.grid(j);
         let buffers = &mut scratch.buffers;
         let Some(pieces) = self.bank.pieces(j) else {
-            let cosines = &mut buffers.cosines[..target.n];
-            vectorized(
-                #[inline(always)]
-                || low_pass(spectrum, &self.bank.low_pass, cosines),
-            );
-            // Taken out, since the DCT reads the coefficients while it writes the other buffers.
-            let cosines = std::mem::take(&mut buffers.cosines);
-            target.cosine_adjoint(&cosines[..target.n], buffers);
-            buffers.cosines = cosines;
+            self.low_pass_bins(spectrum, target, buffers);
             out_re.copy_from_slice(&buffers.real[..target.n]);
+            // An even filter keeps a real series real.
             out_im.fill(F::zero());
             return;
         };
@@ -259,6 +253,19 @@ impl<F: Real> WaveletTransform<F> {
             },
         );
         target.synthesize(out_re, out_im, buffers);
+    }
+
+    /// The even low-pass of a series on the grid of scale J, into `buffers.real`: a real cosine series, so half the work
+    /// of a band-pass.
+    fn low_pass_bins(&self, spectrum: &[F], target: &GridFft<F>, buffers: &mut Buffers<F>) {
+        // Taken out, since the DCT reads the coefficients while it writes the other buffers.
+        let mut cosines = std::mem::take(&mut buffers.cosines);
+        vectorized(
+            #[inline(always)]
+            || low_pass(spectrum, &self.bank.low_pass, &mut cosines[..target.n]),
+        );
+        target.cosine_adjoint(&cosines[..target.n], buffers);
+        buffers.cosines = cosines;
     }
 
     /// Adjoint of [`filter_bins`](Self::filter_bins).
@@ -311,6 +318,7 @@ impl<F: Real> WaveletTransform<F> {
         scratch: &mut TransformScratch<F>,
     ) {
         let grid = &self.grids[0];
+        // The adjoint of "gather into folded order" is "scatter from it".
         let scale = F::one() / F::of(grid.n as f64);
         grid.cosine_adjoint(&accumulator[..grid.n], &mut scratch.buffers);
         let (front, back) = scratch.buffers.real[..grid.n].split_at(grid.n.div_ceil(2));
