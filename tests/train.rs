@@ -66,6 +66,24 @@ fn one_training_writes_a_model_at_a_time() {
 }
 
 #[test]
+fn train_and_cluster_report_the_same_transient_clusters() {
+    let folder = features();
+    let root = folder.path();
+    let says = |outcome: &Outcome| -> String {
+        let line =
+            |line: &&str| line.starts_with("clusters at scale 64 that look like transients: ");
+        let found = outcome.stdout.lines().find(line);
+        found
+            .unwrap_or_else(|| panic!("{}", outcome.stdout))
+            .to_owned()
+    };
+    let of_model = says(&trained(root, &["--epochs", "2"]));
+    let assigned = command(root, &["cluster", "features", "-m", "m", "-o", "c.csv"]);
+    assert_eq!(assigned.code, Some(0), "{}", assigned.stderr);
+    assert_eq!(says(&assigned), of_model);
+}
+
+#[test]
 fn patience_without_validation_is_said_to_do_nothing() {
     let says = "--patience had no effect";
     let folder = features();

@@ -148,6 +148,7 @@ impl ClusterSampler {
             } => {
                 scalers[scale].restore(&mut decoded)?;
                 let none = Array2::zeros((n, 0));
+                // No inputs: the powers depend on the cluster alone.
                 let powers = decoder.draw(none.view(), cluster, scale, seed);
                 let plan = PaperFeatures::plan(table, layout)?;
                 Ok(plan.denormalise(&decoded, powers.view())?)

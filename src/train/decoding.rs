@@ -102,6 +102,7 @@ impl DecoderData<'_> {
         let training = evenly(&self.split.training, MAX_TRAINING);
         let held_out = evenly(&self.split.validation, MAX_HELD_OUT);
         let mut wanted: Vec<usize> = training.iter().chain(&held_out).copied().collect();
+        // Ascending, so that each day's file is read once.
         wanted.sort_unstable();
         let sampled = Sampled {
             measured: measure(dataset, &coordinates, &wanted, observer)?,
@@ -123,6 +124,7 @@ impl DecoderData<'_> {
             n_held_out: 0,
             scales: Vec::new(),
         };
+        // The published features are coefficients over powers: only the powers are missing.
         let quantity = match self.inputs {
             ModelInputs::Compact { .. } => Quantity::Coordinates,
             ModelInputs::Paper { .. } => Quantity::LargestPowers,
@@ -351,6 +353,7 @@ fn measure(
         }
         let n_windows = day.windows.len();
         let next = measured.len();
+        // Windows are numbered through all days: those of this one are a range.
         let here = wanted[next..].partition_point(|&w| w < first + n_windows);
         if here > 0 {
             let loaded = dataset.load(day)?;

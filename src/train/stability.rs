@@ -118,6 +118,7 @@ impl Fits<'_> {
         let fits = StabilityOptions {
             n_seeds,
             n_subsamples,
+            // Two largest windows: windows of neighbouring blocks then share at most half of their samples.
             block_windows: 2 * layout.overlap(layout.scales.len() - 1),
             seed: options.seed,
         };

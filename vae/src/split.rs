@@ -84,6 +84,7 @@ pub fn blocked(end_times_ns: &[i64], fraction: f64, block_ns: i64, guard_ns: i64
     let mut block = i128::from(block_ns).min(i128::from(last) - i128::from(first) + 1);
     let mut blocks = occupied_blocks(end_times_ns, first, block);
     while blocks.len() < period && block > 1 {
+        // Halved until a short record has enough blocks for one to validate.
         block = (block / 2).max(1);
         blocks = occupied_blocks(end_times_ns, first, block);
     }

@@ -105,6 +105,7 @@ pub fn stability(
     let reference: Vec<Vec<usize>> = partitions(training, options.seed)?;
     let (mut by_seed, mut by_block): (Vec<Vec<Vec<usize>>>, Vec<_>) = Default::default();
     for number in 0..fits.n_seeds + fits.n_subsamples {
+        // Every fit has a seed of its own, also those on subsamples: k-means++ must not repeat its draws.
         let seed = options.seed.wrapping_add(number as u64 + 1);
         if number < fits.n_seeds {
             by_seed.push(partitions(training, seed)?);

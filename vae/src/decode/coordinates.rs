@@ -247,6 +247,7 @@ impl Coordinates {
             _ => 2,
         };
         let mut order: Vec<usize> = (0..table.len()).collect();
+        // Stable: rows of equal rank remain in the order of the table.
         order.sort_by_key(rank);
         Ok(Self {
             n_rows: table.len(),
@@ -382,6 +383,7 @@ impl Coordinates {
             if let Role::Product { left, right } = *role {
                 let [left, right] = [left, right].map(|node| self.nodes[node]);
                 let at = self.first[row];
+                // A product that is real by construction has one coordinate only.
                 let im = if self.real[row] {
                     0.0
                 } else {
@@ -415,6 +417,7 @@ fn semi_definite(matrix: DMatrix<Complex<f64>>) -> DMatrix<Complex<f64>> {
     for (mut column, value) in scaled.column_iter_mut().zip(&solved.eigenvalues) {
         column *= Complex::from(value.max(0.0));
     }
+    // V max(L, 0) V*: the nearest positive semi-definite matrix in the Frobenius norm.
     let clipped = scaled * solved.eigenvectors.adjoint();
     // A row whose whole energy was clipped would be divided by 0.
     let root: Vec<f64> = (0..n)

@@ -161,6 +161,7 @@ impl EnergySegment {
                 let sum: f64 = values.iter().map(|&value| f64::from(value)).sum();
                 (sum / n_blocks.max(1) as f64) as f32
             };
+            // Otherwise the floor remains 1: it must not underflow to 0, whose logarithm is infinite.
             if typical * FLOOR > f32::MIN_POSITIVE && typical.is_finite() {
                 *floor = typical * FLOOR;
             }
@@ -179,6 +180,7 @@ impl EnergySegment {
         // The coarsest grid of block ends that holds every end needed.
         let step = gcd(layout.stride_blocks(), blocks);
         let phase = layout.largest_blocks() % step;
+        // The first end on the grid that has enough blocks before it.
         let first_end = blocks + (phase + step - blocks % step) % step;
         let n_ends = (self.n_blocks() + 1)
             .saturating_sub(first_end)

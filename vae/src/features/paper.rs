@@ -103,6 +103,7 @@ impl PaperFeatures {
         let first = windows.start;
         let mut out = Array3::<f32>::zeros((windows.len(), n_channels, self.n_features()));
         let flat = out.as_slice_mut().unwrap_or(&mut []);
+        // One window a task: windows overlap in what they read, never in what they write.
         flat.par_chunks_mut(width.max(1))
             .enumerate()
             .try_for_each(|(offset, out)| {

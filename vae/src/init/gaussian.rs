@@ -33,6 +33,7 @@ impl TiedGaussians {
         let counts = weights.sum_axis(ndarray::Axis(0));
         let mut means = sums;
         for (cluster, mut mean) in means.outer_iter_mut().enumerate() {
+            // A division by a smaller weight would blow rounding up into a mean.
             if counts[cluster] > 1e-8 {
                 mean /= counts[cluster];
             } else if let Some(previous) = previous {

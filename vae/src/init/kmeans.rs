@@ -144,6 +144,7 @@ fn nearest(row: ArrayView1<'_, f64>, centers: &Array2<f64>) -> (usize, f64) {
 /// k-means++: each centre is a row drawn with a probability that grows with the squared distance to those before it.
 fn seeds(rows: ArrayView2<'_, f64>, n_clusters: usize, rng: &mut ChaCha8Rng) -> Array2<f64> {
     let mut centers = Array2::zeros((n_clusters, rows.ncols()));
+    // Distance to the nearest centre so far; infinite before the first.
     let mut distances = vec![f64::INFINITY; rows.nrows()];
     for cluster in 0..n_clusters {
         let total: f64 = distances.iter().sum();

@@ -134,6 +134,7 @@ impl Parameters {
         }
         let backend = Backend::cpu(self.backend.precision);
         let values = self.values.into_iter();
+        // Through plain numbers: backends do not share memory.
         let values = values.map(|tensor| backend.tensor_of(tensor.into_data()));
         Self {
             values: values.collect(),

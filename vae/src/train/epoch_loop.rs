@@ -165,6 +165,7 @@ impl EpochLoop<'_> {
                 let best = self.state.history.best(self.first_watched());
                 self.state.history.kept = best;
                 if best == Some(epoch) {
+                    // A copy: the next epoch changes the weights in place.
                     self.state.best = Some(self.state.trainer.parameters.clone());
                 }
             }
@@ -285,6 +286,7 @@ impl EpochLoop<'_> {
         let trainer = &mut self.state.trainer;
         let backend = trainer.parameters.backend.clone();
         let mut sums = TermSums::default();
+        // Larger batches than in training: without gradients they need less memory.
         let parts = batches(&self.split.validation, self.options.batch.max(1024));
         for (step, windows) in parts.enumerate() {
             // The same noise after every epoch: only the weights may change the validation loss.
