@@ -12,6 +12,8 @@ pub mod scatter;
 pub mod synth;
 #[cfg(feature = "separate")]
 pub mod unmix;
+#[cfg(feature = "separate")]
+mod unmix_config;
 
 pub use error::ArrayError;
 

@@ -11,6 +11,7 @@ mod interrupt;
 mod options;
 mod output;
 mod output_guard;
+mod parsers;
 mod progress;
 mod recipe;
 mod report;

@@ -4,7 +4,6 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use clap::Args;
-use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use seismix::config::{
     Boundary, ComputeDevice, ConfigError, Length, Memory, Objective, Oversampling, PerLayer,
     Precision, Preset, RunControl, SelectionConfig, SeparateConfig, SeparationMethod, Shard,
@@ -13,10 +12,10 @@ use seismix::config::{
 use seismix::data::time;
 use seismix::stage::{Artifact, Existing, Observer, StageContext};
 
-use seismix::vae::features::InputsOptions;
 use seismix::vae::{FvaeConfig, TrainOptions};
 
 use super::exit::{Failure, Result};
+use super::parsers::{at_least_two, instant, method_parser, named, positive_real, weight, whole};
 use super::progress::Color;
 use super::recipe::RecipeOptions;
 
@@ -436,69 +435,4 @@ pub fn run_control(
         fresh: resuming.fresh,
         verify: resuming.verify,
     }
-}
-
-/// Parser of an option with these names; the help and the errors list them.
-pub fn named<T>(names: &'static [&'static str]) -> impl TypedValueParser<Value = T>
-where
-    T: FromStr<Err: std::error::Error + Send + Sync + 'static> + Clone + Send + Sync + 'static,
-{
-    PossibleValuesParser::new(names).try_map(|name| name.parse::<T>())
-}
-
-/// Parser of a separation method, with its aliases.
-pub fn method_parser() -> impl TypedValueParser<Value = SeparationMethod> {
-    let value = |name: &&'static str| match *name {
-        "template" => PossibleValue::new("template").alias("family"),
-        name => PossibleValue::new(name),
-    };
-    let values: Vec<PossibleValue> = SeparationMethod::NAMES.iter().map(value).collect();
-    PossibleValuesParser::new(values).try_map(|name| name.parse::<SeparationMethod>())
-}
-
-/// A whole number of at least 1.
-pub fn positive(text: &str) -> std::result::Result<usize, ConfigError> {
-    match text.parse() {
-        Ok(n) if n > 0 => Ok(n),
-        _ => Err(ConfigError::new("write a whole number of at least 1")),
-    }
-}
-
-/// A whole number from `LEAST` to `MOST`.
-pub fn whole<const LEAST: usize, const MOST: usize>(
-    text: &str,
-) -> std::result::Result<usize, ConfigError> {
-    match text.parse() {
-        Ok(n) if (LEAST..=MOST).contains(&n) => Ok(n),
-        _ => Err(ConfigError::new(format!(
-            "write a whole number from {LEAST} to {MOST}"
-        ))),
-    }
-}
-
-/// A whole number of at least 2: a standard deviation needs two.
-pub fn at_least_two(text: &str) -> std::result::Result<usize, ConfigError> {
-    match text.parse() {
-        Ok(n) if n > 1 => Ok(n),
-        _ => Err(ConfigError::new("write a whole number of at least 2")),
-    }
-}
-
-fn positive_real(text: &str) -> std::result::Result<f64, ConfigError> {
-    match text.parse::<f64>() {
-        Ok(x) if x > 0.0 && x.is_finite() => Ok(x),
-        _ => Err(ConfigError::new("write a positive number")),
-    }
-}
-
-fn weight(text: &str) -> std::result::Result<f64, ConfigError> {
-    let most = InputsOptions::MAX_WEIGHT;
-    match text.parse::<f64>() {
-        Ok(x) if (0.0..=most).contains(&x) => Ok(x),
-        _ => Err(ConfigError::new(format!("write a number from 0 to {most}"))),
-    }
-}
-
-fn instant(text: &str) -> std::result::Result<i64, ConfigError> {
-    time::parse_utc(text).map_err(|error| ConfigError::new(error.to_string()))
 }

@@ -1,6 +1,6 @@
 //! Flags that switch steps of the recipe and the course of the training.
 
-use super::options::named;
+use super::parsers::named;
 use clap::Args;
 use seismix::config::{ConfigError, Cooling, Levels, Recipe, Schedule, Start};
 

@@ -16,7 +16,8 @@ use serde_json::{Value, json};
 
 use super::context::Context;
 use super::exit::{Failure, Result};
-use super::options::{Replacing, named, positive};
+use super::options::Replacing;
+use super::parsers::{named, positive};
 use super::{interrupt, output_guard};
 
 /// Compute the scattering covariance of arrays

@@ -14,7 +14,8 @@ use serde_json::{Value, json};
 
 use super::context::Context;
 use super::exit::{Failure, Result};
-use super::options::{MAX_ITERATIONS, Replacing, Seed, whole};
+use super::options::{MAX_ITERATIONS, Replacing, Seed};
+use super::parsers::whole;
 use super::{interrupt, output_guard};
 
 /// Most signals, and samples of each.

@@ -12,7 +12,8 @@ use serde_json::{Value, json};
 
 use super::context::Context;
 use super::exit::{Failure, Result};
-use super::options::{MAX_ITERATIONS, MAX_SNIPPETS, Replacing, method_parser, named, whole};
+use super::options::{MAX_ITERATIONS, MAX_SNIPPETS, Replacing};
+use super::parsers::{method_parser, named, whole};
 use super::{interrupt, output_guard, unmix_local};
 
 /// Separate arrays: a mixture and snippets of its background in, background and source out
