@@ -538,7 +538,7 @@ fn bad_plans_and_calls_are_refused_with_a_cure() {
     );
     assert_eq!(
         text(small(64).channels(1, ChannelPairs::OffDiag)),
-        "`channels` is `offdiag`: pairs of different channels need two channels; take diag for one"
+        "`channels` is `offdiag`: pairs of different channels require two channels; give diag for one"
     );
     assert_eq!(
         text(

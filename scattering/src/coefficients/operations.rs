@@ -50,20 +50,21 @@ impl Operation {
             None => Row::First(first(channel, j1)),
             Some(j2) => Row::Second(second(channel, j1, j2)),
         };
-        let left = last_row(path.channel_left, path.j1_left);
-        let right = last_row(path.channel_right, path.j1_right.unwrap_or(path.j1_left));
+        let left = || last_row(path.channel_left, path.j1_left);
+        let right = || last_row(path.channel_right, path.j1_right.unwrap_or(path.j1_left));
         let average = match path.kind {
-            CoefficientKind::Raw | CoefficientKind::Mean => Average::Plain(left),
+            CoefficientKind::Raw | CoefficientKind::Mean => Average::Plain(left()),
             CoefficientKind::Sparsity | CoefficientKind::Scattering => {
-                Average::Moment(left, path.exponent)
+                Average::Moment(left(), path.exponent)
             }
-            // E[W_j2 x . conj(W_j2 |W_j1 x|)]: the left factor is of the first layer.
+            // E[W_j2 x . conj(W_j2 |W_j1 x|)]: the left factor is of the first layer, and (j1_left, j2) is not a path of
+            // the second.
             CoefficientKind::PhaseEnvelope => {
                 let phase = Row::First(first(path.channel_left, path.j1_left));
-                Average::Product(phase, right)
+                Average::Product(phase, right())
             }
             CoefficientKind::PowerSpectrum | CoefficientKind::Envelope => {
-                Average::Product(left, right)
+                Average::Product(left(), right())
             }
         };
         Self {
