@@ -99,7 +99,7 @@ fn reference_windows_are_reflected_on_their_own() {
     ];
     let day = features(folder.path(), &options);
     assert_eq!(day.meta.boundary, "reference");
-    assert_eq!(day.meta.layout.block_samples, 256);
+    assert_eq!(day.meta.layout.windows.block_samples, 256);
     let grid = day.windows().unwrap();
     assert_eq!(grid.len(), (N - 1024) / 512 + 1);
     let plan = ScatteringTransform::<f64>::plan(1024)

@@ -49,21 +49,16 @@ pub enum Error {
         /// The parser's reason.
         reason: String,
     },
-    /// A stream identifier or selector that cannot be understood.
-    #[error("`{text}` is no {expected}")]
-    Id {
+    /// A name, a time or an output file.
+    #[error(transparent)]
+    Core(#[from] seismix_core::Error),
+    /// A selector that cannot be understood.
+    #[error("`{text}` is not a valid {expected}")]
+    Selector {
         /// The text as given.
         text: String,
-        /// What was expected, with an example.
+        /// The expected form, with an example.
         expected: &'static str,
-    },
-    /// A time that cannot be understood or represented.
-    #[error("`{text}` is no time: {reason}; write it as 2019-06-05T00:00:00.010Z")]
-    Time {
-        /// The text as given.
-        text: String,
-        /// What is wrong with it.
-        reason: &'static str,
     },
     /// Samples that the chosen encoding or record length cannot hold.
     #[error("cannot write {id} as {encoding}: {reason}")]

@@ -6,8 +6,8 @@ use std::process::Command;
 
 use ndarray::{Array3, Array4};
 use seismix_data::store::{
-    CoefficientKind, CoefficientRow, DayFeatures, FORMAT_VERSION, FeatureMeta, FeatureSet,
-    Materialised, StoreError, WindowLayout, read_day, read_header, write_day,
+    BlockLayout, CoefficientKind, CoefficientRow, DayFeatures, FORMAT_VERSION, FeatureMeta,
+    FeatureSet, Materialised, StoreError, WindowLayout, read_day, read_header, write_day,
     write_day_materialised,
 };
 
@@ -52,11 +52,13 @@ fn day(day_start_ns: i64, blocks: &[usize], n_coefficients: usize) -> DayFeature
         location: "02".into(),
         channels: ["BHU", "BHV", "BHW"].map(String::from).to_vec(),
         day_start_ns,
-        layout: WindowLayout {
+        layout: BlockLayout {
             sampling_rate: 20.0 + 1.0 / 3.0e9,
-            block_samples: 256,
-            scales: vec![1024, 4096],
-            stride_samples: 1024,
+            windows: WindowLayout {
+                block_samples: 256,
+                scales: vec![1024, 4096],
+                stride_samples: 1024,
+            },
         },
         octaves: vec![8, 8],
         wavelets_per_octave: vec![1, 1],

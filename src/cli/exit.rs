@@ -140,6 +140,12 @@ impl From<NpyError> for Failure {
 }
 
 /// Errors of readers and writers.
+impl From<seismix_core::Error> for Failure {
+    fn from(error: seismix_core::Error) -> Self {
+        PipelineError::from(error).into()
+    }
+}
+
 impl From<seismix::data::Error> for Failure {
     fn from(error: seismix::data::Error) -> Self {
         Self::new(error.to_string())

@@ -2,7 +2,7 @@
 
 use rayon::prelude::*;
 use seismix_data::archive::AlignedSegment;
-use seismix_data::store::{CoefficientKind, CoefficientRow, WindowLayout};
+use seismix_data::store::{BlockLayout, CoefficientRow};
 use seismix_scattering::{
     self as scattering, BlockTransform, Complex, Real, ScatteringPath, ScatteringTransform,
 };
@@ -45,7 +45,7 @@ pub(crate) trait BlockPlan: Sync {
 /// The plan for the windows of `layout`.
 pub(crate) fn block_plan(
     transform: &TransformConfig,
-    layout: &WindowLayout,
+    layout: &BlockLayout,
 ) -> Result<Box<dyn BlockPlan>> {
     Ok(match transform.precision {
         Precision::F32 => plan_in::<f32>(transform, layout)?,
@@ -55,13 +55,13 @@ pub(crate) fn block_plan(
 
 fn plan_in<F: Real>(
     transform: &TransformConfig,
-    layout: &WindowLayout,
+    layout: &BlockLayout,
 ) -> std::result::Result<Box<dyn BlockPlan>, scattering::Error> {
     let (octaves, quality) = (transform.octaves, transform.quality);
     let (family, oversampling) = (transform.wavelet, transform.oversampling);
     Ok(match transform.boundary {
         Boundary::Continuous => Box::new(Continuous {
-            transform: BlockTransform::<F>::plan(layout.block_samples)
+            transform: BlockTransform::<F>::plan(layout.windows.block_samples)
                 .octaves_by_layer(octaves.first, octaves.second)
                 .wavelets_per_octave_by_layer(quality.first, quality.second)
                 .wavelet(family)
@@ -70,17 +70,18 @@ fn plan_in<F: Real>(
         }),
         Boundary::Reference => {
             let largest = layout
+                .windows
                 .scales
                 .last()
                 .copied()
-                .unwrap_or(layout.block_samples);
+                .unwrap_or(layout.windows.block_samples);
             Box::new(Reference {
                 transform: ScatteringTransform::<F>::plan(largest)
                     .octaves_by_layer(octaves.first, octaves.second)
                     .wavelets_per_octave_by_layer(quality.first, quality.second)
                     .wavelet(family)
                     .oversampling(oversampling)
-                    .pool(layout.block_samples)
+                    .pool(layout.windows.block_samples)
                     .check()?,
                 layout: layout.clone(),
             })
@@ -95,7 +96,11 @@ struct Continuous<F: Real> {
 
 impl<F: Real> BlockPlan for Continuous<F> {
     fn index(&self) -> Vec<CoefficientRow> {
-        self.transform.paths().iter().map(coefficient_row).collect()
+        self.transform
+            .paths()
+            .iter()
+            .map(ScatteringPath::row)
+            .collect()
     }
 
     fn context_samples(&self) -> usize {
@@ -141,12 +146,16 @@ impl<F: Real> BlockPlan for Continuous<F> {
 /// Each largest window is reflected on its own, and is a segment of its own.
 struct Reference<F: Real> {
     transform: ScatteringTransform<F>,
-    layout: WindowLayout,
+    layout: BlockLayout,
 }
 
 impl<F: Real> BlockPlan for Reference<F> {
     fn index(&self) -> Vec<CoefficientRow> {
-        self.transform.paths().iter().map(coefficient_row).collect()
+        self.transform
+            .paths()
+            .iter()
+            .map(ScatteringPath::row)
+            .collect()
     }
 
     fn context_samples(&self) -> usize {
@@ -160,8 +169,11 @@ impl<F: Real> BlockPlan for Reference<F> {
     }
 
     fn append(&self, segment: &AlignedSegment, piece: &Piece, to: &mut Blocks) -> Result<()> {
-        let (window, stride) = (self.transform.window_samples(), self.layout.stride_samples);
-        let block_samples = self.layout.block_samples;
+        let (window, stride) = (
+            self.transform.window_samples(),
+            self.layout.windows.stride_samples,
+        );
+        let block_samples = self.layout.windows.block_samples;
         let n_blocks = self.transform.n_blocks();
         let n_windows = (piece.n_blocks * block_samples - window) / stride + 1;
         let n_channels = segment.samples.nrows();
@@ -220,25 +232,4 @@ fn samples_of<F: Real>(
 
 fn parts<F: Real>(value: &Complex<F>) -> [f32; 2] {
     [value.re.to_double() as f32, value.im.to_double() as f32]
-}
-
-/// A row of the table as the files keep it: -1 for none.
-fn coefficient_row(path: &ScatteringPath) -> CoefficientRow {
-    use scattering::CoefficientKind as Kind;
-    let number = |j: Option<usize>| j.map_or(-1, |j| j as i32);
-    let kind = match path.kind {
-        Kind::Mean => CoefficientKind::Mean,
-        Kind::Scattering => CoefficientKind::Scattering,
-        Kind::PowerSpectrum => CoefficientKind::PowerSpectrum,
-        Kind::PhaseEnvelope => CoefficientKind::PhaseEnvelope,
-        Kind::Envelope => CoefficientKind::Envelope,
-        _ => CoefficientKind::Sparsity,
-    };
-    CoefficientRow {
-        kind,
-        j1_left: path.j1_left as i32,
-        j1_right: number(path.j1_right),
-        j2: number(path.j2),
-        real: path.real,
-    }
 }

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use ndarray::Array4;
 use seismix_data::TimeSpan;
 use seismix_data::archive::{AlignedSegment, Archive, Overlap, StationData, StationDay};
-use seismix_data::store::{DayFeatures, FeatureMeta, WindowLayout, read_header, write_day};
+use seismix_data::store::{BlockLayout, DayFeatures, FeatureMeta, read_header, write_day};
 use seismix_data::time::{DAY_NS, format_utc};
 
 use crate::config::TransformConfig;
@@ -198,14 +198,14 @@ fn samples_of_day(segment: &AlignedSegment, day_start_ns: i64) -> Range<usize> {
 fn day_piece(
     segment: &AlignedSegment,
     within: &Range<usize>,
-    layout: &WindowLayout,
+    layout: &BlockLayout,
     day_start_ns: i64,
 ) -> Option<Piece> {
     if within.is_empty() {
         return None;
     }
-    let largest = *layout.scales.last()?;
-    let stride = layout.stride_samples;
+    let largest = *layout.windows.scales.last()?;
+    let stride = layout.windows.stride_samples;
     // The first window of the day's grid that ends after the day's first sample.
     let mut end = within.start % stride + largest;
     if end <= within.start {
@@ -219,7 +219,7 @@ fn day_piece(
     };
     // A window's day is that of its last block; a millisecond of jitter must not push it over midnight.
     let on_day = |n: usize| {
-        let last_block = first + largest + (n - 1) * stride - layout.block_samples;
+        let last_block = first + largest + (n - 1) * stride - layout.windows.block_samples;
         let start = segment.time_of(last_block);
         start + layout.block_ns() - layout.sample_ns() < day_start_ns.saturating_add(DAY_NS)
     };
@@ -228,6 +228,6 @@ fn day_piece(
     }
     (n_windows > 0).then(|| Piece {
         first,
-        n_blocks: (largest + (n_windows - 1) * stride) / layout.block_samples,
+        n_blocks: (largest + (n_windows - 1) * stride) / layout.windows.block_samples,
     })
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use seismix_data::TimeSpan;
 use seismix_data::archive::{Archive, StationDay};
-use seismix_data::store::{FORMAT_VERSION, FeatureMeta, WindowLayout};
+use seismix_data::store::{BlockLayout, FORMAT_VERSION, FeatureMeta, WindowLayout};
 use seismix_data::time::{DAY_NS, steps_ns, year_day};
 use serde_json::json;
 
@@ -42,7 +42,7 @@ pub(crate) struct DayPlan<'a> {
     day: &'a StationDay,
     transform: &'a TransformConfig,
     /// Sampling rate and windows.
-    pub layout: WindowLayout,
+    pub layout: BlockLayout,
     /// Transform of a segment into blocks.
     pub blocks: Box<dyn BlockPlan>,
     /// Span that is read: the day, and around it the largest window and the transform's context.
@@ -66,14 +66,16 @@ impl<'a> DayPlan<'a> {
             )
         })?;
         let resolved = transform.resolve(rate)?;
-        let layout = WindowLayout {
+        let layout = BlockLayout {
             sampling_rate: rate,
-            block_samples: resolved.block,
-            scales: resolved.scales,
-            stride_samples: resolved.stride,
+            windows: WindowLayout {
+                block_samples: resolved.block,
+                scales: resolved.scales,
+                stride_samples: resolved.stride,
+            },
         };
         let blocks = block_plan(transform, &layout)?;
-        let largest = layout.scales.last().copied().unwrap_or(0);
+        let largest = layout.windows.scales.last().copied().unwrap_or(0);
         let before = steps_ns(largest + blocks.context_samples(), rate);
         let after = steps_ns(blocks.context_samples(), rate);
         let end = day.day_start_ns.saturating_add(DAY_NS);
@@ -92,7 +94,7 @@ impl<'a> DayPlan<'a> {
 
     /// Samples of the largest window.
     pub fn largest(&self) -> usize {
-        self.layout.scales.last().copied().unwrap_or(0)
+        self.layout.windows.scales.last().copied().unwrap_or(0)
     }
 
     /// Configuration for the provenance: the use that is made of the files matters as much as the files.
@@ -144,11 +146,11 @@ impl<'a> DayPlan<'a> {
         let samples = self.seconds() * self.layout.sampling_rate;
         let layout = &self.layout;
         let n_blocks = match self.transform.boundary {
-            Boundary::Continuous => samples / layout.block_samples as f64,
+            Boundary::Continuous => samples / layout.windows.block_samples as f64,
             // Windows share no blocks: each is reflected by itself.
             Boundary::Reference => {
-                samples / layout.stride_samples as f64
-                    * (self.largest() / layout.block_samples) as f64
+                samples / layout.windows.stride_samples as f64
+                    * (self.largest() / layout.windows.block_samples) as f64
             }
         };
         let coefficients = n_blocks * n_coefficients(self.transform) * COEFFICIENT_BYTES;

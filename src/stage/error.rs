@@ -14,6 +14,9 @@ pub enum PipelineError {
     /// A setting is wrong.
     #[error(transparent)]
     Config(#[from] ConfigError),
+    /// A name, a time or an output file is not valid.
+    #[error(transparent)]
+    Core(#[from] seismix_core::Error),
     /// Records could not be read or written.
     #[error(transparent)]
     Data(#[from] data::Error),

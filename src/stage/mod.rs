@@ -9,9 +9,9 @@ mod output_path;
 pub mod progress;
 pub mod provenance;
 
-use std::io::Write as _;
 use std::path::Path;
 
+use seismix_core::atomic_file::atomic_write_bytes;
 use serde::Serialize;
 
 pub use artifact::{Artifact, Making};
@@ -21,11 +21,7 @@ pub use progress::{NoProgress, Observer};
 
 /// Writes a file, whole or not at all.
 pub(crate) fn write_atomic(path: &Path, bytes: &[u8]) -> Result<()> {
-    seismix_data::atomic::atomic_write(path, |writer| {
-        writer
-            .write_all(bytes)
-            .map_err(PipelineError::io("writing", path))
-    })
+    Ok(atomic_write_bytes(path, bytes)?)
 }
 
 /// Writes JSON, whole or not at all.

@@ -52,10 +52,10 @@ pub fn cluster_windows(
     let meta = set.meta();
     let octaves = octaves_of(&meta.octaves, &meta.wavelets_per_octave, &meta.wavelet)?;
     let scale = cluster.scale.samples(meta.layout.sampling_rate)?;
-    let Some(scale_number) = meta.layout.scales.iter().position(|s| *s == scale) else {
+    let Some(scale_number) = meta.layout.windows.scales.iter().position(|s| *s == scale) else {
         return Err(PipelineError::unusable(
             format!("the features have no scale of {scale} samples"),
-            format!("their scales are {:?}", meta.layout.scales),
+            format!("their scales are {:?}", meta.layout.windows.scales),
         ));
     };
     let table = read_clusters(clusters)?;

@@ -6,9 +6,7 @@ use std::sync::Arc;
 use ndarray::ArrayView4;
 use seismix_data::store::{self, DayEntry, DayFeatures, FeatureSet};
 use seismix_data::time::format_utc;
-use seismix_vae::features::{
-    BlockSegment, CoefficientKind, CoefficientRow, CoefficientTable, EnergySegment, WindowLayout,
-};
+use seismix_vae::features::{BlockSegment, CoefficientTable, EnergySegment, WindowLayout};
 
 use crate::features::notes::DayNote;
 use crate::stage::progress::Observer;
@@ -69,15 +67,11 @@ impl FeatureDataset {
         }
         let meta = set.meta();
         let table = CoefficientTable {
-            rows: meta.index.iter().map(table_row).collect(),
+            rows: meta.index.clone(),
         };
-        let layout = WindowLayout {
-            block_samples: meta.layout.block_samples,
-            scales: meta.layout.scales.clone(),
-            stride_samples: meta.layout.stride_samples,
-        };
+        let layout = meta.layout.windows.clone();
         if set.n_windows() == 0 {
-            let largest = meta.layout.scales.last().copied().unwrap_or(0);
+            let largest = meta.layout.windows.scales.last().copied().unwrap_or(0);
             let seconds = largest as f64 / meta.layout.sampling_rate;
             let noted = set.days().iter().find_map(|day| {
                 let meta = &day.header.meta;
@@ -230,7 +224,7 @@ fn check_finite(
 fn window_times(features: &DayFeatures) -> Result<Vec<(i32, WindowTime)>> {
     let grid = features.windows()?;
     let station: Arc<str> = features.meta.station_key().to_string().into();
-    let n_scales = features.meta.layout.scales.len();
+    let n_scales = features.meta.layout.windows.scales.len();
     let times = grid.windows().iter().map(|window| {
         let start_ns = (0..n_scales)
             .map(|scale| grid.span(window, scale).start_ns)
@@ -245,24 +239,6 @@ fn window_times(features: &DayFeatures) -> Result<Vec<(i32, WindowTime)>> {
         )
     });
     Ok(times.collect())
-}
-
-fn table_row(row: &store::CoefficientRow) -> CoefficientRow {
-    let kind = match row.kind {
-        store::CoefficientKind::Sparsity => CoefficientKind::Sparsity,
-        store::CoefficientKind::Mean => CoefficientKind::Mean,
-        store::CoefficientKind::Scattering => CoefficientKind::Scattering,
-        store::CoefficientKind::PowerSpectrum => CoefficientKind::PowerSpectrum,
-        store::CoefficientKind::PhaseEnvelope => CoefficientKind::PhaseEnv,
-        store::CoefficientKind::Envelope => CoefficientKind::Envelope,
-    };
-    CoefficientRow {
-        kind,
-        j1_left: row.j1_left,
-        j1_right: row.j1_right,
-        j2: row.j2,
-        real: row.real,
-    }
 }
 
 #[cfg(test)]

@@ -9,6 +9,9 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
+    /// A file that cannot be written.
+    #[error(transparent)]
+    Core(#[from] seismix_core::Error),
     /// A setting is outside its range.
     #[error("`{name}` is {found}; it must be {allowed}")]
     Setting {

@@ -19,7 +19,7 @@ pub mod model;
 pub mod noise;
 pub mod objective;
 mod presets;
-pub mod progress;
+pub use seismix_core::progress;
 pub mod split;
 pub mod stability;
 pub mod train;

@@ -100,7 +100,7 @@ pub fn stability(
         };
         let (_, scales) = FeaturePipeline::fit(source, training, &options, &quiet)?;
         progress.advance(1);
-        Ok(scales.into_iter().map(|scale| scale.labels).collect())
+        Ok::<_, InputsError>(scales.into_iter().map(|scale| scale.labels).collect())
     };
     let reference: Vec<Vec<usize>> = partitions(training, options.seed)?;
     let (mut by_seed, mut by_block): (Vec<Vec<Vec<usize>>>, Vec<_>) = Default::default();

@@ -36,12 +36,12 @@ impl FromStr for Wildcards {
     /// Reads `BH?,HHZ`.
     ///
     /// # Errors
-    /// [`Error::Id`] if there is anything but letters, digits, `_`, `-`, `*` and `?`.
+    /// [`Error::Selector`] if there is anything but letters, digits, `_`, `-`, `*` and `?`.
     fn from_str(text: &str) -> Result<Self, Error> {
         let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"_-*?".contains(&byte);
         let patterns = text.split(',').map(str::trim);
         if !patterns.clone().all(|pattern| pattern.bytes().all(allowed)) {
-            return Err(Error::Id {
+            return Err(Error::Selector {
                 text: text.to_owned(),
                 expected: "list of codes; write letters and digits with * and ?, comma-separated, as in BH?,HHZ",
             });

@@ -140,9 +140,7 @@ fn start_time(fixed: &[u8; FIXED_HEADER_BYTES], endian: Endian, microseconds: i8
     from_ordinal(
         i32::from(u16_at(20)),
         u32::from(u16_at(22)),
-        u32::from(fixed[24]),
-        u32::from(fixed[25]),
-        u32::from(fixed[26]),
+        [24, 25, 26].map(|i| u32::from(fixed[i])),
         (tenths_of_ms + correction) * 100_000 + i64::from(microseconds) * 1_000,
     )
 }

@@ -50,9 +50,7 @@ pub(super) fn parse(bytes: &[u8]) -> Result<RecordHeader, RecordError> {
             from_ordinal(
                 i32::from(u16_at(8)),
                 u32::from(u16_at(10)),
-                u32::from(fixed[12]),
-                u32::from(fixed[13]),
-                u32::from(fixed[14]),
+                [12, 13, 14].map(|i| u32::from(fixed[i])),
                 i64::from(nanoseconds),
             )
         })

@@ -6,10 +6,10 @@ use std::path::Path;
 
 use super::steim_encode::{Steim, fits_steim1, fits_steim2, pack};
 use super::write_record::{DATA_OFFSET, Fields, Rate, put};
-use crate::atomic::atomic_write;
 use crate::error::{Error, Result};
 use crate::segment::{Encoding, Samples, Segment};
 use crate::time::{steps_ns, year_day};
+use seismix_core::atomic_file::atomic_write;
 
 /// How to write.
 #[derive(Debug, Clone, PartialEq, Eq)]

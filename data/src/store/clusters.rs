@@ -12,8 +12,8 @@ use std::sync::Arc;
 use ndarray::{Array2, ArrayView1};
 
 use super::StoreError;
-use super::publish::publish;
 use crate::time::{format_utc, parse_utc};
+use seismix_core::atomic_file::atomic_write;
 
 /// More clusters than this in a header are a mistake.
 const MAX_CLUSTERS: usize = 100_000;
@@ -86,13 +86,13 @@ pub fn write_clusters(path: &Path, table: &ClusterTable) -> Result<(), StoreErro
 }
 
 /// Writes a table row by row, for tables that do not fit in memory.
-pub struct ClusterWriter {
+pub struct ClusterWriter<'a> {
     path: PathBuf,
     n_clusters: usize,
-    out: BufWriter<File>,
+    out: &'a mut BufWriter<File>,
 }
 
-impl ClusterWriter {
+impl ClusterWriter<'_> {
     /// Writes the rows that `rows` hands over, to a temporary name; syncs and renames when it is done.
     ///
     /// # Errors
@@ -100,21 +100,16 @@ impl ClusterWriter {
     pub fn write(
         path: &Path,
         n_clusters: usize,
-        rows: impl FnOnce(&mut Self) -> Result<(), StoreError>,
+        rows: impl FnOnce(&mut ClusterWriter<'_>) -> Result<(), StoreError>,
     ) -> Result<(), StoreError> {
-        publish(path, |temporary| {
-            let file = File::create(temporary).map_err(|e| StoreError::io(path, "writing", e))?;
-            let mut writer = Self {
+        atomic_write(path, |out| {
+            let mut writer = ClusterWriter {
                 path: path.to_path_buf(),
                 n_clusters,
-                out: BufWriter::new(file),
+                out,
             };
             writer.header()?;
-            rows(&mut writer)?;
-            writer
-                .out
-                .flush()
-                .map_err(|e| StoreError::io(path, "writing", e))
+            rows(&mut writer)
         })
     }
 

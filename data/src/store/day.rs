@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use ndarray::{Array3, Array4, ArrayView3, Axis};
 use rust_hdf5::types::{HBool, VarLenUnicode};
 use rust_hdf5::{H5File, H5FileOptions, Hdf5Error};
+use seismix_core::atomic_file::atomic_write_by_name;
 use sha2::{Digest, Sha256};
 
 use super::hdf5::{Reader, write_compressed};
@@ -196,7 +197,7 @@ pub fn write_day_materialised(
     let n_windows = day.windows()?.len();
     for item in extra {
         if item.features.len_of(Axis(0)) != n_windows
-            || !day.meta.layout.scales.contains(&item.scale)
+            || !day.meta.layout.windows.scales.contains(&item.scale)
         {
             let (scale, shape) = (item.scale, item.features.shape());
             return Err(StoreError::invalid(format!(
@@ -204,7 +205,7 @@ pub fn write_day_materialised(
             )));
         }
     }
-    super::publish::publish(path, |temporary| {
+    atomic_write_by_name(path, |temporary| {
         write_file(temporary, path, day, n_windows, extra)
     })
 }
@@ -261,9 +262,9 @@ fn write_attributes(file: &H5File, day: &DayFeatures, n_windows: usize) -> Resul
     )?;
     file.set_attr_string("day", &time::format_utc(meta.day_start_ns)[..10])?;
     file.set_attr_numeric("sampling_rate", &layout.sampling_rate)?;
-    file.set_attr_numeric("block_samples", &(layout.block_samples as i64))?;
-    file.set_attr_array_numeric("scales", &int(&layout.scales))?;
-    file.set_attr_numeric("stride_samples", &(layout.stride_samples as i64))?;
+    file.set_attr_numeric("block_samples", &(layout.windows.block_samples as i64))?;
+    file.set_attr_array_numeric("scales", &int(&layout.windows.scales))?;
+    file.set_attr_numeric("stride_samples", &(layout.windows.stride_samples as i64))?;
     file.set_attr_array_numeric("octaves", &int(&meta.octaves))?;
     file.set_attr_array_numeric("wavelets_per_octave", &int(&meta.wavelets_per_octave))?;
     file.set_attr_string("wavelet", &meta.wavelet)?;
@@ -352,7 +353,7 @@ fn write_index(file: &H5File, index: &[CoefficientRow]) -> Result<(), Hdf5Error>
 }
 
 fn dataset_name(meta: &FeatureMeta) -> String {
-    format!("coefficients/{}", meta.layout.block_samples)
+    format!("coefficients/{}", meta.layout.windows.block_samples)
 }
 
 fn meta_json(meta: &FeatureMeta) -> String {

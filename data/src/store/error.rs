@@ -16,6 +16,9 @@ pub enum StoreError {
         /// The system's reason.
         source: std::io::Error,
     },
+    /// A file that cannot be written, or a layout that contradicts itself.
+    #[error(transparent)]
+    Core(#[from] seismix_core::Error),
     /// Not an HDF5 file, or one that cannot be decoded.
     #[error("{}: not a readable HDF5 file ({reason}); make it again with `seismix features`", path.display())]
     Hdf5 {

@@ -4,95 +4,53 @@ use std::ops::Range;
 
 use serde::{Deserialize, Serialize};
 
+use seismix_core::window::WindowLayout;
+
 use super::StoreError;
 use crate::TimeSpan;
 use crate::time;
 
-/// Lengths that tie samples, blocks and windows together.
+/// Windows counted in blocks, and the duration of a sample.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct WindowLayout {
+pub struct BlockLayout {
     /// Samples a second.
     pub sampling_rate: f64,
-    /// Samples in a block, the smallest unit that is stored.
-    pub block_samples: usize,
-    /// Samples in a window of each scale, ascending, multiples of the block.
-    pub scales: Vec<usize>,
-    /// Samples from the end of a window to the end of the next, a multiple of the block.
-    pub stride_samples: usize,
+    /// Lengths of blocks, windows and strides.
+    #[serde(flatten)]
+    pub windows: WindowLayout,
 }
 
-impl WindowLayout {
-    /// Checks that every length is a positive multiple of the block and that the scales ascend.
+impl BlockLayout {
+    /// Checks the rate and the lengths.
     ///
     /// # Errors
-    /// [`StoreError::Invalid`] with the length that is wrong.
+    /// [`StoreError::Invalid`] for a rate that is not positive, [`StoreError::Core`] with the length that is wrong.
     pub fn check(&self) -> Result<(), StoreError> {
-        let block = self.block_samples;
         if !(self.sampling_rate.is_finite() && self.sampling_rate > 0.0) {
             return Err(StoreError::invalid(format!(
                 "sampling rate {} is not positive",
                 self.sampling_rate
             )));
         }
-        if block == 0 {
-            return Err(StoreError::invalid("blocks have no sample"));
-        }
-        if self.stride_samples == 0 || !self.stride_samples.is_multiple_of(block) {
-            return Err(StoreError::invalid(format!(
-                "stride {} is no positive multiple of the block, {block}",
-                self.stride_samples
-            )));
-        }
-        if self.scales.is_empty()
-            || self
-                .scales
-                .iter()
-                .any(|scale| *scale == 0 || !scale.is_multiple_of(block))
-        {
-            return Err(StoreError::invalid(format!(
-                "scales {:?} are not positive multiples of the block, {block}",
-                self.scales
-            )));
-        }
-        if self.scales.windows(2).any(|pair| pair[0] >= pair[1]) {
-            return Err(StoreError::invalid(format!(
-                "scales {:?} do not ascend",
-                self.scales
-            )));
-        }
-        Ok(())
-    }
-
-    /// Blocks in the largest window.
-    #[must_use]
-    pub fn largest_blocks(&self) -> usize {
-        self.scales
-            .last()
-            .map_or(0, |scale| scale / self.block_samples.max(1))
-    }
-
-    /// Blocks in a stride.
-    #[must_use]
-    pub fn stride_blocks(&self) -> usize {
-        (self.stride_samples / self.block_samples.max(1)).max(1)
+        Ok(self.windows.check()?)
     }
 
     /// Length of a block in ns, rounded.
     #[must_use]
     pub fn block_ns(&self) -> i64 {
-        (self.block_samples as f64 * 1e9 / self.sampling_rate).round() as i64
+        time::steps_ns(self.windows.block_samples, self.sampling_rate)
     }
 
     /// Time from one sample to the next in ns, rounded.
     #[must_use]
     pub fn sample_ns(&self) -> i64 {
-        (1e9 / self.sampling_rate).round() as i64
+        time::steps_ns(1, self.sampling_rate)
     }
 
     /// Last block (exclusive) of each window of a run of `n_blocks` blocks whose first window starts at block `start`.
     fn window_ends(&self, start: usize, n_blocks: usize) -> impl Iterator<Item = usize> + use<> {
-        let first = start.saturating_add(self.largest_blocks());
-        (first..=n_blocks).step_by(self.stride_blocks())
+        let first = start.saturating_add(self.windows.largest_blocks());
+        (first..=n_blocks).step_by(self.windows.stride_blocks())
     }
 }
 
@@ -111,7 +69,7 @@ pub struct Window {
 /// LARGEST one fits. The window of scale `s` is the last `s / block` blocks before `end_block`.
 #[derive(Debug, Clone)]
 pub struct WindowGrid {
-    layout: WindowLayout,
+    layout: BlockLayout,
     time: Vec<i64>,
     windows: Vec<Window>,
 }
@@ -123,7 +81,7 @@ impl WindowGrid {
     /// [`StoreError::Invalid`] if lengths differ, segment numbers do not ascend, the blocks of a segment are not
     /// contiguous (steps off by more than half a sample), or a grid starts outside its segment.
     pub fn new(
-        layout: &WindowLayout,
+        layout: &BlockLayout,
         time: &[i64],
         segment: &[i32],
         grid_start: &[usize],
@@ -186,7 +144,7 @@ impl WindowGrid {
 
     /// The lengths it was made with.
     #[must_use]
-    pub fn layout(&self) -> &WindowLayout {
+    pub fn layout(&self) -> &BlockLayout {
         &self.layout
     }
 
@@ -196,7 +154,7 @@ impl WindowGrid {
     /// If `scale` is not below the number of scales, or the window is of another grid.
     #[must_use]
     pub fn blocks(&self, window: &Window, scale: usize) -> Range<usize> {
-        window.end_block - self.layout.scales[scale] / self.layout.block_samples..window.end_block
+        window.end_block - self.layout.windows.scale_blocks(scale)..window.end_block
     }
 
     /// Span of a window at scale number `scale`: first sample to one sample after the last.
@@ -238,8 +196,8 @@ pub struct DayPiece {
 /// A window belongs to the day of its last sample; the piece begins with the blocks its first window needs, up to
 /// (largest window - stride) of them on the day before. A segment without a window gives no piece.
 #[must_use]
-pub fn day_pieces(layout: &WindowLayout, time: &[i64]) -> Vec<DayPiece> {
-    let largest = layout.largest_blocks();
+pub fn day_pieces(layout: &BlockLayout, time: &[i64]) -> Vec<DayPiece> {
+    let largest = layout.windows.largest_blocks();
     let mut pieces: Vec<DayPiece> = Vec::new();
     for end in layout.window_ends(0, time.len()).filter(|end| *end > 0) {
         let day_start_ns = time::day_start_ns(last_sample_ns(layout, time[end - 1]));
@@ -258,7 +216,7 @@ pub fn day_pieces(layout: &WindowLayout, time: &[i64]) -> Vec<DayPiece> {
     pieces
 }
 
-fn last_sample_ns(layout: &WindowLayout, block_start_ns: i64) -> i64 {
+fn last_sample_ns(layout: &BlockLayout, block_start_ns: i64) -> i64 {
     block_start_ns.saturating_add(layout.block_ns() - layout.sample_ns())
 }
 
@@ -281,7 +239,7 @@ fn segment_runs(segment: &[i32]) -> Result<Vec<Range<usize>>, StoreError> {
 }
 
 fn check_contiguous(
-    layout: &WindowLayout,
+    layout: &BlockLayout,
     time: &[i64],
     run: &Range<usize>,
 ) -> Result<(), StoreError> {
@@ -303,12 +261,14 @@ fn check_contiguous(
 mod tests {
     use super::*;
 
-    fn layout() -> WindowLayout {
-        WindowLayout {
+    fn layout() -> BlockLayout {
+        BlockLayout {
             sampling_rate: 20.0,
-            block_samples: 256,
-            scales: vec![1024, 4096],
-            stride_samples: 1024,
+            windows: WindowLayout {
+                block_samples: 256,
+                scales: vec![1024, 4096],
+                stride_samples: 1024,
+            },
         }
     }
 
@@ -382,32 +342,19 @@ mod tests {
         ] {
             assert!(WindowGrid::new(&layout(), &time, &segment, &start).is_err());
         }
-        let bad = [
-            (0, 1024, vec![1024]),
-            (256, 1000, vec![1024]),
-            (256, 1024, vec![4096, 1024]),
-            (256, 1024, vec![]),
-        ];
-        for (block_samples, stride_samples, scales) in bad {
-            assert!(
-                WindowLayout {
-                    sampling_rate: 20.0,
-                    block_samples,
-                    scales,
-                    stride_samples
-                }
-                .check()
-                .is_err()
-            );
-        }
-        assert!(
-            WindowLayout {
-                sampling_rate: f64::NAN,
-                ..layout()
-            }
-            .check()
-            .is_err()
-        );
+        let mut bad = layout();
+        bad.sampling_rate = f64::NAN;
+        assert!(bad.check().is_err());
+        let mut bad = layout();
+        bad.windows.block_samples = 0;
+        assert!(bad.check().is_err());
+    }
+
+    #[test]
+    fn a_layout_keeps_its_json() {
+        let json = r#"{"sampling_rate":20.0,"block_samples":256,"scales":[1024,4096],"stride_samples":1024}"#;
+        let layout: BlockLayout = serde_json::from_str(json).unwrap();
+        assert_eq!(serde_json::to_string(&layout).unwrap(), json);
     }
 
     #[test]

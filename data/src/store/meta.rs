@@ -3,86 +3,14 @@
 use serde::{Deserialize, Serialize};
 
 use super::StoreError;
-use super::grid::WindowLayout;
+use super::grid::BlockLayout;
+use seismix_core::coefficient::CoefficientRow;
+
 use crate::time;
 use crate::{StationKey, StreamId};
 
 /// Version of the file layout described in [`crate::store`].
 pub const FORMAT_VERSION: u32 = 1;
-
-/// Kind of a coefficient (names as in the scattering crate's tables).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum CoefficientKind {
-    /// `spars`: mean modulus of a first-order band.
-    #[serde(rename = "spars")]
-    Sparsity,
-    /// `mean`: the low-pass.
-    Mean,
-    /// `scat`: mean of the second-order modulus.
-    #[serde(rename = "scat")]
-    Scattering,
-    /// `ps`: wavelet power spectrum.
-    #[serde(rename = "ps")]
-    PowerSpectrum,
-    /// `phaseenv`: covariance of a band and a modulus.
-    #[serde(rename = "phaseenv")]
-    PhaseEnvelope,
-    /// `envelope`: covariance of two moduli.
-    Envelope,
-}
-
-impl CoefficientKind {
-    /// All kinds.
-    pub const ALL: [Self; 6] = [
-        Self::Sparsity,
-        Self::Mean,
-        Self::Scattering,
-        Self::PowerSpectrum,
-        Self::PhaseEnvelope,
-        Self::Envelope,
-    ];
-
-    /// The name in tables: `spars`, `mean`, `scat`, `ps`, `phaseenv`, `envelope`.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Sparsity => "spars",
-            Self::Mean => "mean",
-            Self::Scattering => "scat",
-            Self::PowerSpectrum => "ps",
-            Self::PhaseEnvelope => "phaseenv",
-            Self::Envelope => "envelope",
-        }
-    }
-
-    /// The kind of this name, if there is one.
-    #[must_use]
-    pub fn from_name(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|kind| kind.name() == name)
-    }
-}
-
-impl std::fmt::Display for CoefficientKind {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(self.name())
-    }
-}
-
-/// One row of the coefficient table. Octave numbers count from 0 (shortest); `octaves` means the low-pass; -1 means none.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
-pub struct CoefficientRow {
-    /// Kind of the coefficient.
-    pub kind: CoefficientKind,
-    /// First-order octave of the left factor.
-    pub j1_left: i32,
-    /// First-order octave of the right factor.
-    pub j1_right: i32,
-    /// Second-order octave.
-    pub j2: i32,
-    /// True where the imaginary part is 0 by construction.
-    pub real: bool,
-}
 
 /// Facts about one feature file. Serialised as JSON into the attribute `meta`; [`index`](Self::index),
 /// [`provenance`](Self::provenance) have a place of their own.
@@ -101,7 +29,7 @@ pub struct FeatureMeta {
     /// Midnight UTC of the day on which the windows end, ns since 1970.
     pub day_start_ns: i64,
     /// Blocks, windows and sampling rate.
-    pub layout: WindowLayout,
+    pub layout: BlockLayout,
     /// Octaves of the first and the second layer.
     pub octaves: Vec<usize>,
     /// Wavelets an octave in the first and the second layer.
@@ -205,18 +133,18 @@ impl FeatureMeta {
             ("boundaries", self.boundary.clone(), other.boundary.clone()),
             (
                 "block lengths",
-                self.layout.block_samples.to_string(),
-                other.layout.block_samples.to_string(),
+                self.layout.windows.block_samples.to_string(),
+                other.layout.windows.block_samples.to_string(),
             ),
             (
                 "scales",
-                format!("{:?}", self.layout.scales),
-                format!("{:?}", other.layout.scales),
+                format!("{:?}", self.layout.windows.scales),
+                format!("{:?}", other.layout.windows.scales),
             ),
             (
                 "strides",
-                self.layout.stride_samples.to_string(),
-                other.layout.stride_samples.to_string(),
+                self.layout.windows.stride_samples.to_string(),
+                other.layout.windows.stride_samples.to_string(),
             ),
             (
                 "sampling rates",
@@ -239,18 +167,5 @@ impl FeatureMeta {
             return Some(("coefficient tables", "one order".into(), "another".into()));
         }
         found
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn kinds_and_names_agree() {
-        for kind in CoefficientKind::ALL {
-            assert_eq!(CoefficientKind::from_name(kind.name()), Some(kind));
-        }
-        assert_eq!(CoefficientKind::from_name("Spars"), None);
     }
 }

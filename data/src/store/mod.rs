@@ -23,7 +23,6 @@ mod error;
 mod grid;
 mod hdf5;
 mod meta;
-mod publish;
 mod set;
 
 pub use clusters::{ClusterRow, ClusterTable, ClusterWriter, read_clusters, write_clusters};
@@ -31,6 +30,8 @@ pub use day::{
     DayFeatures, DayHeader, Materialised, read_day, read_header, write_day, write_day_materialised,
 };
 pub use error::StoreError;
-pub use grid::{DayPiece, Window, WindowGrid, WindowLayout, day_pieces};
-pub use meta::{CoefficientKind, CoefficientRow, FORMAT_VERSION, FeatureMeta};
+pub use grid::{BlockLayout, DayPiece, Window, WindowGrid, day_pieces};
+pub use meta::{FORMAT_VERSION, FeatureMeta};
+pub use seismix_core::coefficient::{CoefficientKind, CoefficientRow};
+pub use seismix_core::window::WindowLayout;
 pub use set::{DayEntry, FeatureSet, RejectedFile};

@@ -1,16 +1,15 @@
 //! The archive on disk.
 
-use std::io::Write;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use rayon::prelude::*;
 
 use super::{DaySources, SyntheticConfig, SyntheticError, SyntheticPlan, Truth};
-use crate::atomic::atomic_write;
 use crate::mseed::{WriteOptions, write_mseed_file};
 use crate::time::year_day;
 use crate::{Error, Samples, Segment, StreamId};
+use seismix_core::atomic_file::atomic_write_bytes;
 
 /// What a digitiser writes instead of data: -(2^23 - 1).
 const SENTINEL: i32 = -8_388_607;
@@ -133,9 +132,5 @@ fn place(
 }
 
 fn write_text(path: &Path, text: &str) -> Result<(), SyntheticError> {
-    atomic_write(path, |writer| {
-        Ok(writer
-            .write_all(text.as_bytes())
-            .map_err(Error::io("write", path))?)
-    })
+    Ok(atomic_write_bytes(path, text.as_bytes()).map_err(Error::from)?)
 }

@@ -1,44 +1,9 @@
 //! Description of a coefficient.
 
+pub use seismix_core::coefficient::CoefficientKind;
+use seismix_core::coefficient::CoefficientRow;
+
 use crate::names::option_names;
-
-/// Kind of a coefficient.
-///
-/// `E` is the mean over the window or over a block of it, `W_j` the wavelet transform ([`FilterBank`](crate::FilterBank)),
-/// x the signal (x and y for two channels).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum CoefficientKind {
-    /// `raw`: W_j x(t) or W_j2 |W_j1 x|(t) itself.
-    Raw,
-    /// `spars`: E|W_j x|.
-    Sparsity,
-    /// `mean`: E[x * phi].
-    Mean,
-    /// `scat`: E|W_j2 |W_j1 x||^q, or E|W_j x|^q.
-    Scattering,
-    /// `ps`: E|W_j x|^2.
-    PowerSpectrum,
-    /// `phaseenv`: E[W_j2 x . conj(W_j2 |W_j1 x|)].
-    PhaseEnvelope,
-    /// `envelope`: E[W_j2 |W_j1 x| . conj(W_j2 |W_j1' x|)].
-    Envelope,
-}
-
-impl CoefficientKind {
-    /// The short name used in tables and files.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Raw => "raw",
-            Self::Sparsity => "spars",
-            Self::Mean => "mean",
-            Self::Scattering => "scat",
-            Self::PowerSpectrum => "ps",
-            Self::PhaseEnvelope => "phaseenv",
-            Self::Envelope => "envelope",
-        }
-    }
-}
 
 /// Set of coefficients that a plan computes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
@@ -111,6 +76,18 @@ impl ScatteringPath {
             channel_right: channel,
             exponent: 1.0,
             distance: None,
+        }
+    }
+
+    /// Row of an index table, with -1 for no wavelet.
+    pub fn row(&self) -> CoefficientRow {
+        let number = |j: Option<usize>| j.map_or(-1, |j| j as i32);
+        CoefficientRow {
+            kind: self.kind,
+            j1_left: self.j1_left as i32,
+            j1_right: number(self.j1_right),
+            j2: number(self.j2),
+            real: self.real,
         }
     }
 

@@ -141,7 +141,7 @@ impl Planner {
         let mut matrices: BTreeMap<i32, usize> = BTreeMap::new();
         for (index, row) in table.rows.iter().enumerate() {
             let (j1, energy) = match row.kind {
-                CoefficientKind::PhaseEnv => (-1, planner.band(row.j1_left, index)?),
+                CoefficientKind::PhaseEnvelope => (-1, planner.band(row.j1_left, index)?),
                 CoefficientKind::Envelope if row.j1_left == row.j1_right => (row.j1_left, index),
                 _ => continue,
             };
@@ -194,6 +194,11 @@ impl Planner {
                     what: format!("holds a product of two channels or wavelets in row {index}"),
                 });
             }
+            CoefficientKind::Raw => {
+                return Err(InputsError::Table {
+                    what: format!("holds a series without an average in row {index}"),
+                });
+            }
             CoefficientKind::Sparsity => {
                 (Role::Sparsity { power: power()? }, CoordinateKind::Sparsity)
             }
@@ -213,7 +218,7 @@ impl Planner {
                     CoordinateKind::EnvelopeProduct,
                 )
             }
-            CoefficientKind::PhaseEnv => {
+            CoefficientKind::PhaseEnvelope => {
                 let (left, right) = (node(-1)?, node(row.j1_right)?);
                 (Role::Product { left, right }, CoordinateKind::PhaseEnvelope)
             }

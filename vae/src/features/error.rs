@@ -13,11 +13,8 @@ pub enum InputsError {
         what: String,
     },
     /// Scales, block and stride do not fit together.
-    #[error("window layout: {what}")]
-    Layout {
-        /// The length that does not fit, and the rule it breaks.
-        what: String,
-    },
+    #[error("window layout: {0}")]
+    Layout(#[from] seismix_core::Error),
     /// An option is out of range.
     #[error("option `{name}`: {what}")]
     Option {

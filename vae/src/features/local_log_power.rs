@@ -162,8 +162,7 @@ pub fn window_powers(
     }
     let n_windows = all.len() / (n_parts * n_bands);
     Array3::from_shape_vec((n_windows, n_parts, n_bands), all).map_err(|error| {
-        InputsError::Layout {
-            what: error.to_string(),
-        }
+        let reason = error.to_string();
+        seismix_core::Error::Layout { reason }.into()
     })
 }

@@ -51,9 +51,10 @@ impl PaperFeatures {
                 let right = match row.kind {
                     CoefficientKind::Sparsity
                     | CoefficientKind::Mean
-                    | CoefficientKind::Scattering => None,
+                    | CoefficientKind::Scattering
+                    | CoefficientKind::Raw => None,
                     CoefficientKind::PowerSpectrum
-                    | CoefficientKind::PhaseEnv
+                    | CoefficientKind::PhaseEnvelope
                     | CoefficientKind::Envelope => Some(band(row.j1_right, index)?),
                 };
                 Ok((left, right))
@@ -357,10 +358,12 @@ mod tests {
         let sigma = |j: i32| mean(2..10, table.power_row(j).unwrap(), 0).sqrt();
         for (k, row) in table.rows.iter().enumerate() {
             let divisor = match row.kind {
-                CoefficientKind::Sparsity | CoefficientKind::Scattering => sigma(row.j1_left),
+                CoefficientKind::Sparsity | CoefficientKind::Scattering | CoefficientKind::Raw => {
+                    sigma(row.j1_left)
+                }
                 CoefficientKind::Mean => sigma(3),
                 CoefficientKind::PowerSpectrum => sigma(row.j1_left).powi(2),
-                CoefficientKind::PhaseEnv => sigma(row.j2) * sigma(row.j1_right),
+                CoefficientKind::PhaseEnvelope => sigma(row.j2) * sigma(row.j1_right),
                 CoefficientKind::Envelope => sigma(row.j1_left) * sigma(row.j1_right),
             };
             for part in 0..2 {

@@ -1,87 +1,8 @@
 //! Meaning of the rows of a pooled coefficient array.
 
-use std::fmt;
-use std::str::FromStr;
-
 use serde::{Deserialize, Serialize};
 
-use super::InputsError;
-
-/// Kind of a coefficient; the names are those of the index tables (`index_scatcov_J8.csv`).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum CoefficientKind {
-    /// `mean |W_j x|`.
-    #[doc(alias = "spars")]
-    #[serde(rename = "spars")]
-    Sparsity,
-    /// `mean (x * phi)`.
-    Mean,
-    /// `mean |W_j2 |W_j1 x||`.
-    #[doc(alias = "scat")]
-    #[serde(rename = "scat")]
-    Scattering,
-    /// `mean |W_j x|^2`.
-    #[doc(alias = "ps")]
-    #[serde(rename = "ps")]
-    PowerSpectrum,
-    /// `mean W_j2 x conj(W_j2 |W_j1 x|)`.
-    PhaseEnv,
-    /// `mean W_j2 |W_j1 x| conj(W_j2 |W_j1' x|)`.
-    Envelope,
-}
-
-impl fmt::Display for CoefficientKind {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Sparsity => "spars",
-            Self::Mean => "mean",
-            Self::Scattering => "scat",
-            Self::PowerSpectrum => "ps",
-            Self::PhaseEnv => "phaseenv",
-            Self::Envelope => "envelope",
-        })
-    }
-}
-
-impl FromStr for CoefficientKind {
-    type Err = InputsError;
-
-    fn from_str(text: &str) -> Result<Self, InputsError> {
-        Ok(match text {
-            "spars" => Self::Sparsity,
-            "mean" => Self::Mean,
-            "scat" => Self::Scattering,
-            "ps" => Self::PowerSpectrum,
-            "phaseenv" => Self::PhaseEnv,
-            "envelope" => Self::Envelope,
-            other => {
-                return Err(InputsError::Table {
-                    what: format!("has a row of unknown kind `{other}`"),
-                });
-            }
-        })
-    }
-}
-
-/// One coefficient: its kind and its paths; -1 stands for none.
-///
-/// Conventions of the columns `jl1`, `jr1`, `j2` of the index tables: for `spars` and `mean` only `j1_left` is set;
-/// for `scat` `j1_left` is the first and `j2` the second layer; for `ps` both sides are `j`; for `phaseenv` the left
-/// side is `j2` itself and the right one `j1`; for `envelope` the sides are `j1` and `j1'`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-pub struct CoefficientRow {
-    /// Kind of the coefficient.
-    pub kind: CoefficientKind,
-    /// First-layer wavelet of the left factor.
-    pub j1_left: i32,
-    /// First-layer wavelet of the right factor, -1 where there is none.
-    pub j1_right: i32,
-    /// Second-layer wavelet, -1 where there is none.
-    pub j2: i32,
-    /// True if the coefficient is real by construction.
-    pub real: bool,
-}
+use super::{CoefficientKind, CoefficientRow, InputsError};
 
 /// The rows of a coefficient array, in the order of its coefficient axis.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -120,7 +41,7 @@ impl CoefficientTable {
         }
         for j2 in 1..=low_pass {
             for j1 in 0..j2 {
-                push(CoefficientKind::PhaseEnv, j2, j1, j2, j2 == low_pass);
+                push(CoefficientKind::PhaseEnvelope, j2, j1, j2, j2 == low_pass);
             }
         }
         for j1 in 0..low_pass {
@@ -286,7 +207,7 @@ mod tests {
                     record[column].parse::<f64>().unwrap() as i32
                 }
             };
-            assert_eq!(record[kind].parse::<CoefficientKind>().unwrap(), row.kind);
+            assert_eq!(CoefficientKind::from_name(&record[kind]), Some(row.kind));
             assert_eq!(integer(left), row.j1_left, "row {n_rows}");
             let expected_right = if row.j1_right >= 0 {
                 integer(right)

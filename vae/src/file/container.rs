@@ -5,6 +5,7 @@
 //! entry, so that any safetensors reader opens the file.
 
 use std::collections::BTreeMap;
+use std::io::Write as _;
 use std::path::Path;
 
 use safetensors::SafeTensors;
@@ -13,7 +14,7 @@ use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
 
 use crate::error::{Error, Result};
-use crate::file::atomic::write_atomically;
+use seismix_core::atomic_file::atomic_write;
 
 /// Metadata key of the checksum.
 const CHECKSUM: &str = "sha256";
@@ -98,12 +99,14 @@ impl Container {
         }
         let mut header = Value::Object(header).to_string().into_bytes();
         header.resize(header.len().next_multiple_of(8), b' ');
-        write_atomically(path, |file| {
-            file.write_all(&(header.len() as u64).to_le_bytes())?;
-            file.write_all(&header)?;
-            order
-                .iter()
-                .try_for_each(|(_, array)| file.write_all(&array.bytes))
+        atomic_write(path, |file| {
+            let size = (header.len() as u64).to_le_bytes();
+            let arrays = order.iter().map(|(_, array)| array.bytes.as_slice());
+            [size.as_slice(), &header]
+                .into_iter()
+                .chain(arrays)
+                .try_for_each(|bytes| file.write_all(bytes))
+                .map_err(Error::io("write", path))
         })
     }
 

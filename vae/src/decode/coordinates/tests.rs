@@ -41,13 +41,13 @@ fn coefficients(table: &CoefficientTable) -> Vec<Complex<f64>> {
         .map(|row| {
             let value = match row.kind {
                 CoefficientKind::Sparsity => modulus(&signal(-1, row.j1_left)),
-                CoefficientKind::Mean => Complex::from(-0.3),
+                CoefficientKind::Mean | CoefficientKind::Raw => Complex::from(-0.3),
                 CoefficientKind::Scattering => modulus(&signal(row.j1_left, row.j2)),
                 CoefficientKind::PowerSpectrum => {
                     let x = signal(-1, row.j1_left);
                     product(&x, &x)
                 }
-                CoefficientKind::PhaseEnv => {
+                CoefficientKind::PhaseEnvelope => {
                     product(&signal(-1, row.j2), &signal(row.j1_right, row.j2))
                 }
                 CoefficientKind::Envelope => {
@@ -133,7 +133,7 @@ fn what_no_signal_has_becomes_what_one_could() {
                 assert!(value <= bound * (1.0 + 1e-9));
                 clipped += 1;
             }
-            CoefficientKind::PhaseEnv => {
+            CoefficientKind::PhaseEnvelope => {
                 let power = row(CoefficientKind::PowerSpectrum, r.j2, r.j2, -1).re;
                 let energy = row(CoefficientKind::Envelope, r.j1_right, r.j1_right, r.j2).re;
                 let value = row(r.kind, r.j1_left, r.j1_right, r.j2).norm_sqr();

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::InputsError;
+use crate::error::{Error, Result};
 
 /// Nested windows that end together.
 ///
@@ -44,9 +44,9 @@ impl WindowLayout {
     /// Checks that lengths are positive multiples of the block and that scales ascend.
     ///
     /// # Errors
-    /// [`InputsError::Layout`] with the rule that is broken.
-    pub fn check(&self) -> Result<(), InputsError> {
-        let fail = |what: String| Err(InputsError::Layout { what });
+    /// [`Error::Layout`] with the rule that is broken.
+    pub fn check(&self) -> Result<()> {
+        let fail = |reason: String| Err(Error::Layout { reason });
         if self.block_samples == 0 {
             return fail("the block has no samples".into());
         }

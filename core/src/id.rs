@@ -67,7 +67,7 @@ impl FromStr for StreamId {
         let &[network, station, location, channel] = parts.as_slice() else {
             return Err(Error::Id {
                 text: text.to_owned(),
-                expected: "stream; write NET.STA.LOC.CHA as in XB.ELYSE.02.BHU",
+                expected: "stream id; write NET.STA.LOC.CHA as in XB.ELYSE.02.BHU",
             });
         };
         let location = if location == "--" { "" } else { location };
@@ -167,7 +167,7 @@ mod tests {
         let error = "XB.ELYSE.BHU".parse::<StreamId>().unwrap_err();
         assert_eq!(
             error.to_string(),
-            "`XB.ELYSE.BHU` is no stream; write NET.STA.LOC.CHA as in XB.ELYSE.02.BHU"
+            "`XB.ELYSE.BHU` is not a valid stream id; write NET.STA.LOC.CHA as in XB.ELYSE.02.BHU"
         );
     }
 

@@ -1,5 +1,7 @@
 //! Time as i64 nanoseconds since 1970-01-01T00:00:00 UTC, without leap seconds.
 
+use jiff::civil::{Date, DateTime};
+use jiff::{Timestamp, tz::Offset};
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
@@ -77,23 +79,13 @@ pub fn day_start_ns(ns: i64) -> i64 {
 
 /// Year and day of the year (from 1) of `ns`.
 pub fn year_day(ns: i64) -> (i32, u32) {
-    let days = ns.div_euclid(DAY_NS);
-    let (year, _, _) = civil_from_days(days);
-    (year as i32, (days - days_from_civil(year, 1, 1) + 1) as u32)
+    let date = civil(ns).date();
+    (i32::from(date.year()), date.day_of_year() as u32)
 }
 
 /// ISO 8601 with 9 decimals and Z, `2019-06-05T00:00:00.010000000Z`.
 pub fn format_utc(ns: i64) -> String {
-    let (year, month, day) = civil_from_days(ns.div_euclid(DAY_NS));
-    let of_day = ns.rem_euclid(DAY_NS);
-    let seconds = of_day / SECOND_NS;
-    format!(
-        "{year:04}-{month:02}-{day:02}T{:02}:{:02}:{:02}.{:09}Z",
-        seconds / 3600,
-        seconds / 60 % 60,
-        seconds % 60,
-        of_day % SECOND_NS
-    )
+    format!("{:.9}Z", civil(ns))
 }
 
 /// Reads a UTC time: `2019-06-05`, `2019-06-05T01:02`, `2019-06-05T01:02:03.123456789Z`, and the same with a
@@ -112,68 +104,69 @@ pub fn parse_utc(text: &str) -> Result<i64> {
         Some((date, clock)) => (date, Some(clock)),
         None => (body, None),
     };
-    let days = parse_date(date).map_err(fail)?;
+    let date = parse_date(date).map_err(fail)?;
     let (seconds, ns) = match clock {
         Some(clock) => parse_clock(clock).map_err(fail)?,
         None => (0, 0),
     };
-    let total = i128::from(days * 86_400 + seconds) * i128::from(SECOND_NS) + i128::from(ns);
-    i64::try_from(total).map_err(|_| fail("it is outside 1677 to 2262"))
+    epoch_ns(date, seconds, ns).ok_or_else(|| fail("it is outside 1677 to 2262"))
 }
 
 /// Time of a year (1 to 9999), day of the year (from 1) and a time of day, as record headers give it.
 ///
 /// A second of 60 is allowed. `None` if a field is out of range or the time cannot be represented.
-pub fn from_ordinal(
-    year: i32,
-    day: u32,
-    hour: u32,
-    minute: u32,
-    second: u32,
-    ns: i64,
-) -> Option<i64> {
-    let days_in_year = if is_leap(i64::from(year)) { 366 } else { 365 };
-    let in_range = (1..=9999).contains(&year)
-        && (1..=days_in_year).contains(&day)
-        && hour < 24
-        && minute < 60
-        && second <= 60;
-    if !in_range {
-        return None;
+pub fn from_ordinal(year: i32, day: u32, [hour, minute, second]: [u32; 3], ns: i64) -> Option<i64> {
+    let in_range = (1..=9999).contains(&year) && hour < 24 && minute < 60 && second <= 60;
+    let date = ordinal_date(year.try_into().ok()?, day.try_into().ok()?)?;
+    if in_range {
+        epoch_ns(date, i64::from(hour * 3600 + minute * 60 + second), ns)
+    } else {
+        None
     }
-    let days = days_from_civil(i64::from(year), 1, 1) + i64::from(day) - 1;
-    let seconds = days * 86_400 + i64::from(hour * 3600 + minute * 60 + second);
-    i64::try_from(i128::from(seconds) * i128::from(SECOND_NS) + i128::from(ns)).ok()
 }
 
-fn parse_date(text: &str) -> std::result::Result<i64, &'static str> {
+/// Date and time of day of `ns`. Every i64 lies in the range of [`Timestamp`], so the default is never taken.
+fn civil(ns: i64) -> DateTime {
+    let time = Timestamp::from_nanosecond(i128::from(ns)).unwrap_or_default();
+    Offset::UTC.to_datetime(time)
+}
+
+/// Time of a date, seconds of that day and ns. The seconds may reach 86,400, for a leap second at the end of the day.
+fn epoch_ns(date: Date, seconds: i64, ns: i64) -> Option<i64> {
+    let midnight = Offset::UTC.to_timestamp(date.to_datetime(jiff::civil::Time::midnight()));
+    let seconds = i128::from(midnight.ok()?.as_second() + seconds);
+    i64::try_from(seconds * i128::from(SECOND_NS) + i128::from(ns)).ok()
+}
+
+fn ordinal_date(year: i16, day: i16) -> Option<Date> {
+    let first = Date::new(year, 1, 1).ok()?;
+    first.with().day_of_year(day).build().ok()
+}
+
+fn parse_date(text: &str) -> Result<Date, &'static str> {
+    const YEAR: &str = "the year needs four digits";
     let fields: Vec<&str> = text.split('-').collect();
     match fields.as_slice() {
         [year, month, day] => {
-            let year = number(year, 4, 4).ok_or("the year needs four digits")?;
+            let year = number(year, 4, 4).ok_or(YEAR)?;
             let month = number(month, 1, 2).ok_or("the month must be a number")?;
             let day = number(day, 1, 2).ok_or("the day must be a number")?;
             if !(1..=12).contains(&month) {
                 return Err("the month must be 1 to 12");
             }
-            if day < 1 || day > days_in_month(year, month) {
-                return Err("the month has no such day");
-            }
-            Ok(days_from_civil(year, month, day))
+            // At most four and two digits, so no value is cut.
+            Date::new(year as i16, month as i8, day as i8).map_err(|_| "the month has no such day")
         }
         [year, day] if day.len() == 3 => {
-            let year = number(year, 4, 4).ok_or("the year needs four digits")?;
+            let year = number(year, 4, 4).ok_or(YEAR)?;
             let day = number(day, 3, 3).ok_or("the day of the year must be a number")?;
-            if day < 1 || day > if is_leap(year) { 366 } else { 365 } {
-                return Err("the year has no such day");
-            }
-            Ok(days_from_civil(year, 1, 1) + day - 1)
+            ordinal_date(year as i16, day as i16).ok_or("the year has no such day")
         }
         _ => Err("the date must be year-month-day or year-day"),
     }
 }
 
-fn parse_clock(text: &str) -> std::result::Result<(i64, i64), &'static str> {
+fn parse_clock(text: &str) -> Result<(i64, i64), &'static str> {
     const MALFORMED: &str = "the time of day must be hour:minute:second";
     let fields: Vec<&str> = text.split(':').collect();
     let (hour, minute, rest) = match fields.as_slice() {
@@ -207,48 +200,6 @@ fn number(text: &str, min_digits: usize, max_digits: usize) -> Option<i64> {
     if right { text.parse().ok() } else { None }
 }
 
-fn is_leap(year: i64) -> bool {
-    year % 4 == 0 && (year % 100 != 0 || year % 400 == 0)
-}
-
-fn days_in_month(year: i64, month: i64) -> i64 {
-    match month {
-        2 if is_leap(year) => 29,
-        2 => 28,
-        4 | 6 | 9 | 11 => 30,
-        _ => 31,
-    }
-}
-
-/// Days since 1970-01-01 of a date of the proleptic Gregorian calendar (years are counted from March).
-fn days_from_civil(year: i64, month: i64, day: i64) -> i64 {
-    let year = if month <= 2 { year - 1 } else { year };
-    let era = year.div_euclid(400);
-    let year_of_era = year.rem_euclid(400);
-    let day_of_year = (153 * ((month + 9) % 12) + 2) / 5 + day - 1;
-    let day_of_era = year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year;
-    era * 146_097 + day_of_era - 719_468
-}
-
-/// Inverse of [`days_from_civil`].
-fn civil_from_days(days: i64) -> (i64, i64, i64) {
-    let days = days + 719_468;
-    let era = days.div_euclid(146_097);
-    let day_of_era = days.rem_euclid(146_097);
-    let year_of_era =
-        (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
-    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let shifted_month = (5 * day_of_year + 2) / 153;
-    let day = day_of_year - (153 * shifted_month + 2) / 5 + 1;
-    let month = if shifted_month < 10 {
-        shifted_month + 3
-    } else {
-        shifted_month - 9
-    };
-    let year = era * 400 + year_of_era + i64::from(month <= 2);
-    (year, month, day)
-}
-
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
@@ -267,9 +218,34 @@ mod tests {
         assert_eq!(day_start_ns(ns), ns - 10_000_000);
         assert_eq!(format_utc(-1), "1969-12-31T23:59:59.999999999Z");
         assert_eq!(year_day(-1), (1969, 365));
-        assert_eq!(from_ordinal(2019, 156, 0, 0, 0, 10_000_000), Some(ns));
-        assert_eq!(from_ordinal(2019, 366, 0, 0, 0, 0), None);
-        assert_eq!(from_ordinal(2500, 1, 0, 0, 0, 0), None);
+        assert_eq!(from_ordinal(2019, 156, [0; 3], 10_000_000), Some(ns));
+        assert_eq!(from_ordinal(2019, 366, [0; 3], 0), None);
+        assert_eq!(from_ordinal(2500, 1, [0; 3], 0), None);
+    }
+
+    #[test]
+    fn a_leap_second_is_the_next_minutes_first() {
+        let midnight = parse_utc("2017-01-01").unwrap();
+        assert_eq!(
+            parse_utc("2016-12-31T23:59:60.5").unwrap(),
+            midnight + SECOND_NS / 2
+        );
+        assert_eq!(from_ordinal(2016, 366, [23, 59, 60], 0), Some(midnight));
+        assert_eq!(from_ordinal(2016, 366, [23, 59, 61], 0), None);
+    }
+
+    #[test]
+    fn every_day_of_the_range_has_its_ordinal() {
+        let mut ns = day_start_ns(i64::MIN / DAY_NS * DAY_NS);
+        let mut last = year_day(ns);
+        while let Some(next) = ns.checked_add(DAY_NS) {
+            ns = next;
+            let (year, day) = year_day(ns);
+            let follows = (year, day) == (last.0, last.1 + 1) || (year, day) == (last.0 + 1, 1);
+            assert!(follows && last.1 <= 366, "{year} {day}");
+            assert_eq!(from_ordinal(year, day, [0; 3], 0), Some(ns));
+            last = (year, day);
+        }
     }
 
     #[test]

@@ -74,3 +74,49 @@ impl<F: Fn() -> bool + Sync> Progress for CancelWhen<F> {
         (self.0)()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+
+    use super::*;
+
+    #[derive(Default)]
+    struct Recorded(Mutex<Vec<String>>);
+
+    impl Progress for Recorded {
+        fn begin(&self, stage: &str, total: u64, unit: &str) {
+            self.note(format!("begin {stage} {total} {unit}"));
+        }
+        fn advance(&self, steps: u64) {
+            self.note(format!("advance {steps}"));
+        }
+        fn end(&self) {
+            self.note("end".into());
+        }
+    }
+
+    impl Recorded {
+        fn note(&self, text: String) {
+            if let Ok(mut notes) = self.0.lock() {
+                notes.push(text);
+            }
+        }
+    }
+
+    #[test]
+    fn a_stage_ends_also_on_an_early_return() {
+        let progress = Recorded::default();
+        let fails = || -> Result<(), &str> {
+            let stage = Stage::begin(&progress, "fit", 2, "windows");
+            stage.advance(1);
+            Err("full")?;
+            stage.advance(1);
+            Ok(())
+        };
+        assert!(fails().is_err());
+        let notes = progress.0.into_inner().unwrap_or_default();
+        assert_eq!(notes, ["begin fit 2 windows", "advance 1", "end"]);
+        assert!(!NoProgress.cancelled() && CancelWhen(|| true).cancelled());
+    }
+}
