@@ -159,7 +159,7 @@ fn kmeans_labels(
         .iter()
         .map(|scale| {
             let rows = scale.inputs.mapv(f64::from);
-            let kmeans = KMeans::fit(rows.view(), &options, &vae::progress::NoProgress)?;
+            let kmeans = KMeans::fit(rows.view(), &options, &NoProgress)?;
             Ok(kmeans.predict(rows.view())?)
         })
         .collect()
