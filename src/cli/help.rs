@@ -194,7 +194,7 @@ impl Man {
 
 fn write_file(path: &Path, content: &[u8]) -> Result<()> {
     use std::io::Write as _;
-    seismix::data::atomic::atomic_write(path, |writer| {
+    seismix_core::atomic_file::atomic_write(path, |writer| {
         writer
             .write_all(content)
             .map_err(|error| Failure::new(format!("{}: {error}", path.display())))
