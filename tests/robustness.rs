@@ -221,7 +221,7 @@ fn a_dead_channel_beside_good_ones_stays_as_it_is() {
     for target in &file.targets {
         let ids: Vec<&str> = target.channels.iter().map(|c| c.id.as_str()).collect();
         assert_eq!(ids, ["XX.DEAD.00.BHU", "XX.DEAD.00.BHW"]);
-        let why = target.left.as_deref().unwrap_or_default();
+        let why = target.skipped_reason.as_deref().unwrap_or_default();
         assert!(why.starts_with("XX.DEAD.00.BHV: "), "{why}");
     }
     assert!(

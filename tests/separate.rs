@@ -91,7 +91,7 @@ fn pulses_of_one_shape_are_a_family() {
     let outcome = separate(root, "out", &[]);
     assert_eq!(outcome.code, Some(0), "{}", outcome.stderr);
     let file = file(root, "out");
-    assert_eq!(file.method, "family");
+    assert_eq!(file.method, "template");
     assert!(
         file.reasons[0].contains("stand out of the background"),
         "{:?}",
@@ -99,7 +99,10 @@ fn pulses_of_one_shape_are_a_family() {
     );
     assert_eq!(file.targets.len(), 17);
     let onset = |t: &seismix::separate::TargetResult| {
-        let source = t.sources.iter().max_by(|a, b| a.fall.total_cmp(&b.fall));
+        let source = t
+            .sources
+            .iter()
+            .max_by(|a, b| a.chi2_decrease.total_cmp(&b.chi2_decrease));
         source.map(|s| (s.onset_ns - t.start_ns) as f64 / 50e6)
     };
     // All pulses begin at the same place of their windows; the shape's own onset is its matter.
@@ -131,7 +134,7 @@ fn same_bytes_on_any_number_of_threads_and_after_a_kill() {
     assert_eq!(separate(root, "three", &["--threads", "3"]).code, Some(0));
     let wanted = contents(&root.join("one"));
     assert!(wanted == contents(&root.join("three")));
-    let learned = root.join("cut/parts/family-XX.FAM.00.BH.json");
+    let learned = root.join("cut/parts/template-XX.FAM.00.BH.json");
     cut_off(root, &[], &|| learned.exists());
     assert_eq!(separate(root, "cut", &["--threads", "1"]).code, Some(0));
     assert!(wanted == contents(&root.join("cut")));
@@ -165,7 +168,7 @@ fn a_first_target_that_cannot_be_used_is_no_reason_against_the_family() {
     ];
     for (name, segments, says) in [
         ("gap", gap, "has a gap"),
-        ("nan", nan, "no finite numbers"),
+        ("nan", nan, "not finite"),
         ("late", begins_late, "lacks a channel"),
     ] {
         let folder = folder();
@@ -174,11 +177,11 @@ fn a_first_target_that_cannot_be_used_is_no_reason_against_the_family() {
         let outcome = separate(root, "out", &[]);
         assert_eq!(outcome.code, Some(0), "{name}: {}", outcome.stderr);
         let file = file(root, "out");
-        assert_eq!(file.method, "family", "{name}: {:?}", file.reasons);
+        assert_eq!(file.method, "template", "{name}: {:?}", file.reasons);
         let left: Vec<&String> = file
             .targets
             .iter()
-            .filter_map(|t| t.left.as_ref())
+            .filter_map(|t| t.skipped_reason.as_ref())
             .collect();
         assert_eq!(
             (file.targets.len(), left.len()),
@@ -250,13 +253,13 @@ fn a_day_with_fewer_channels_is_left_and_the_others_are_a_family() {
     let outcome = separate(root, "out", &[]);
     assert_eq!(outcome.code, Some(0), "{}", outcome.stderr);
     let file = file(root, "out");
-    assert_eq!((file.method.as_str(), file.targets.len()), ("family", 18));
-    let why = file.targets[0].left.as_deref().unwrap();
+    assert_eq!((file.method.as_str(), file.targets.len()), ("template", 18));
+    let why = file.targets[0].skipped_reason.as_deref().unwrap();
     assert!(
         why.contains("the channels XX.FAM.00.BHU, XX.FAM.00.BHV, and"),
         "{why}"
     );
-    assert!(file.targets[1..].iter().all(|t| t.left.is_none()));
+    assert!(file.targets[1..].iter().all(|t| t.skipped_reason.is_none()));
 }
 
 #[test]
@@ -268,7 +271,7 @@ fn one_window_is_no_family() {
     assert_eq!(outcome.code, Some(0), "{}", outcome.stderr);
     let auto = file(root, "auto");
     // Nothing to learn a shape from.
-    assert_ne!(auto.method, "family");
+    assert_ne!(auto.method, "template");
     assert!(
         auto.reasons[0].contains("too few windows stand out"),
         "{:?}",
@@ -283,7 +286,7 @@ fn methods_can_be_forced() {
     let root = folder.path();
     list(root, 6);
     for (arguments, method) in [
-        (&["--method", "family"][..], "family"),
+        (&["--method", "family"][..], "template"),
         (&["--method", "wiener", "--octaves", "4"], "wiener"),
         (
             &["--objective", "paper", "--octaves", "4", "--max-iter", "2"],
@@ -381,10 +384,7 @@ fn a_window_with_something_else_in_it_stays_and_expects_nothing() {
         let window = &channel.windows[0];
         assert!(window.why.contains("something else"), "{}", window.why);
         assert_eq!(window.expected_snr_db, None);
-        assert_eq!(
-            channel.outcome,
-            seismix::separate::WindowOutcome::NotSeparable
-        );
+        assert_eq!(channel.outcome, seismix::separate::Outcome::NotSeparable);
     }
     let others = told
         .targets
@@ -392,12 +392,11 @@ fn a_window_with_something_else_in_it_stays_and_expects_nothing() {
         .filter(|t| t.start_ns != stranger.start_ns);
     // Where a source was found, an SNR is expected whatever is left around it.
     assert!(others.flat_map(|t| &t.channels).all(|c| {
-        c.outcome == seismix::separate::WindowOutcome::Separated
-            && c.windows[0].expected_snr_db.is_some()
+        c.outcome == seismix::separate::Outcome::Separated && c.windows[0].expected_snr_db.is_some()
     }));
     assert!(
         told.targets
             .iter()
-            .all(|t| t.given.starts_with("best waveform"))
+            .all(|t| t.estimate_type.starts_with("best waveform"))
     );
 }

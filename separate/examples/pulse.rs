@@ -1,7 +1,7 @@
 //! Takes an exponential pulse out of coloured noise, given snippets of the noise.
 #![allow(clippy::print_stdout, missing_docs)]
 
-use seismix_separate::{Channel, Method, Problem, ScatteringMethod};
+use seismix_separate::{Channel, ChannelMethod, ScatteringMethod};
 
 fn main() -> Result<(), seismix_separate::Error> {
     let n = 1024;
@@ -31,13 +31,12 @@ fn main() -> Result<(), seismix_separate::Error> {
         .collect();
     let mixture: Vec<f64> = background.iter().zip(&pulse).map(|(b, p)| b + p).collect();
 
-    let problem = Problem::new(vec![Channel {
+    let channel = Channel {
         mixture: mixture.clone(),
         snippets,
         source_snippets: Vec::new(),
-    }])?;
-    let separation = ScatteringMethod::to_expectation(6, 60).separate(&problem)?;
-    let window = &separation.channels[0];
+    };
+    let window = ScatteringMethod::to_expectation(6, 60).separate_channel(&channel)?;
 
     let power: f64 = background.iter().map(|v| v * v).sum();
     let error = |estimate: &[f64]| -> f64 {

@@ -1,7 +1,7 @@
 //! The level and trend of windows, which are the instrument's: taken off before a separation, and given back to the
 //! background after it.
 
-use crate::method::{Channel, ChannelSeparation, Outcome};
+use crate::channel::{Channel, ChannelSeparation, Outcome};
 use crate::scaling::largest;
 
 /// What is left of a signal is rounding up to so many units in its last place.

@@ -12,10 +12,17 @@ pub enum Error {
         /// How many were given.
         found: usize,
     },
-    /// A problem without channels.
-    #[error("no channel given; give at least one mixture")]
-    NoChannel,
-    /// The channels differ in length.
+    /// Octaves for which windows of the snippets' length are too short.
+    #[error("{octaves} octaves, of windows of {n_samples} samples: {source}")]
+    Octaves {
+        /// The octaves.
+        octaves: usize,
+        /// Length of the windows.
+        n_samples: usize,
+        /// Refusal of the transform.
+        source: seismix_scattering::Error,
+    },
+    /// Channels of a segment that differ in length.
     #[error("a channel has {found} samples, the first {expected}; cut all to one length")]
     ChannelLength {
         /// Its length.
@@ -31,6 +38,20 @@ pub enum Error {
         /// Number of the first's.
         expected: usize,
     },
+    /// A name that is not in the registry.
+    #[error("`{name}` is not a separation method; the methods are auto, {known}")]
+    UnknownMethod {
+        /// The name.
+        name: String,
+        /// Names of the registry.
+        known: String,
+    },
+    /// A fitted model that another method or version has saved.
+    #[error("the fitted model cannot be used: {0}; fit the method again")]
+    Model(String),
+    /// A method that skips the arrays it is given.
+    #[error("the method does not apply to these arrays: {0}")]
+    Skipped(String),
     /// A snippet is not as long as the mixture.
     #[error("snippet {index} has {found} samples, the mixture {expected}; cut all to one length")]
     SnippetLength {

@@ -1,48 +1,66 @@
 //! Separation of a chosen source from a record, in the time domain.
 //!
-//! Given a mixture x and snippets n_k of the background, the background n inside x is found; the source is x - n.
+//! A [`Method`] is fitted to a station and gives a [`FittedModel`], a value that can be saved. The [`Separator`] built from
+//! it separates a [`Region`] of the record into background and sources: a [`Separation`] for each target. [`METHODS`] lists
+//! them all:
 //!
-//! - [`Problem`] goes in, [`Separation`] comes out, a [`Method`] lies between: [`ScatteringMethod`] optimises n until its
-//!   scattering covariance, and the independence of what is removed, match the snippets (arXiv 2301.11981, 2305.16189);
-//!   [`WienerMethod`] shrinks what stands out of the snippets' spectrum, cell by cell; [`LocalMethod`] knows the
-//!   source's snippets too, and tells how good it expects to be.
-//! - [`template`]: sources that repeat a shape, learned from a whole record and fitted by its background's spectrum.
-//! - [`AcceptanceTest`]: what each term of the loss is at the truth, by leaving out snippets, and the [`Outcome`] that follows.
-//! - [`ScatteringObjective`]: the loss L1 + L2 + L3 and its exact gradient. [`Lbfgs`] minimises it, or any other
-//!   [`Objective`], watched by an [`Observer`].
-//! - [`Synthesis`]: new signals with a given scattering covariance, by the same optimiser.
-//! - [`choose_snippets`], [`cross_fade`], [`pieces`]: what ties windows to a record.
+//! - [`TemplateMethod`]: sources that repeat a waveform, learned from a whole record ([`template`]).
+//! - [`LocalMethod`]: a local Gaussian model of both clusters, which estimates its own SNR.
+//! - [`ScatteringMethod`]: optimises the background n until its scattering covariance, and the independence of the source
+//!   x - n, match the snippets n_k (arXiv 2301.11981, 2305.16189).
+//! - [`WienerMethod`]: shrinks cells of time and frequency to the snippets' spectrum.
+//!
+//! Below these: [`ChannelMethod`] separates one channel given its snippets, [`AcceptanceTest`] tests the result by leaving
+//! out snippets, [`ScatteringObjective`] is the loss L1 + L2 + L3 with its exact gradient, [`Lbfgs`] minimises it, or any other
+//! [`Objective`], and [`Synthesis`] makes new signals with a given scattering covariance.
 
 mod baseline;
+mod channel;
 mod error;
 mod local;
 mod method;
-mod methods;
+mod progress;
+mod region;
+mod registry;
 mod scaling;
 mod scattering;
+mod separation;
 mod short_time;
 mod snippets;
-mod stitch;
 mod synthesis;
 pub mod template;
 #[cfg(test)]
 mod test_noise;
 mod wiener;
+mod window_method;
+mod windowing;
+mod zero_runs;
 
 pub use baseline::Baseline;
+pub use channel::{
+    Assessment, Channel, ChannelMethod, ChannelSeparation, Optimization, Outcome, RejectionReason,
+};
 pub use error::Error;
 pub use local::{ExpectedSnr, LocalMethod, LocalResult, MethodScore, SourceSnippets};
 pub use method::{
-    Assessment, Channel, ChannelSeparation, Method, Optimization, Outcome, Problem,
-    RejectionReason, Separation,
+    Context, Fit, FittedModel, Grouping, Method, Separator, SnippetUse, TargetExtent, Training,
+    TrainingSet,
 };
-pub use methods::{Precision, ScatteringMethod, Start, Stop, WienerMethod};
+pub use progress::{CancelWhen, NoProgress, Progress};
+pub use region::{Event, Region, Snippets};
+pub use registry::{METHODS, MethodOptions, Registration, methods, separate_arrays};
 pub use scattering::acceptance::{AcceptanceTest, AcceptanceTestIn, LeaveOneOutTerms};
 pub use scattering::lbfgs::Lbfgs;
 pub use scattering::loss::{ScatteringLoss, ScatteringObjective};
+pub use scattering::method::{Precision, ScatteringMethod, Start, Stop};
 pub use scattering::optimize::{Minimum, Objective, Observer, State, StopReason};
 pub use scattering::terms::{ObjectiveOptions, Terms};
+pub use separation::{
+    ChannelOutcome, Diagnostics, EstimateKind, FoundSource, Separation, SourceAmplitudes,
+    SourceComponent, WindowReport,
+};
 pub use snippets::{Candidate, choose_snippets};
-pub use stitch::{cross_fade, pieces};
 pub use synthesis::{Mismatch, Synthesis, SynthesisOptions, Synthetic};
-pub use wiener::{LocalWiener, local_wiener};
+pub use template::TemplateMethod;
+pub use wiener::{LocalWiener, WienerMethod, local_wiener};
+pub use windowing::{FADE_SAMPLES, cross_fade, pieces};

@@ -1,7 +1,7 @@
 //! A unit in which the samples of a channel are near 1, so that squares of squares fit, and what does not is told.
 
+use crate::channel::{Channel, ChannelSeparation, Outcome};
 use crate::error::Error;
-use crate::method::{Channel, ChannelSeparation, Outcome};
 use crate::scattering::terms::Terms;
 
 /// Samples up to this size, and down to its inverse, are computed with as they are in double precision.
@@ -136,7 +136,7 @@ fn finite(result: &ChannelSeparation) -> Result<(), Error> {
 mod tests {
     use super::*;
     use crate::test_noise::red as noise;
-    use crate::{LocalMethod, Method, Precision, Problem, ScatteringMethod, WienerMethod};
+    use crate::{ChannelMethod, LocalMethod, Precision, ScatteringMethod, WienerMethod};
     use crate::{ObjectiveOptions, SourceSnippets};
 
     #[test]
@@ -184,7 +184,7 @@ mod tests {
             ..LocalMethod::new(4)
         };
         let scattering = ScatteringMethod::to_expectation(4, 20);
-        let methods: [&dyn Method; 5] = [
+        let methods: [&dyn ChannelMethod; 5] = [
             &scattering,
             &scattering.with_precision(Precision::Single),
             &ScatteringMethod::paper(4, 5),
@@ -193,11 +193,8 @@ mod tests {
             },
             &local,
         ];
-        for method in methods {
-            let solve = |size: f64| {
-                let problem = Problem::new(vec![channel(size)]).unwrap();
-                method.separate(&problem).unwrap().channels.remove(0)
-            };
+        for (index, method) in methods.into_iter().enumerate() {
+            let solve = |size: f64| method.separate_channel(&channel(size)).unwrap();
             let ordinary = solve(1.0);
             for exponent in [-900, -300, -80, 200, 333, 996] {
                 let size = 2_f64.powi(exponent);
@@ -207,8 +204,7 @@ mod tests {
                 let all = |a: &[f64], b: &[f64]| a.iter().zip(b).all(near);
                 assert!(
                     all(&ordinary.background, &scaled.background),
-                    "{} {exponent}",
-                    method.name()
+                    "{index} {exponent}"
                 );
                 if let (Some(a), Some(b)) = (&ordinary.local, &scaled.local) {
                     assert!(all(&a.deviation, &b.deviation) && all(&a.draws[0], &b.draws[0]));
@@ -221,8 +217,7 @@ mod tests {
     fn what_does_not_fit_is_an_error() {
         let mut apart = channel(1.0);
         apart.mixture.iter_mut().for_each(|v| *v *= 1e100);
-        let problem = Problem::new(vec![apart]).unwrap();
-        let methods: [&dyn Method; 3] = [
+        let methods: [&dyn ChannelMethod; 3] = [
             &ScatteringMethod::to_expectation(4, 5),
             &WienerMethod {
                 objective: ObjectiveOptions::floored(4),
@@ -230,7 +225,7 @@ mod tests {
             &LocalMethod::new(4),
         ];
         for method in methods {
-            let refused = method.separate(&problem);
+            let refused = method.separate_channel(&apart);
             assert!(matches!(refused, Err(Error::Incomparable { .. })));
         }
     }

@@ -6,8 +6,18 @@
 //! the objective starts.
 
 use realfft::num_complex::Complex;
+use serde::{Deserialize, Serialize};
 
+use crate::channel::{Channel, ChannelMethod, ChannelSeparation};
+use crate::error::Error;
+use crate::method::{Fit, FittedModel, Method, Separator, SnippetUse, TrainingSet};
+use crate::progress::Progress;
+use crate::scaling::PowerOfTwoScale;
+use crate::scattering::acceptance::AcceptanceTest;
+use crate::scattering::terms::ObjectiveOptions;
+use crate::separation::EstimateKind;
 use crate::short_time::{HOPS_A_FRAME, ShortTime};
+use crate::window_method::{Cover, WindowMethod};
 
 /// A cell is taken as clean up to this quantile of what the snippets' own cells reach.
 const CLEAN_QUANTILE: f64 = 0.98;
@@ -100,6 +110,52 @@ impl LocalWiener {
 /// The background of `mixture` `(T,)` by a [`LocalWiener`] filter made from `snippets`.
 pub fn local_wiener(mixture: &[f64], snippets: &[Vec<f64>]) -> Vec<f64> {
     LocalWiener::new(mixture.len(), snippets).estimate(mixture)
+}
+
+/// The local Wiener filter ([`LocalWiener`]) alone, tested by the scattering objective.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct WienerMethod {
+    /// The loss that tests the result.
+    pub objective: ObjectiveOptions,
+}
+
+impl ChannelMethod for WienerMethod {
+    fn separate_with_progress(
+        &self,
+        channel: &Channel,
+        _: &dyn Progress,
+    ) -> Result<ChannelSeparation, Error> {
+        PowerOfTwoScale::of_channel(channel)?.solve(channel, |channel| {
+            let test = AcceptanceTest::new(channel, self.objective)?;
+            Ok(test
+                .without_method()
+                .unwrap_or_else(|| test.verdict(test.wiener().estimate(&channel.mixture), None)))
+        })
+    }
+}
+
+impl Method for WienerMethod {
+    fn name(&self) -> &'static str {
+        "wiener"
+    }
+
+    fn fit(&self, station: TrainingSet, _: &dyn Progress) -> Result<Fit, Error> {
+        self.model(&station).map(Fit::Ready)
+    }
+
+    fn separator(&self, model: &FittedModel) -> Result<Box<dyn Separator>, Error> {
+        Self::windows(model)
+    }
+}
+
+impl WindowMethod for WienerMethod {
+    const COVER: Cover = Cover::Windows;
+    const ESTIMATE: EstimateKind = EstimateKind::SpectralMean;
+    const SNIPPETS: SnippetUse = SnippetUse::Background;
+
+    fn objective(&self) -> ObjectiveOptions {
+        self.objective
+    }
 }
 
 fn filter(transform: &ShortTime, mixture: &[f64], background: &[f64], clean: f64) -> Vec<f64> {

@@ -12,8 +12,7 @@ use std::path::PathBuf;
 use ndarray::{Array1, Array2, Array3};
 use ndarray_npy::NpzReader;
 use seismix_separate::{
-    Channel, Method, ObjectiveOptions, Outcome, Problem, ScatteringMethod, ScatteringObjective,
-    Start,
+    Channel, ChannelMethod, ObjectiveOptions, Outcome, ScatteringMethod, ScatteringObjective, Start,
 };
 
 fn npz(name: &str) -> NpzReader<File> {
@@ -134,7 +133,7 @@ fn snr_db(truth: &[f64], estimate: &[f64]) -> f64 {
     10.0 * (signal / error).log10()
 }
 
-fn toy(name: &str) -> (Problem, Vec<f64>, Array2<f64>) {
+fn toy(name: &str) -> (Channel, Vec<f64>, Array2<f64>) {
     let mut file = npz(name);
     let mixture: Array1<f64> = file.by_name("x").unwrap();
     let truth: Array1<f64> = file.by_name("n_true").unwrap();
@@ -145,7 +144,7 @@ fn toy(name: &str) -> (Problem, Vec<f64>, Array2<f64>) {
         snippets: rows(&snippets),
         source_snippets: Vec::new(),
     };
-    (Problem::new(vec![channel]).unwrap(), truth.to_vec(), log)
+    (channel, truth.to_vec(), log)
 }
 
 /// The reference ends at 7.04 and 7.01 dB and passes 12.2 and 11.0 on its way.
@@ -155,13 +154,13 @@ fn toys_stop_near_their_best() {
         ("toy_exp_glitch.npz", 10.8),
         ("toy_square_glitch.npz", 10.3),
     ] {
-        let (problem, truth, _) = toy(name);
+        let (channel, truth, _) = toy(name);
         for start in [Start::Mixture, Start::LocalWiener] {
             let method = ScatteringMethod {
                 start,
                 ..ScatteringMethod::to_expectation(6, 100)
             };
-            let ours = method.separate(&problem).unwrap().channels.remove(0);
+            let ours = method.separate_channel(&channel).unwrap();
             let snr = snr_db(&truth, &ours.background);
             let n_iterations = ours.optimization.map_or(0, |o| o.n_iterations());
             println!(
@@ -179,12 +178,10 @@ fn toys_stop_near_their_best() {
 #[test]
 fn run_out_the_published_objective_reaches_the_reference_loss() {
     for name in ["toy_exp_glitch.npz", "toy_square_glitch.npz"] {
-        let (problem, truth, log) = toy(name);
+        let (channel, truth, log) = toy(name);
         let ours = ScatteringMethod::paper(6, 200)
-            .separate(&problem)
-            .unwrap()
-            .channels
-            .remove(0);
+            .separate_channel(&channel)
+            .unwrap();
         let run = ours.optimization.unwrap();
         println!(
             "{name}: run out to {:.4} against {:.4}, {:.2} dB, {} evaluations",

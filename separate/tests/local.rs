@@ -5,7 +5,7 @@ use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use rand_distr::{Distribution, StandardNormal};
 use seismix_separate::{
-    Channel, ChannelSeparation, Error, LocalMethod, Method, Outcome, Problem, RejectionReason,
+    Channel, ChannelMethod, ChannelSeparation, Error, LocalMethod, Outcome, RejectionReason,
 };
 
 fn white(rng: &mut ChaCha8Rng, n: usize) -> Vec<f64> {
@@ -90,11 +90,12 @@ fn the_same_bits_on_one_thread_and_on_four() {
         realisation: true,
         ..LocalMethod::new(5)
     };
-    let problem = Problem::new(vec![channel]).unwrap();
     let on = |threads: usize| {
         let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build();
-        let solved = pool.unwrap().install(|| method.separate(&problem).unwrap());
-        solved.channels[0].local.clone().unwrap()
+        let solved = pool
+            .unwrap()
+            .install(|| method.separate_channel(&channel).unwrap());
+        solved.local.clone().unwrap()
     };
     let one = on(1);
     assert_eq!(one, on(4));
@@ -145,8 +146,8 @@ fn a_cluster_of_the_backgrounds_own_is_no_source() {
         source_snippets: (0..10).map(|_| white(&mut rng, 512)).collect(),
     };
     let solved = solve(&channel);
-    let obstacle = |o: &Outcome| matches!(o, Outcome::NotSeparable(RejectionReason::Alike { .. }));
-    assert!(obstacle(&solved.outcome), "{}", solved.why());
+    let alike = matches!(solved.rejection, Some(RejectionReason::Alike { .. }));
+    assert!(alike, "{}", solved.why());
     assert_eq!(solved.background, channel.mixture);
 }
 
@@ -159,16 +160,12 @@ fn what_cannot_be_used_has_a_clear_outcome() {
         LocalMethod::new(5).separate_channel(&changed)
     };
     let one = with(&|c| c.source_snippets.truncate(1)).unwrap();
-    let Outcome::NotSeparable(RejectionReason::TooFewSnippets { found: 1, .. }) = one.outcome
-    else {
+    let Some(RejectionReason::TooFewSnippets { found: 1, .. }) = one.rejection else {
         panic!("{}", one.why())
     };
     assert_eq!(one.background, good.mixture);
     let silent = with(&|c| c.mixture.fill(2.0)).unwrap();
-    assert_eq!(
-        silent.outcome,
-        Outcome::NotSeparable(RejectionReason::NoSignal)
-    );
+    assert_eq!(silent.rejection, Some(RejectionReason::NoSignal));
     // One long source snippet is cut into windows.
     let long = with(&|c| c.source_snippets = vec![c.source_snippets.concat()]).unwrap();
     assert_eq!(long.local, solve(&good).local);

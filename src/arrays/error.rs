@@ -84,7 +84,11 @@ impl ArrayError {
             Self::Setting(_) | Self::Transform(_) => true,
             #[cfg(feature = "separate")]
             Self::Channel { error, .. } | Self::Synthesis(error) => {
-                matches!(error, seismix_separate::Error::Scattering(_))
+                matches!(
+                    error,
+                    seismix_separate::Error::Scattering(_)
+                        | seismix_separate::Error::Octaves { .. }
+                )
             }
             _ => false,
         }

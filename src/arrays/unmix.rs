@@ -2,9 +2,9 @@
 
 use ndarray::{Array2, ArrayD, ArrayViewD, Axis, IxDyn};
 use seismix_separate::{
-    self as separation, Assessment, Baseline, Channel, ChannelSeparation, LocalMethod, Method,
-    ObjectiveOptions, Optimization, Problem, ScatteringMethod, ScatteringObjective, Separation,
-    SourceSnippets, Terms, WienerMethod,
+    self as separation, Assessment, CancelWhen, Channel, ChannelSeparation, LocalMethod,
+    MethodOptions, ObjectiveOptions, Optimization, ScatteringMethod, ScatteringObjective,
+    SourceSnippets, Terms,
 };
 
 pub use crate::arrays::unmix_config::{LocalConfig, Resolved, UnmixConfig};
@@ -64,7 +64,7 @@ pub fn unmix(
         resolved,
         cancelled,
     };
-    let separated = solver.solve(channels).map_err(in_channel(0))?.channels;
+    let separated = solver.solve(&channels).map_err(in_channel(0))?;
     if cancelled() {
         return Err(ArrayError::Interrupted);
     }
@@ -113,7 +113,7 @@ pub fn evaluate(
     at: &ArrayViewD<f64>,
     config: &UnmixConfig,
 ) -> Result<Evaluation, ArrayError> {
-    let channels = arrays.channels(config, SeparationMethod::Scattering)?;
+    let channels = arrays.channels(config, SeparationMethod::SCATTERING)?;
     if at.shape() != arrays.mixture.shape() {
         return Err(ArrayError::Shape {
             argument: "evaluate",
@@ -153,7 +153,7 @@ impl UnmixArrays<'_> {
         config: &UnmixConfig,
         method: SeparationMethod,
     ) -> Result<Vec<Channel>, ArrayError> {
-        let local = method == SeparationMethod::Local;
+        let local = method == SeparationMethod::LOCAL;
         let n_channels = self.check_shapes(local)?;
         check_finite("mixture", &self.mixture)?;
         check_finite("background", &self.background)?;
@@ -244,51 +244,23 @@ struct Solver<'a> {
 }
 
 impl Solver<'_> {
-    /// Removes the baselines, separates, and adds the baselines to the backgrounds.
-    fn solve(&self, channels: Vec<Channel>) -> Result<Separation, separation::Error> {
-        if self.resolved.is_as_published() {
-            return self.solve_as_given(channels);
-        }
-        let (level, baselines): (Vec<Channel>, Vec<Baseline>) =
-            channels.iter().map(Channel::without_baseline).unzip();
-        let mut separation = self.solve_as_given(level)?;
-        separation.channels = separation
-            .channels
-            .into_iter()
-            .zip(baselines.iter().zip(&channels))
-            .map(|(separated, (baseline, given))| separated.with_baseline(baseline, &given.mixture))
-            .collect();
-        Ok(separation)
-    }
-
-    fn solve_as_given(&self, channels: Vec<Channel>) -> Result<Separation, separation::Error> {
+    /// Separates the channels by the registered method.
+    fn solve(&self, channels: &[Channel]) -> Result<Vec<ChannelSeparation>, separation::Error> {
         let (octaves, max_iter) = (self.config.octaves, self.config.max_iter);
-        if self.resolved.method == SeparationMethod::Local {
-            let method = self.config.local.method(octaves);
-            let all = channels.iter().map(|c| match (self.cancelled)() {
-                true => Err(separation::Error::Interrupted),
-                false => method.separate_channel(c),
+        let mut options = MethodOptions::new(octaves, max_iter);
+        options.local = self.config.local.method(octaves);
+        if self.resolved.objective == Objective::Paper {
+            options.scattering = ScatteringMethod::paper(octaves, max_iter);
+        }
+        options.scattering = options
+            .scattering
+            .with_precision(match self.config.precision {
+                Precision::F32 => separation::Precision::Single,
+                Precision::F64 => separation::Precision::Double,
             });
-            let channels = all.collect::<Result<Vec<_>, _>>()?;
-            return Ok(Separation { channels });
-        }
-        let problem = Problem::new(channels)?;
-        let precision = match self.config.precision {
-            Precision::F32 => separation::Precision::Single,
-            Precision::F64 => separation::Precision::Double,
-        };
-        match (self.resolved.method, self.resolved.objective) {
-            (SeparationMethod::Wiener, _) => WienerMethod {
-                objective: ObjectiveOptions::floored(octaves),
-            }
-            .separate(&problem),
-            (_, Objective::Paper) => ScatteringMethod::paper(octaves, max_iter)
-                .with_precision(precision)
-                .separate_until(&problem, self.cancelled),
-            (_, Objective::Seismix) => ScatteringMethod::to_expectation(octaves, max_iter)
-                .with_precision(precision)
-                .separate_until(&problem, self.cancelled),
-        }
+        let methods = separation::methods(self.resolved.method.name(), &options)?;
+        let progress = CancelWhen(self.cancelled);
+        separation::separate_arrays(&methods, channels, &progress).map(|(_, all)| all)
     }
 }
 

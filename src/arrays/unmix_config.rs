@@ -56,7 +56,7 @@ impl Default for UnmixConfig {
             octaves: 8,
             snippets: None,
             max_iter: 500,
-            method: SeparationMethod::Auto,
+            method: SeparationMethod::AUTO,
             objective: None,
             precision: Precision::F64,
             local: LocalConfig::default(),
@@ -67,7 +67,7 @@ impl Default for UnmixConfig {
 /// Method and objective that a configuration leads to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Resolved {
-    /// Never [`SeparationMethod::Auto`].
+    /// Never [`SeparationMethod::AUTO`].
     pub method: SeparationMethod,
     /// Objective, of the scattering method only.
     pub objective: Objective,
@@ -76,7 +76,7 @@ pub struct Resolved {
 impl Resolved {
     /// True if the loss is the published one, which takes the arrays without removing a baseline.
     pub fn is_as_published(self) -> bool {
-        self.method == SeparationMethod::Scattering && self.objective == Objective::Paper
+        self.method == SeparationMethod::SCATTERING && self.objective == Objective::Paper
     }
 }
 
@@ -85,28 +85,28 @@ impl UnmixConfig {
     /// objective `seismix`. A given objective implies the scattering method.
     ///
     /// # Errors
-    /// [`ArrayError::Setting`] for [`SeparationMethod::Template`], which needs a record, for an objective of a method
+    /// [`ArrayError::Setting`] for [`SeparationMethod::TEMPLATE`], which needs a record, for an objective of a method
     /// that has none, and for source snippets of a method that does not use them.
     pub fn resolve(&self, has_source_snippets: bool) -> Result<Resolved, ArrayError> {
         let method = match (self.method, self.objective) {
-            (SeparationMethod::Auto, None) if has_source_snippets => SeparationMethod::Local,
-            (SeparationMethod::Auto, _) => SeparationMethod::Scattering,
+            (SeparationMethod::AUTO, None) if has_source_snippets => SeparationMethod::LOCAL,
+            (SeparationMethod::AUTO, _) => SeparationMethod::SCATTERING,
             (method, _) => method,
         };
         let refuse = |text: String| Err(ArrayError::Setting(text));
         match method {
-            SeparationMethod::Template => refuse(
+            SeparationMethod::TEMPLATE => refuse(
                 "the method `template` learns its waveforms from the windows of a record: use `seismix separate`, or \
                  another method"
                     .into(),
             ),
-            SeparationMethod::Local if !has_source_snippets => {
+            SeparationMethod::LOCAL if !has_source_snippets => {
                 refuse("the method `local` needs source snippets".into())
             }
-            SeparationMethod::Scattering | SeparationMethod::Wiener if has_source_snippets => {
+            SeparationMethod::SCATTERING | SeparationMethod::WIENER if has_source_snippets => {
                 refuse(format!("the method `{method}` does not use source snippets"))
             }
-            SeparationMethod::Local | SeparationMethod::Wiener if self.objective.is_some() => {
+            SeparationMethod::LOCAL | SeparationMethod::WIENER if self.objective.is_some() => {
                 refuse(format!("the method `{method}` has no objective"))
             }
             _ => Ok(Resolved {
@@ -132,20 +132,25 @@ mod tests {
             };
             config.resolve(sources).map(|r| (r.method, r.objective))
         };
-        use SeparationMethod::{Auto, Local, Scattering, Template, Wiener};
         let (paper, seismix) = (Objective::Paper, Objective::Seismix);
-        assert_eq!(resolved(Auto, None, false).unwrap(), (Scattering, seismix));
-        assert_eq!(resolved(Auto, None, true).unwrap(), (Local, seismix));
         assert_eq!(
-            resolved(Auto, Some(paper), false).unwrap(),
-            (Scattering, paper)
+            resolved(SeparationMethod::AUTO, None, false).unwrap(),
+            (SeparationMethod::SCATTERING, seismix)
+        );
+        assert_eq!(
+            resolved(SeparationMethod::AUTO, None, true).unwrap(),
+            (SeparationMethod::LOCAL, seismix)
+        );
+        assert_eq!(
+            resolved(SeparationMethod::AUTO, Some(paper), false).unwrap(),
+            (SeparationMethod::SCATTERING, paper)
         );
         for (method, objective, sources) in [
-            (Local, None, false),
-            (Wiener, Some(paper), false),
-            (Wiener, None, true),
-            (Auto, Some(paper), true),
-            (Template, None, false),
+            (SeparationMethod::LOCAL, None, false),
+            (SeparationMethod::WIENER, Some(paper), false),
+            (SeparationMethod::WIENER, None, true),
+            (SeparationMethod::AUTO, Some(paper), true),
+            (SeparationMethod::TEMPLATE, None, false),
         ] {
             assert!(
                 resolved(method, objective, sources)

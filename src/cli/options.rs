@@ -305,8 +305,8 @@ impl Separation {
     /// The configuration for the pipeline; `octaves` are those of the coefficients compared.
     pub fn config(&self, octaves: usize) -> Result<SeparateConfig> {
         let method = match (self.method, self.objective) {
-            (method, None) | (method @ SeparationMethod::Scattering, _) => method,
-            (SeparationMethod::Auto, Some(_)) => SeparationMethod::Scattering,
+            (method, None) | (method @ SeparationMethod::SCATTERING, _) => method,
+            (SeparationMethod::AUTO, Some(_)) => SeparationMethod::SCATTERING,
             (method, Some(_)) => {
                 return Err(
                     Failure::usage(format!("--method {method} has no --objective"))

@@ -17,11 +17,11 @@ where
 
 /// Parser of a separation method, with its aliases.
 pub fn method_parser() -> impl TypedValueParser<Value = SeparationMethod> {
-    let value = |name: &&'static str| match *name {
-        "template" => PossibleValue::new("template").alias("family"),
-        name => PossibleValue::new(name),
+    let value = |(name, alias)| match alias {
+        Some(alias) => PossibleValue::new(name).alias(alias),
+        None => PossibleValue::new(name),
     };
-    let values: Vec<PossibleValue> = SeparationMethod::NAMES.iter().map(value).collect();
+    let values: Vec<PossibleValue> = SeparationMethod::names().map(value).collect();
     PossibleValuesParser::new(values).try_map(|name| name.parse::<SeparationMethod>())
 }
 

@@ -4,8 +4,8 @@ use std::path::PathBuf;
 
 use clap::Args;
 use seismix::run::{RunConfig, RunSummary, run};
+use seismix::separate::Outcome;
 use seismix::separate::SeparationFile;
-use seismix::separate::WindowOutcome;
 use seismix::stage::StageContext;
 use serde_json::json;
 use std::path::Path;
@@ -132,25 +132,29 @@ pub fn print_summary(context: &mut Context, summary: &RunSummary) -> Result<()> 
 /// Prints the outcomes of a separation.
 pub fn print_separation(context: &mut Context, file: &SeparationFile, folder: &Path) -> Result<()> {
     // What a target is: separated on any channel, or not separable on any, or background already.
-    let ended = |wanted: WindowOutcome| {
+    let ended = |wanted: Outcome| {
         let any = |t: &seismix::separate::TargetResult, outcome| {
             t.channels.iter().any(|c| c.outcome == outcome)
         };
         let of = |t: &&seismix::separate::TargetResult| {
             let order = [
-                WindowOutcome::Separated,
-                WindowOutcome::NotSeparable,
-                WindowOutcome::AlreadyBackground,
+                Outcome::Separated,
+                Outcome::NotSeparable,
+                Outcome::AlreadyBackground,
             ];
             order.into_iter().find(|outcome| any(t, *outcome)) == Some(wanted)
         };
         file.targets.iter().filter(of).count()
     };
-    let separated = ended(WindowOutcome::Separated);
-    let refused = ended(WindowOutcome::NotSeparable);
-    let untouched = ended(WindowOutcome::AlreadyBackground);
+    let separated = ended(Outcome::Separated);
+    let refused = ended(Outcome::NotSeparable);
+    let untouched = ended(Outcome::AlreadyBackground);
     // With channels, a reason speaks of those that are not among them.
-    let skipped: Vec<_> = file.targets.iter().filter(|t| t.left.is_some()).collect();
+    let skipped: Vec<_> = file
+        .targets
+        .iter()
+        .filter(|t| t.skipped_reason.is_some())
+        .collect();
     let left = file
         .targets
         .iter()
@@ -183,7 +187,7 @@ pub fn print_separation(context: &mut Context, file: &SeparationFile, folder: &P
             "  {} {}: {}",
             target.id,
             target.starttime,
-            target.left.as_deref().unwrap_or_default()
+            target.skipped_reason.as_deref().unwrap_or_default()
         ))?;
     }
     printer.record(&json!({

@@ -196,23 +196,23 @@ impl Unmix {
     /// Refuses options that the method does not use; returns the method.
     fn check_used(&self) -> Result<SeparationMethod> {
         let method = match (self.method, self.objective) {
-            (SeparationMethod::Auto, None) if self.local.source_snippets.is_some() => {
-                SeparationMethod::Local
+            (SeparationMethod::AUTO, None) if self.local.source_snippets.is_some() => {
+                SeparationMethod::LOCAL
             }
-            (SeparationMethod::Auto, _) => SeparationMethod::Scattering,
+            (SeparationMethod::AUTO, _) => SeparationMethod::SCATTERING,
             (method, _) => method,
         };
-        if method == SeparationMethod::Local && self.local.source_snippets.is_none() {
+        if method == SeparationMethod::LOCAL && self.local.source_snippets.is_none() {
             return Err(Failure::usage("--method local needs --source-snippets"));
         }
-        if method != SeparationMethod::Local
+        if method != SeparationMethod::LOCAL
             && let Some(option) = self.local.given()
         {
             return Err(Failure::usage(format!(
                 "{option}: used by --method local, and by --method auto without --objective, only"
             )));
         }
-        if method == SeparationMethod::Scattering {
+        if method == SeparationMethod::SCATTERING {
             return Ok(method);
         }
         let given = [
@@ -254,7 +254,7 @@ impl Unmix {
         };
         let objective = config.objective.unwrap_or(default);
         let as_published = files.evaluate.is_some()
-            || (method == SeparationMethod::Scattering && objective == Objective::Paper);
+            || (method == SeparationMethod::SCATTERING && objective == Objective::Paper);
         let local = &config.local;
         let used = config
             .snippets
@@ -381,7 +381,7 @@ fn outcome(outcome: &Outcome) -> &'static str {
     match outcome {
         Outcome::Separated => "separated",
         Outcome::AlreadyBackground => "already background",
-        Outcome::NotSeparable(_) => "not separable",
+        Outcome::NotSeparable => "not separable",
     }
 }
 

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
+use seismix_separate::{METHODS, Registration};
 use serde::{Deserialize, Serialize};
 
 use crate::config::{ConfigError, Length, Result, option_names, serde_as_text};
@@ -18,29 +19,56 @@ pub enum Objective {
 
 option_names!(Objective, { Paper => "paper", Seismix => "seismix" });
 
-/// Separation method, in all commands.
+/// Separation method, in all commands: `auto`, or the name of a registered method.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum SeparationMethod {
+pub struct SeparationMethod(&'static str);
+
+impl SeparationMethod {
     /// The best applicable method: in records a template where the windows share a waveform, else the local model where
     /// there are enough windows of both clusters, else the scattering objective.
-    Auto,
+    pub const AUTO: Self = Self("auto");
     /// Waveforms learned from the windows of a record and fitted to each; `family` is an alias.
-    Template,
+    pub const TEMPLATE: Self = Self("template");
     /// Local model of both clusters, from windows of each.
-    Local,
+    pub const LOCAL: Self = Self("local");
     /// Scattering covariances matched by optimisation.
-    Scattering,
+    pub const SCATTERING: Self = Self("scattering");
     /// Local Wiener filter from the spectrum of the background snippets.
-    Wiener,
+    pub const WIENER: Self = Self("wiener");
+
+    /// Name of the method.
+    pub fn name(self) -> &'static str {
+        self.0
+    }
+
+    /// Names of all methods, `auto` first, each with its former name.
+    pub fn names() -> impl Iterator<Item = (&'static str, Option<&'static str>)> {
+        let all = METHODS.iter().map(|method| (method.name, method.alias));
+        std::iter::once((Self::AUTO.0, None)).chain(all)
+    }
 }
 
-option_names!(SeparationMethod, {
-    Auto => "auto",
-    Template => "template",
-    Local => "local",
-    Scattering => "scattering",
-    Wiener => "wiener",
-}, aliases { "family" => Template });
+impl FromStr for SeparationMethod {
+    type Err = ConfigError;
+
+    fn from_str(text: &str) -> Result<Self> {
+        if text == Self::AUTO.0 {
+            return Ok(Self::AUTO);
+        }
+        let found = Registration::find(text);
+        found
+            .map(|r| Self(r.name))
+            .map_err(|e| ConfigError::new(e.to_string()))
+    }
+}
+
+impl fmt::Display for SeparationMethod {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.0)
+    }
+}
+
+serde_as_text!(SeparationMethod);
 
 /// Clusters at one scale: `65536:3` or `1024:0,5`.
 #[derive(Debug, Clone, PartialEq)]
@@ -117,7 +145,7 @@ impl Default for SeparateConfig {
         Self {
             target: None,
             background: None,
-            method: SeparationMethod::Auto,
+            method: SeparationMethod::AUTO,
             octaves: 8,
             max_targets: 50,
             snippets: 20,

@@ -1,4 +1,4 @@
-//! Finished targets, kept until all are done: a run that was cut off goes on after the last.
+//! Finished targets, kept until all are done: an interrupted run resumes after the last.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -6,9 +6,28 @@ use std::path::{Path, PathBuf};
 use ndarray::Array2;
 use ndarray_npy::{ReadNpyExt, WriteNpyExt};
 
+use serde::{Deserialize, Serialize};
+
 use crate::separate::result_file::TargetResult;
 use crate::stage::write_atomic;
 use crate::stage::{PipelineError, Result};
+
+/// Separated target.
+pub struct SeparatedTarget {
+    /// Outcome.
+    pub result: TargetResult,
+    /// Background `(channel, sample)`, a row for each channel of the result.
+    pub background: Array2<f64>,
+    /// Its standard deviation, of the same shape, if the method estimates it.
+    pub deviation: Option<Array2<f64>>,
+}
+
+/// Result of a finished target, and the arrays that belong to it.
+#[derive(Serialize, Deserialize)]
+struct Kept {
+    result: TargetResult,
+    has_deviation: bool,
+}
 
 /// Folder of finished targets of one separation.
 pub struct Checkpoint {
@@ -33,47 +52,58 @@ impl Checkpoint {
         Ok(Self { folder })
     }
 
-    /// A finished target: its result and background `(channel, sample)`, maybe followed by deviations of as many channels; `None` if it is not there or damaged.
-    pub fn read(&self, index: usize) -> Option<(TargetResult, Array2<f64>)> {
-        let result: TargetResult =
-            serde_json::from_slice(&fs::read(self.path(index, "json")).ok()?).ok()?;
-        let background =
-            Array2::<f64>::read_npy(fs::File::open(self.path(index, "npy")).ok()?).ok()?;
-        Some((result, background))
+    /// Reads a finished target; `None` if it is not there or damaged.
+    pub fn read(&self, index: usize) -> Option<SeparatedTarget> {
+        let kept: Kept = serde_json::from_slice(&fs::read(self.path(index, "json")).ok()?).ok()?;
+        let deviation = match kept.has_deviation {
+            true => Some(self.read_array(index, "deviation.npy")?),
+            false => None,
+        };
+        Some(SeparatedTarget {
+            result: kept.result,
+            background: self.read_array(index, "npy")?,
+            deviation,
+        })
+    }
+
+    fn read_array(&self, index: usize, extension: &str) -> Option<Array2<f64>> {
+        Array2::read_npy(fs::File::open(self.path(index, extension)).ok()?).ok()
     }
 
     /// Keeps a finished target.
     ///
     /// # Errors
     /// [`PipelineError::Io`].
-    pub fn write(
-        &self,
-        index: usize,
-        result: &TargetResult,
-        background: &Array2<f64>,
-    ) -> Result<()> {
-        let mut npy = Vec::new();
-        background
-            .write_npy(&mut npy)
-            .map_err(PipelineError::internal)?;
-        write_atomic(&self.path(index, "npy"), &npy)?;
-        // The result comes last: where it stands, the samples do.
-        write_atomic(
-            &self.path(index, "json"),
-            &serde_json::to_vec(result).map_err(PipelineError::internal)?,
-        )
+    pub fn write(&self, index: usize, target: &SeparatedTarget) -> Result<()> {
+        self.write_array(index, "npy", &target.background)?;
+        if let Some(deviation) = &target.deviation {
+            self.write_array(index, "deviation.npy", deviation)?;
+        }
+        // Written last: if the result exists, so do the samples.
+        let kept = Kept {
+            result: target.result.clone(),
+            has_deviation: target.deviation.is_some(),
+        };
+        let json = serde_json::to_vec(&kept).map_err(PipelineError::internal)?;
+        write_atomic(&self.path(index, "json"), &json)
     }
 
-    /// Something else that takes long, by name; `None` if it is not there or damaged.
+    fn write_array(&self, index: usize, extension: &str, array: &Array2<f64>) -> Result<()> {
+        let mut npy = Vec::new();
+        array.write_npy(&mut npy).map_err(PipelineError::internal)?;
+        write_atomic(&self.path(index, extension), &npy)
+    }
+
+    /// Reads another value by name, such as a fitted model; `None` if it is not there or damaged.
     pub fn read_other<T: serde::de::DeserializeOwned>(&self, name: &str) -> Option<T> {
         serde_json::from_slice(&fs::read(self.folder.join(format!("{name}.json"))).ok()?).ok()
     }
 
-    /// Keeps it.
+    /// Keeps another value by name.
     ///
     /// # Errors
     /// [`PipelineError::Io`].
-    pub fn write_other(&self, name: &str, value: &impl serde::Serialize) -> Result<()> {
+    pub fn write_other(&self, name: &str, value: &impl Serialize) -> Result<()> {
         crate::stage::write_json(&self.folder.join(format!("{name}.json")), value)
     }
 

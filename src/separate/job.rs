@@ -1,171 +1,96 @@
-//! What is to be separated, from the cluster table and the settings.
+//! Targets and background of a separation, from the cluster table and the settings.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
 use std::sync::Arc;
 
 use seismix_data::StationKey;
 use seismix_data::archive::Archive;
 use seismix_data::store::{ClusterTable, read_clusters};
 use seismix_data::time::steps_ns;
-use seismix_scattering::{Wavelet, WaveletTransform};
-use seismix_separate::{
-    Candidate, LocalMethod, Method, ObjectiveOptions, ScatteringMethod, SourceSnippets,
-    WienerMethod,
-};
+use seismix_separate::Candidate;
 
-use crate::config::{ConfigError, Objective, SeparateConfig, SeparationMethod, Target};
+use crate::config::{SeparateConfig, Target};
 use crate::records::{sampling_rate, station_keys};
 use crate::separate::ScaleClusters;
-use crate::separate::local::LocalOrScattering;
 use crate::separate::target_source::{TargetSource, read_windows};
-use crate::separate::targets::{Region, background_candidates, stretches};
+use crate::separate::targets::{TargetSpan, background_candidates, stretches};
 use crate::stage::{PipelineError, Result};
 
 /// Shortest and longest snippet of background where windows are listed by hand, samples.
 const LEAST_SNIPPET: usize = 512;
 const MOST_SNIPPET: usize = 4096;
 
-/// What is to be separated.
+/// Targets and background of a separation.
 pub(super) struct Job {
     pub(super) target: ScaleClusters,
     pub(super) background: ScaleClusters,
-    pub(super) targets: Vec<Region>,
+    pub(super) targets: Vec<TargetSpan>,
     pub(super) candidates: BTreeMap<Arc<str>, Vec<Candidate>>,
     pub(super) snippet_samples: usize,
     pub(super) n_snippets: usize,
     pub(super) sample_ns: i64,
     pub(super) keys: BTreeMap<String, StationKey>,
-    pub(super) method: Box<dyn Method>,
-    /// Whether the method uses windows around other targets.
-    pub(super) wants_sources: bool,
-    /// Samples of a window as the targets came.
+    /// Samples of a window before windows were joined to targets.
     pub(super) window_samples: usize,
-    /// Samples by which a target may be widened to either side.
+    /// Samples by which a target may be widened on either side.
     pub(super) widen_samples: usize,
 }
 
+/// Stations of the archive with their common sampling rate.
+struct Stations {
+    keys: BTreeMap<String, StationKey>,
+    rate: f64,
+}
+
 impl Job {
+    /// Targets and background of the settings.
     pub(super) fn new(
         archive: &Archive,
-        listed: &TargetSource,
+        source: &TargetSource,
         config: &SeparateConfig,
     ) -> Result<Self> {
-        let table = listed.clusters().map(read_clusters).transpose()?;
-        let keys: BTreeMap<String, StationKey> = station_keys(archive)
-            .into_iter()
-            .map(|key| (key.to_string(), key))
-            .collect();
-        // Stations without clusters stay as they are, whatever their rate.
-        let clustered: BTreeSet<&str> = table
-            .iter()
-            .flat_map(|table| &table.rows)
-            .filter_map(|row| row.id.as_deref())
-            .collect();
-        let rates: BTreeSet<u64> = keys
-            .iter()
-            .filter(|(id, _)| clustered.is_empty() || clustered.contains(id.as_str()))
-            .map(|(_, key)| key)
-            .filter_map(|key| sampling_rate(archive, key))
-            .map(f64::to_bits)
-            .collect();
-        let rate = match rates.iter().collect::<Vec<_>>()[..] {
-            [&bits] => f64::from_bits(bits),
-            [] => {
-                let ids: Vec<&str> = clustered.into_iter().collect();
-                return Err(PipelineError::unusable(
-                    format!(
-                        "no record of the clusters' stations ({}) is among the paths, or its channels have different rates",
-                        ids.join(", ")
-                    ),
-                    "pass the records that the features were computed from",
-                ));
+        let table = source.clusters().map(read_clusters).transpose()?;
+        let stations = Stations::new(archive, table.as_ref())?;
+        match (source.windows(), &table) {
+            (Some(windows), table) => {
+                Self::of_windows(archive, windows, table.as_ref(), config, stations)
             }
-            _ => {
-                return Err(PipelineError::unusable(
-                    format!("the records have {} sampling rates", rates.len()),
-                    "select the channels of one rate with --channel, --location or --station",
-                ));
-            }
-        };
-        let sample_ns = steps_ns(1, rate);
-        let method: Box<dyn Method> = match (config.method, config.objective) {
-            (SeparationMethod::Wiener, _) => Box::new(WienerMethod {
-                objective: ObjectiveOptions::floored(config.octaves),
-            }),
-            (SeparationMethod::Local, _) => Box::new(local(config.octaves)),
-            (SeparationMethod::Auto | SeparationMethod::Template, Objective::Seismix) => {
-                Box::new(LocalOrScattering {
-                    local: local(config.octaves),
-                    scattering: ScatteringMethod::to_expectation(config.octaves, config.max_iter),
-                })
-            }
-            (_, Objective::Paper) => {
-                Box::new(ScatteringMethod::paper(config.octaves, config.max_iter))
-            }
-            (_, Objective::Seismix) => Box::new(ScatteringMethod::to_expectation(
-                config.octaves,
-                config.max_iter,
+            (None, Some(table)) => Self::of_clusters(table, config, stations),
+            (None, None) => Err(PipelineError::unusable(
+                "neither clusters nor windows are given",
+                "give --clusters CLUSTERS.csv with --target, or --windows FILE.csv",
             )),
-        };
-        let wants_sources = match config.method {
-            SeparationMethod::Local => true,
-            SeparationMethod::Auto | SeparationMethod::Template => {
-                config.objective == Objective::Seismix
-            }
-            SeparationMethod::Scattering | SeparationMethod::Wiener => false,
-        };
-        let (Some(table), None) = (&table, listed.windows()) else {
-            return Self::by_hand(
-                archive,
-                listed,
-                table,
-                config,
-                keys,
-                rate,
-                (method, wants_sources),
-            );
-        };
+        }
+    }
+
+    fn of_clusters(
+        table: &ClusterTable,
+        config: &SeparateConfig,
+        stations: Stations,
+    ) -> Result<Self> {
         let Some(target) = &config.target else {
             return Err(PipelineError::unusable(
                 "no target is named",
                 "give --target SCALE:CLUSTER, such as --target 1024:3, or --windows FILE.csv",
             ));
         };
-        let target = resolve(target, table, rate, "target")?;
+        let target = resolve(target, table, stations.rate, "target")?;
         let background = match &config.background {
-            Some(background) => resolve(background, table, rate, "background")?,
-            None => {
-                let used: BTreeSet<usize> = table
-                    .rows_of_scale(target.scale)
-                    .map(|row| table.rows[row].cluster)
-                    .collect();
-                let others = used
-                    .into_iter()
-                    .filter(|cluster| !target.clusters.contains(cluster))
-                    .collect();
-                ScaleClusters {
-                    scale: target.scale,
-                    clusters: others,
-                }
-            }
+            Some(background) => resolve(background, table, stations.rate, "background")?,
+            None => other_clusters(table, &target),
         };
-        if background.scale == target.scale
-            && background
-                .clusters
-                .iter()
-                .any(|k| target.clusters.contains(k))
-        {
+        let is_target = |k: &usize| target.clusters.contains(k);
+        if background.scale == target.scale && background.clusters.iter().any(is_target) {
             return Err(PipelineError::unusable(
                 "a cluster is both target and background",
                 "name each cluster once",
             ));
         }
         let finest = table.scales().first().copied().unwrap_or(target.scale);
+        let sample_ns = steps_ns(1, stations.rate);
         // Room for a target window with a margin on either side.
         let snippet_samples = 2 * finest;
-        let default_id: Option<Arc<str>> = (keys.len() == 1)
-            .then(|| keys.keys().next().map(|key| Arc::from(key.as_str())))
-            .flatten();
         let mut targets = stretches(
             table,
             target.scale,
@@ -180,12 +105,12 @@ impl Job {
             sample_ns,
             snippet_samples,
         );
-        // A table without ids belongs to the only station there is.
-        if let Some(id) = default_id {
-            targets
-                .iter_mut()
-                .filter(|t| t.station.is_empty())
-                .for_each(|t| t.station = id.clone());
+        // A table without ids belongs to the only station.
+        if let [only] = stations.keys.keys().collect::<Vec<_>>()[..] {
+            let id: Arc<str> = Arc::from(only.as_str());
+            for target in targets.iter_mut().filter(|t| t.station.is_empty()) {
+                target.station = id.clone();
+            }
             if let Some(anonymous) = candidates.remove("") {
                 candidates.insert(id, anonymous);
             }
@@ -200,49 +125,39 @@ impl Job {
             snippet_samples,
             n_snippets: config.snippets,
             sample_ns,
-            keys,
-            method,
-            wants_sources,
+            keys: stations.keys,
         })
     }
 
-    /// With windows listed by hand; the background is the rest of the record, or clusters of a table.
-    fn by_hand(
+    /// With listed windows; the background is the rest of the record, or clusters of a table.
+    fn of_windows(
         archive: &Archive,
-        listed: &TargetSource,
-        table: Option<ClusterTable>,
+        windows: &Path,
+        table: Option<&ClusterTable>,
         config: &SeparateConfig,
-        keys: BTreeMap<String, StationKey>,
-        rate: f64,
-        (method, wants_sources): (Box<dyn Method>, bool),
+        stations: Stations,
     ) -> Result<Self> {
-        let Some(windows) = listed.windows() else {
-            return Err(PipelineError::unusable(
-                "neither clusters nor windows are given",
-                "give --clusters CLUSTERS.csv with --target, or --windows FILE.csv",
-            ));
-        };
         if config.target.is_some() {
             return Err(PipelineError::unusable(
                 "both windows and a target cluster are given",
                 "leave --target or --windows out",
             ));
         }
-        let sample_ns = steps_ns(1, rate);
-        let stations: Vec<StationKey> = keys.values().cloned().collect();
-        let (targets, window_samples) = read_windows(windows, &stations, sample_ns)?;
+        let sample_ns = steps_ns(1, stations.rate);
+        let keys: Vec<StationKey> = stations.keys.values().cloned().collect();
+        let (targets, window_samples) = read_windows(windows, &keys, sample_ns)?;
         let length = window_samples.clamp(LEAST_SNIPPET / 2, MOST_SNIPPET / 2);
         let snippet_samples = 2 * length.next_power_of_two();
-        let (background, candidates) = match (&table, &config.background) {
+        let none = ScaleClusters {
+            scale: window_samples,
+            clusters: Vec::new(),
+        };
+        let (background, candidates) = match (table, &config.background) {
             (Some(table), Some(background)) => {
-                let background = resolve(background, table, rate, "background")?;
-                let found = background_candidates(
-                    table,
-                    background.scale,
-                    &background.clusters,
-                    sample_ns,
-                    snippet_samples,
-                );
+                let background = resolve(background, table, stations.rate, "background")?;
+                let (scale, clusters) = (background.scale, &background.clusters);
+                let found =
+                    background_candidates(table, scale, clusters, sample_ns, snippet_samples);
                 (background, found)
             }
             (None, Some(_)) => {
@@ -251,19 +166,13 @@ impl Job {
                     "give --clusters CLUSTERS.csv, or leave --background out",
                 ));
             }
-            (_, None) => (
-                ScaleClusters {
-                    scale: window_samples,
-                    clusters: Vec::new(),
-                },
-                away_from(archive, &stations, &targets, snippet_samples, sample_ns),
-            ),
+            (_, None) => {
+                let found = away_from(archive, &keys, &targets, snippet_samples, sample_ns);
+                (none.clone(), found)
+            }
         };
         Ok(Self {
-            target: ScaleClusters {
-                scale: window_samples,
-                clusters: Vec::new(),
-            },
+            target: none,
             background,
             targets,
             candidates,
@@ -272,25 +181,8 @@ impl Job {
             sample_ns,
             window_samples,
             widen_samples: 0,
-            keys,
-            method,
-            wants_sources,
+            keys: stations.keys,
         })
-    }
-
-    /// Refuses octaves that windows of a snippet's length do not have.
-    pub(super) fn check_octaves(&self, octaves: usize) -> Result<()> {
-        let (n, grids) = (
-            self.snippet_samples,
-            ObjectiveOptions::floored(octaves).oversampling,
-        );
-        match WaveletTransform::<f64>::new(Wavelet::default(), octaves, n, grids) {
-            Ok(_) => Ok(()),
-            Err(error) => Err(ConfigError::new(format!(
-                "--octaves {octaves}, of windows of {n} samples: {error}"
-            ))
-            .into()),
-        }
     }
 
     pub(super) fn stations(&self) -> Vec<StationKey> {
@@ -298,11 +190,62 @@ impl Job {
     }
 }
 
+impl Stations {
+    /// Stations of an archive; those of the table, if it names some, must have one rate.
+    fn new(archive: &Archive, table: Option<&ClusterTable>) -> Result<Self> {
+        let all = station_keys(archive).into_iter();
+        let keys: BTreeMap<String, StationKey> = all.map(|key| (key.to_string(), key)).collect();
+        // Stations without clusters are unchanged, whatever their rate.
+        let clustered: BTreeSet<&str> = table
+            .iter()
+            .flat_map(|table| &table.rows)
+            .filter_map(|row| row.id.as_deref())
+            .collect();
+        let rates: BTreeSet<u64> = keys
+            .iter()
+            .filter(|(id, _)| clustered.is_empty() || clustered.contains(id.as_str()))
+            .filter_map(|(_, key)| sampling_rate(archive, key))
+            .map(f64::to_bits)
+            .collect();
+        match rates.iter().collect::<Vec<_>>()[..] {
+            [&bits] => Ok(Self {
+                keys,
+                rate: f64::from_bits(bits),
+            }),
+            [] => {
+                let ids: Vec<&str> = clustered.into_iter().collect();
+                Err(PipelineError::unusable(
+                    format!(
+                        "no record of the clusters' stations ({}) is among the paths, or its channels have different rates",
+                        ids.join(", ")
+                    ),
+                    "pass the records that the features were computed from",
+                ))
+            }
+            _ => Err(PipelineError::unusable(
+                format!("the records have {} sampling rates", rates.len()),
+                "select the channels of one rate with --channel, --location or --station",
+            )),
+        }
+    }
+}
+
+/// All other clusters of the target's scale.
+fn other_clusters(table: &ClusterTable, target: &ScaleClusters) -> ScaleClusters {
+    let rows = table.rows_of_scale(target.scale);
+    let used: BTreeSet<usize> = rows.map(|row| table.rows[row].cluster).collect();
+    let others = used.into_iter().filter(|k| !target.clusters.contains(k));
+    ScaleClusters {
+        scale: target.scale,
+        clusters: others.collect(),
+    }
+}
+
 /// Windows of `length` samples of the record that touch no target, by station.
 fn away_from(
     archive: &Archive,
     stations: &[StationKey],
-    targets: &[Region],
+    targets: &[TargetSpan],
     length: usize,
     sample_ns: i64,
 ) -> BTreeMap<Arc<str>, Vec<Candidate>> {
@@ -310,7 +253,7 @@ fn away_from(
     let mut all = BTreeMap::new();
     for key in stations {
         let name = key.to_string();
-        let own: Vec<&Region> = targets.iter().filter(|t| *t.station == *name).collect();
+        let own: Vec<&TargetSpan> = targets.iter().filter(|t| *t.station == *name).collect();
         let streams: Vec<_> = archive
             .streams()
             .into_iter()
@@ -343,14 +286,6 @@ fn away_from(
         all.insert(Arc::from(name.as_str()), candidates);
     }
     all
-}
-
-/// The local model; windows of a cluster hold background too.
-fn local(octaves: usize) -> LocalMethod {
-    LocalMethod {
-        source_snippets: SourceSnippets::WithBackground,
-        ..LocalMethod::new(octaves)
-    }
 }
 
 /// Checks that a target's scale and clusters are in the table.

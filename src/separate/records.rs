@@ -2,13 +2,13 @@
 
 use std::path::{Path, PathBuf};
 
-use ndarray::Array2;
 use seismix_data::archive::Archive;
 use seismix_data::mseed::{WriteOptions, write_mseed_file};
 use seismix_data::time::{day_start_ns, year_day};
 use seismix_data::{Encoding, Samples, Segment, StationKey, StreamId, TimeSpan};
 
 use crate::records::fault_text;
+use crate::separate::checkpoint::SeparatedTarget;
 use crate::separate::result_file::TargetResult;
 use crate::stage::progress::Observer;
 use crate::stage::{Artifact, PipelineError, Result};
@@ -18,16 +18,14 @@ use crate::stage::{Artifact, PipelineError, Result};
 pub(super) fn write(
     archive: &Archive,
     stations: &[StationKey],
-    targets: &[(TargetResult, Array2<f64>)],
+    targets: &[SeparatedTarget],
     artifact: &Artifact,
     observer: &dyn Observer,
 ) -> Result<()> {
     let mut days = archive.station_days();
     days.retain(|day| stations.contains(&day.key));
     // Deviations are written where any target has them.
-    let told = targets
-        .iter()
-        .any(|(result, rows)| rows.nrows() > result.channels.len());
+    let has_deviation = targets.iter().any(|target| target.deviation.is_some());
     observer.begin("write records", days.len() as u64, "days");
     for day in &days {
         if observer.cancelled() {
@@ -46,11 +44,10 @@ pub(super) fn write(
             }
             let mut sources: Vec<Segment> = segments.iter().map(zeroed).collect();
             let mut deviations =
-                told.then(|| segments.iter().map(uncertain).collect::<Vec<Segment>>());
-            for (result, background) in targets
-                .iter()
-                .filter(|(result, _)| result.id == day.key.to_string())
-            {
+                has_deviation.then(|| segments.iter().map(uncertain).collect::<Vec<Segment>>());
+            let station = day.key.to_string();
+            for target in targets.iter().filter(|t| t.result.id == station) {
+                let result = &target.result;
                 let Some(row) = result
                     .channels
                     .iter()
@@ -58,14 +55,11 @@ pub(super) fn write(
                 else {
                     continue;
                 };
-                let deviation = result.channels.len() + row;
-                if let Some(deviations) = &mut deviations
-                    && deviation < background.nrows()
-                {
-                    let row = background.row(deviation);
+                if let (Some(deviations), Some(deviation)) = (&mut deviations, &target.deviation) {
+                    let row = deviation.row(row);
                     fill(deviations, result, row.as_slice().unwrap_or_default());
                 }
-                let row = background.row(row);
+                let row = target.background.row(row);
                 apply(
                     &mut segments,
                     &mut sources,

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use seismix_data::StationKey;
 use seismix_data::time::parse_utc;
 
-use crate::separate::targets::Region;
+use crate::separate::targets::TargetSpan;
 use crate::stage::{PipelineError, Result};
 
 /// What tells where the sources are.
@@ -50,7 +50,7 @@ pub(super) fn read_windows(
     path: &Path,
     keys: &[StationKey],
     sample_ns: i64,
-) -> Result<(Vec<Region>, usize)> {
+) -> Result<(Vec<TargetSpan>, usize)> {
     let unusable = |what: String| {
         PipelineError::unusable(
             format!("`{}`: {what}", path.display()),
@@ -71,7 +71,7 @@ pub(super) fn read_windows(
         return Err(unusable("it has no columns starttime and endtime".into()));
     };
     let id = column("id");
-    let mut stretches: Vec<Region> = Vec::new();
+    let mut stretches: Vec<TargetSpan> = Vec::new();
     let mut lengths = Vec::new();
     for (number, row) in reader.records().enumerate() {
         let line = number + 2;
@@ -93,7 +93,7 @@ pub(super) fn read_windows(
             let name = key.to_string();
             if wanted.is_empty() || name == wanted || wanted.starts_with(&name) {
                 known = true;
-                stretches.push(Region {
+                stretches.push(TargetSpan {
                     station: Arc::from(name.as_str()),
                     start_ns,
                     end_ns,
@@ -116,14 +116,14 @@ pub(super) fn read_windows(
 }
 
 /// Stretches in the order of station and time, those that overlap or touch joined.
-pub(super) fn joined(mut stretches: Vec<Region>, sample_ns: i64) -> Vec<Region> {
+pub(super) fn joined(mut stretches: Vec<TargetSpan>, sample_ns: i64) -> Vec<TargetSpan> {
     stretches.sort_by(|a, b| {
         a.station
             .cmp(&b.station)
             .then(a.start_ns.cmp(&b.start_ns))
             .then(a.end_ns.cmp(&b.end_ns))
     });
-    let mut out: Vec<Region> = Vec::new();
+    let mut out: Vec<TargetSpan> = Vec::new();
     for stretch in stretches {
         match out.last_mut() {
             Some(last)
@@ -148,7 +148,7 @@ pub(super) fn joined(mut stretches: Vec<Region>, sample_ns: i64) -> Vec<Region> 
 mod tests {
     use super::*;
 
-    fn read(text: &str) -> Result<(Vec<Region>, usize)> {
+    fn read(text: &str) -> Result<(Vec<TargetSpan>, usize)> {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("windows.csv");
         std::fs::write(&path, text).unwrap();

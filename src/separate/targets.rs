@@ -23,7 +23,7 @@ pub const TRANSIENT_MEASURE: &str = "median, over the cluster's windows, of how 
 
 /// Consecutive windows of the target clusters.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Region {
+pub struct TargetSpan {
     /// Station and band, `NET.STA.LOC.BAND`.
     pub station: Arc<str>,
     /// First sample, ns UTC.
@@ -121,8 +121,8 @@ pub fn stretches(
     clusters: &[usize],
     sample_ns: i64,
     max: usize,
-) -> Vec<Region> {
-    let mut stretches: Vec<(Region, f64)> = Vec::new();
+) -> Vec<TargetSpan> {
+    let mut stretches: Vec<(TargetSpan, f64)> = Vec::new();
     for (station, rows) in rows_by_station(table, scale) {
         for row in rows
             .into_iter()
@@ -140,7 +140,7 @@ pub fn stretches(
                     *sum += probability;
                 }
                 _ => stretches.push((
-                    Region {
+                    TargetSpan {
                         station: station.clone(),
                         start_ns: row.start_ns,
                         end_ns: row.end_ns,
@@ -152,9 +152,9 @@ pub fn stretches(
             }
         }
     }
-    let mut stretches: Vec<Region> = stretches
+    let mut stretches: Vec<TargetSpan> = stretches
         .into_iter()
-        .map(|(stretch, sum)| Region {
+        .map(|(stretch, sum)| TargetSpan {
             probability: (sum / stretch.n_windows as f64) as f32,
             ..stretch
         })

@@ -3,22 +3,27 @@
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use rayon::prelude::*;
+use serde::{Deserialize, Serialize};
 
 use super::calibration::{Calibration, ExpectedSnr, MethodScore, WeightedEstimate, grid_of};
 use super::filters::{Candidate, Clusters, Filter, Grid, Kind, Members};
 use super::level::Levels;
-use super::pieces::Pieces;
 use super::realization_choice::Recipe;
 use super::source_spectrum::without_background;
-use crate::error::Error;
-use crate::method::{
-    Assessment, Channel, ChannelSeparation, Method, Outcome, Problem, RejectionReason, Separation,
+use crate::channel::{
+    Assessment, Channel, ChannelMethod, ChannelSeparation, RejectionReason, check_finite,
     check_snippets,
 };
+use crate::error::Error;
+use crate::method::{Fit, FittedModel, Method, Separator, SnippetUse, TrainingSet};
+use crate::progress::Progress;
 use crate::scaling::PowerOfTwoScale;
 use crate::scattering::acceptance::AcceptanceTest;
 use crate::scattering::terms::{ObjectiveOptions, Terms};
+use crate::separation::EstimateKind;
 use crate::short_time::ShortTime;
+use crate::window_method::{Cover, WindowMethod};
+use crate::windowing::OverlapAdd;
 
 /// Fewest snippets of either cluster: with fewer, nothing is left to hold out.
 const LEAST_SNIPPETS: usize = 4;
@@ -26,7 +31,7 @@ const LEAST_SNIPPETS: usize = 4;
 const LEAST_BEYOND_SCALING_DB: f64 = 0.2;
 
 /// What snippets of a source hold.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum SourceSnippets {
     /// The source.
     Alone,
@@ -41,7 +46,7 @@ pub enum SourceSnippets {
 /// Filters of several kinds and frame lengths are tried on mixtures of held-out snippets at the target's level; the
 /// estimate is their weighed mean, and the same mixtures tell its expected SNR and the band in which 90 % of the samples
 /// lie. Needs [`Channel::source_snippets`].
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct LocalMethod {
     /// The loss whose terms are reported, and which refines a realisation.
     pub objective: ObjectiveOptions,
@@ -94,30 +99,13 @@ impl LocalMethod {
         }
     }
 
-    /// One channel, whose mixture may be longer than its snippets: it is taken in overlapping pieces of their length,
-    /// with one calibration for all.
-    ///
-    /// # Errors
-    /// What of the channel cannot be used.
-    pub fn separate_channel(&self, channel: &Channel) -> Result<ChannelSeparation, Error> {
-        check_snippets(&channel.mixture, &channel.snippets)?;
-        PowerOfTwoScale::of_channel(channel)?.solve(channel, |channel| self.solve_channel(channel))
-    }
-
     fn solve_channel(&self, channel: &Channel) -> Result<ChannelSeparation, Error> {
         let mixture = &channel.mixture;
         let window = check_snippets(mixture, &channel.snippets)?;
-        let pieces = Pieces::new(mixture.len(), window);
-        let untouched = |outcome: Outcome| ChannelSeparation {
-            background: mixture.clone(),
-            outcome,
-            assessment: None,
-            optimization: None,
-            local: None,
-        };
+        let pieces = OverlapAdd::halves(mixture.len(), window);
+        let rejected = |reason| Ok(ChannelSeparation::judged(mixture, Vec::new(), Err(reason)));
         if mixture.iter().all(|v| *v == mixture[0]) {
-            let outcome = Outcome::NotSeparable(RejectionReason::NoSignal);
-            return Ok(untouched(outcome));
+            return rejected(RejectionReason::NoSignal);
         }
         let mut clusters = Clusters {
             background: channel.snippets.clone(),
@@ -125,11 +113,10 @@ impl LocalMethod {
         };
         let found = clusters.source.len().min(clusters.background.len());
         if found < LEAST_SNIPPETS {
-            let outcome = Outcome::NotSeparable(RejectionReason::TooFewSnippets {
+            return rejected(RejectionReason::TooFewSnippets {
                 found,
                 least: LEAST_SNIPPETS,
             });
-            return Ok(untouched(outcome));
         }
         if self.source_snippets == SourceSnippets::WithBackground {
             without_background(&mut clusters, &ShortTime::new(window, frame(window, 8)));
@@ -141,38 +128,19 @@ impl LocalMethod {
         levels.equalise(&mut clusters);
         let (mut result, beyond_scaling_db) = self.solve(mixture, &pieces, &clusters)?;
         result.source_level_db = levels.source_db();
-        // A gain that could be chance is none.
-        let chance = result.expected.spread_db;
-        let least_db = (result.untouched.mean_db + chance + LEAST_GAIN_DB).max(0.0);
-        let outcome = if beyond_scaling_db < LEAST_BEYOND_SCALING_DB {
-            Outcome::NotSeparable(RejectionReason::Alike {
-                gain_db: beyond_scaling_db,
-            })
-        } else if result.expected.mean_db > least_db {
-            Outcome::Separated
-        } else {
-            Outcome::NotSeparable(RejectionReason::NoGain {
-                expected_db: result.expected.mean_db,
-                least_db,
-            })
-        };
-        let background = match outcome {
-            Outcome::Separated => result.waveform.clone(),
-            _ => mixture.clone(),
-        };
+        let verdict = accept(&result, beyond_scaling_db);
+        let separation = ChannelSeparation::judged(mixture, result.waveform.clone(), verdict);
         Ok(ChannelSeparation {
-            assessment: Some(self.assess(channel, &pieces, &background)?),
-            background,
-            outcome,
-            optimization: None,
+            assessment: Some(self.assess(channel, &pieces, &separation.background)?),
             local: Some(Box::new(result)),
+            ..separation
         })
     }
 
     fn solve(
         &self,
         mixture: &[f64],
-        pieces: &Pieces,
+        pieces: &OverlapAdd,
         clusters: &Clusters,
     ) -> Result<(LocalResult, f64), Error> {
         let window = clusters.background[0].len();
@@ -207,8 +175,8 @@ impl LocalMethod {
         let collect = |pick: &dyn Fn(&WeightedEstimate) -> &Vec<f64>| -> Vec<Vec<f64>> {
             weighed.iter().map(|w| pick(w).clone()).collect()
         };
-        let waveform = pieces.blend(&collect(&|w| &w.background));
-        let deviation = pieces.blend(&collect(&|w| &w.deviation));
+        let waveform = pieces.mean(&collect(&|w| &w.background));
+        let deviation = pieces.mean(&collect(&|w| &w.deviation));
 
         let best = fit(calibration.best);
         let mut draws = Vec::with_capacity(self.n_draws);
@@ -217,7 +185,7 @@ impl LocalMethod {
                 .iter()
                 .map(|part| best.draw_deviation(part, &mut rng))
                 .collect();
-            let deviation = pieces.blend_independent(&deviations);
+            let deviation = pieces.mean_of_independent(&deviations);
             draws.push(
                 waveform
                     .iter()
@@ -245,7 +213,7 @@ impl LocalMethod {
                 })
                 .collect();
             let refined: Vec<Vec<f64>> = refined.into_iter().collect::<Result<_, _>>()?;
-            Some(pieces.blend(&refined))
+            Some(pieces.mean(&refined))
         } else {
             None
         };
@@ -290,7 +258,7 @@ impl LocalMethod {
     fn assess(
         &self,
         channel: &Channel,
-        pieces: &Pieces,
+        pieces: &OverlapAdd,
         background: &[f64],
     ) -> Result<Assessment, Error> {
         let parts = pieces.cut(&channel.mixture);
@@ -318,21 +286,67 @@ impl LocalMethod {
     }
 }
 
+impl ChannelMethod for LocalMethod {
+    /// Separates a channel, whose mixture may be longer than its snippets: it is processed in overlapping pieces of their
+    /// length, with one calibration for all.
+    fn separate_with_progress(
+        &self,
+        channel: &Channel,
+        progress: &dyn Progress,
+    ) -> Result<ChannelSeparation, Error> {
+        if progress.cancelled() {
+            return Err(Error::Interrupted);
+        }
+        check_snippets(&channel.mixture, &channel.snippets)?;
+        PowerOfTwoScale::of_channel(channel)?.solve(channel, |channel| self.solve_channel(channel))
+    }
+}
+
 impl Method for LocalMethod {
     fn name(&self) -> &'static str {
-        "local model of both clusters"
+        "local"
     }
 
-    /// It cuts long mixtures itself, with one calibration for all their pieces.
-    fn takes_whole(&self, channel: &Channel) -> bool {
-        channel.snippets.len().min(channel.source_snippets.len()) >= LEAST_SNIPPETS
+    fn fit(&self, station: TrainingSet, _: &dyn Progress) -> Result<Fit, Error> {
+        self.model(&station).map(Fit::Partial)
     }
 
-    fn separate(&self, problem: &Problem) -> Result<Separation, Error> {
-        let channels = problem.channels().iter();
-        let solved: Result<Vec<_>, Error> = channels.map(|c| self.separate_channel(c)).collect();
-        Ok(Separation { channels: solved? })
+    fn separator(&self, model: &FittedModel) -> Result<Box<dyn Separator>, Error> {
+        Self::windows(model)
     }
+}
+
+impl WindowMethod for LocalMethod {
+    const COVER: Cover = Cover::Whole;
+    const ESTIMATE: EstimateKind = EstimateKind::PosteriorMean;
+    const SNIPPETS: SnippetUse = SnippetUse::BackgroundAndSource;
+
+    fn objective(&self) -> ObjectiveOptions {
+        self.objective
+    }
+
+    fn least_snippets(&self) -> usize {
+        LEAST_SNIPPETS
+    }
+}
+
+/// Accepts an estimate that is expected to be better than the mixture, silence, and the mixture times a factor.
+fn accept(result: &LocalResult, beyond_scaling_db: f64) -> Result<(), RejectionReason> {
+    if beyond_scaling_db < LEAST_BEYOND_SCALING_DB {
+        return Err(RejectionReason::Alike {
+            gain_db: beyond_scaling_db,
+        });
+    }
+    // A gain within the spread of the expectation could be chance; 0 dB is the SNR of silence.
+    let chance = result.expected.spread_db;
+    let least_db = (result.untouched.mean_db + chance + LEAST_GAIN_DB).max(0.0);
+    if result.expected.mean_db > least_db {
+        return Ok(());
+    }
+    Err(RejectionReason::NoGain {
+        expected_db: result.expected.mean_db,
+        least_db,
+    })
 }
 
 /// Frames of a part of the window, at least 16 samples.
@@ -354,12 +368,7 @@ fn cut_source(snippets: &[Vec<f64>], window: usize) -> Result<Vec<Vec<f64>>, Err
                 least: window,
             });
         }
-        if let Some(at) = snippet.iter().position(|v| !v.is_finite()) {
-            return Err(Error::NotFinite {
-                what: format!("source snippet {index}"),
-                index: at,
-            });
-        }
+        check_finite(&format!("source snippet {index}"), snippet)?;
         cut.extend(snippet.chunks_exact(window).map(<[f64]>::to_vec));
     }
     if cut.iter().flatten().all(|v| *v == 0.0) {

@@ -8,7 +8,6 @@ mod gains;
 mod grid;
 mod level;
 mod method;
-mod pieces;
 mod realization;
 mod realization_choice;
 mod source_spectrum;

@@ -2,10 +2,8 @@
 
 use seismix_scattering::Real;
 
+use crate::channel::{Assessment, Channel, ChannelSeparation, Optimization, RejectionReason};
 use crate::error::Error;
-use crate::method::{
-    Assessment, Channel, ChannelSeparation, Optimization, Outcome, RejectionReason,
-};
 use crate::scattering::loss::ScatteringLoss;
 use crate::scattering::terms::{ObjectiveOptions, Terms};
 use crate::wiener::LocalWiener;
@@ -115,24 +113,28 @@ impl<'a, F: Real> AcceptanceTestIn<'a, F> {
         self.without_signal().or_else(|| {
             let consistent = self.start.background <= self.consistent_background
                 && self.wiener.rank(&self.channel.mixture) <= CONSISTENT;
-            consistent.then(|| self.untouched(Outcome::AlreadyBackground))
+            let unchanged = || ChannelSeparation::unchanged(&self.channel.mixture);
+            consistent.then(|| self.assessed(unchanged()))
         })
     }
 
     /// The verdict on a mixture without signal.
     pub fn without_signal(&self) -> Option<ChannelSeparation> {
         let silent = power(&self.channel.mixture) == 0.0;
-        silent.then(|| self.untouched(Outcome::NotSeparable(RejectionReason::NoSignal)))
+        silent.then(|| {
+            let mixture = &self.channel.mixture;
+            let rejected = Err(RejectionReason::NoSignal);
+            let separation = ChannelSeparation::judged(mixture, Vec::new(), rejected);
+            self.assessed(separation)
+        })
     }
 
-    fn untouched(&self, outcome: Outcome) -> ChannelSeparation {
-        let expectation = self.expectation(&self.channel.mixture);
+    /// Adds the terms to a separation that leaves the mixture unchanged.
+    fn assessed(&self, separation: ChannelSeparation) -> ChannelSeparation {
+        let expectation = self.expectation(&separation.background);
         ChannelSeparation {
-            background: self.channel.mixture.clone(),
-            outcome,
             assessment: Some(self.assessment(self.start, expectation)),
-            optimization: None,
-            local: None,
+            ..separation
         }
     }
 
@@ -162,39 +164,34 @@ impl<'a, F: Real> AcceptanceTestIn<'a, F> {
             None => self.objective.evaluate(&background, None),
         };
         let expectation = self.expectation(&background);
-        let obstacle = self.obstacle(&background, end, &expectation);
-        let outcome = obstacle.map_or(Outcome::Separated, Outcome::NotSeparable);
+        let verdict = self.check(&background, end, &expectation);
         ChannelSeparation {
-            background: match outcome {
-                Outcome::Separated => background,
-                _ => self.channel.mixture.clone(),
-            },
-            outcome,
             assessment: Some(self.assessment(end, expectation)),
             optimization,
-            local: None,
+            ..ChannelSeparation::judged(&self.channel.mixture, background, verdict)
         }
     }
 
-    fn obstacle(
+    fn check(
         &self,
         background: &[f64],
         end: Terms,
         expected: &LeaveOneOutTerms,
-    ) -> Option<RejectionReason> {
+    ) -> Result<(), RejectionReason> {
         let excess_db = 10.0 * (power(background) / power(&self.channel.mixture)).log10();
         if excess_db > EXCESS_DB {
-            return Some(RejectionReason::LessThanBackground { excess_db });
+            return Err(RejectionReason::LessThanBackground { excess_db });
         }
         let terms = end.to_array().into_iter().zip(expected.largest.to_array());
-        terms
-            .enumerate()
-            .find(|(_, (value, largest))| *value > IMPOSSIBLE * largest)
-            .map(|(i, (value, largest))| RejectionReason::Term {
+        let exceeding = |(_, (value, largest)): &(usize, (f64, f64))| *value > IMPOSSIBLE * largest;
+        match terms.enumerate().find(exceeding) {
+            Some((i, (value, largest))) => Err(RejectionReason::Term {
                 term: i + 1,
                 value,
                 largest,
-            })
+            }),
+            None => Ok(()),
+        }
     }
 }
 

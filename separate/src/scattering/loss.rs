@@ -8,8 +8,8 @@ use seismix_scattering::{
     WaveletTransform,
 };
 
+use crate::channel::check_channel;
 use crate::error::Error;
-use crate::method::check_channel;
 use crate::scattering::optimize::Objective;
 use crate::scattering::reference::Reference;
 use crate::scattering::spread::{distance, double, doubles, narrow, natural_scales, size};

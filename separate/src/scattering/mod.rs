@@ -4,6 +4,7 @@ pub(crate) mod acceptance;
 pub(crate) mod expected_terms;
 pub(crate) mod lbfgs;
 pub(crate) mod loss;
+pub(crate) mod method;
 pub(crate) mod optimize;
 pub(crate) mod reference;
 pub(crate) mod spread;

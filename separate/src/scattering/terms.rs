@@ -1,7 +1,9 @@
 //! The three terms of the loss, and how it is built.
 
-use seismix_scattering::Oversampling;
+use seismix_scattering::{Oversampling, Wavelet, WaveletTransform};
 use serde::{Deserialize, Serialize};
+
+use crate::error::Error;
 
 /// The three terms of the loss: ratios of squared deviations to sampling variance, without unit.
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
@@ -36,7 +38,7 @@ impl Terms {
 }
 
 /// How the loss is built.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct ObjectiveOptions {
     /// Octaves J of the transform.
     pub octaves: usize,
@@ -62,6 +64,23 @@ impl ObjectiveOptions {
         Self {
             oversampling: Oversampling::Times(8),
             ..Self::paper(octaves)
+        }
+    }
+
+    /// Refuses octaves for which windows of `n_samples` samples are too short.
+    pub(crate) fn check_octaves(self, n_samples: usize) -> Result<(), Error> {
+        let Self {
+            octaves,
+            oversampling,
+            ..
+        } = self;
+        match WaveletTransform::<f64>::new(Wavelet::default(), octaves, n_samples, oversampling) {
+            Ok(_) => Ok(()),
+            Err(source) => Err(Error::Octaves {
+                octaves,
+                n_samples,
+                source,
+            }),
         }
     }
 

@@ -14,6 +14,7 @@ mod fit;
 mod initial;
 mod learn;
 mod linear;
+mod method;
 mod options;
 mod secondary;
 mod segment;
@@ -30,6 +31,7 @@ mod waveform;
 mod whitened_data;
 mod whitening;
 
+pub use method::TemplateMethod;
 pub use options::Layout;
 pub use segment::RecordSegment;
 pub use source::{Part, Source};

@@ -14,7 +14,7 @@ use super::encode::null_as_nan;
 use super::gather::TRACE_BINS;
 use crate::records::{RecordCache, Run, sampling_rate, station_keys};
 use crate::separate::targets::stretches;
-use crate::separate::{SeparationFile, TargetResult, WindowOutcome};
+use crate::separate::{Outcome, SeparationFile, TargetResult};
 use crate::stage::Result;
 
 /// Regions with waveforms in a report; with more the page would be too large to open.
@@ -151,16 +151,16 @@ pub(super) fn counts(
 
 fn is_separated(target: &TargetResult) -> bool {
     let mut channels = target.channels.iter();
-    channels.any(|channel| channel.outcome == WindowOutcome::Separated)
+    channels.any(|channel| channel.outcome == Outcome::Separated)
 }
 
 /// Reason for which a region is unchanged, without the numbers that differ from region to region.
 fn unchanged_reason(target: &TargetResult) -> String {
-    if let Some(reason) = &target.left {
+    if let Some(reason) = &target.skipped_reason {
         return reason.clone();
     }
     let mut channels = target.channels.iter();
-    if channels.all(|channel| channel.outcome == WindowOutcome::AlreadyBackground) {
+    if channels.all(|channel| channel.outcome == Outcome::AlreadyBackground) {
         "already like the background".into()
     } else {
         "no background like that around it was found".into()
@@ -306,7 +306,7 @@ fn region(target: &TargetResult, file: &SeparationFile, sample_ns: i64) -> Separ
         channel.windows.iter().map(|window| WindowEnd {
             channel: channel_code(&channel.id).to_owned(),
             start_ns: parse_utc(&window.starttime).unwrap_or(target.start_ns),
-            is_separated: window.outcome == WindowOutcome::Separated,
+            is_separated: window.outcome == Outcome::Separated,
             why: window.why.clone(),
             expected_snr_db: window.expected_snr_db,
             terms: window
@@ -323,7 +323,7 @@ fn region(target: &TargetResult, file: &SeparationFile, sample_ns: i64) -> Separ
         end_ns: target.end_ns + sample_ns,
         probability: f64::from(target.probability),
         method: target.method.clone(),
-        estimate: target.given.clone(),
+        estimate: target.estimate_type.clone(),
         outcome: outcome(target),
         iterations: some(all().map(|w| w.iterations).max().unwrap_or(0)),
         n_snippets: some(target.snippets.len()),
@@ -338,9 +338,9 @@ fn outcome(target: &TargetResult) -> String {
     let mut groups: Vec<(&str, Vec<&str>)> = Vec::new();
     for channel in &target.channels {
         let text = match channel.outcome {
-            WindowOutcome::Separated => "separated",
-            WindowOutcome::AlreadyBackground => "unchanged, already like the background",
-            WindowOutcome::NotSeparable => "unchanged, not separable",
+            Outcome::Separated => "separated",
+            Outcome::AlreadyBackground => "unchanged, already like the background",
+            Outcome::NotSeparable => "unchanged, not separable",
         };
         let code = channel_code(&channel.id);
         match groups.iter_mut().find(|(group, _)| *group == text) {
@@ -353,7 +353,7 @@ fn outcome(target: &TargetResult) -> String {
         _ => format!("{}: {text}", codes.join(", ")),
     });
     texts
-        .chain(target.left.clone())
+        .chain(target.skipped_reason.clone())
         .collect::<Vec<_>>()
         .join("; ")
 }

@@ -1,23 +1,25 @@
-//! The methods: the scattering objective optimised, and the local Wiener filter alone.
+//! Separation by optimising the scattering objective.
 
 use std::ops::ControlFlow;
 
-use rayon::prelude::*;
 use seismix_scattering::Real;
+use serde::{Deserialize, Serialize};
 
+use crate::channel::{Channel, ChannelMethod, ChannelSeparation, Optimization, Outcome};
 use crate::error::Error;
-use crate::method::{
-    Channel, ChannelSeparation, Method, Optimization, Outcome, Problem, Separation,
-};
+use crate::method::{Fit, FittedModel, Method, Separator, SnippetUse, TrainingSet};
+use crate::progress::Progress;
 use crate::scaling::PowerOfTwoScale;
-use crate::scattering::acceptance::{AcceptanceTest, AcceptanceTestIn};
+use crate::scattering::acceptance::AcceptanceTestIn;
 use crate::scattering::lbfgs::Lbfgs;
 use crate::scattering::optimize::State;
 use crate::scattering::terms::{ObjectiveOptions, Terms};
+use crate::separation::EstimateKind;
+use crate::window_method::{Cover, WindowMethod};
 
 /// Optimises each channel's background until its scattering covariance, and the independence of what is removed, match
 /// the snippets (arXiv 2301.11981, 2305.16189).
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct ScatteringMethod {
     /// The loss.
     pub objective: ObjectiveOptions,
@@ -32,7 +34,7 @@ pub struct ScatteringMethod {
 }
 
 /// A floating-point type for the transforms; coefficients and sums over them are in double precision always.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Precision {
     /// 32 bits: up to 1.7 times as fast, with errors far below what the snippets' spread leaves open.
     Single,
@@ -41,7 +43,7 @@ pub enum Precision {
 }
 
 /// Where an optimisation starts.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Start {
     /// At the mixture, as published.
     Mixture,
@@ -50,7 +52,7 @@ pub enum Start {
 }
 
 /// When an optimisation stops.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Stop {
     /// At sqrt(L) <= 0.1, the published rule, which is never reached in practice; nothing is judged.
     Published,
@@ -87,38 +89,10 @@ impl ScatteringMethod {
         Self { precision, ..self }
     }
 
-    /// As [`Method::separate`], and looks after each iteration whether it is `asked` to stop.
-    ///
-    /// # Errors
-    /// As there; [`Error::Interrupted`] if so.
-    pub fn separate_until(
-        &self,
-        problem: &Problem,
-        asked: &(dyn Fn() -> bool + Sync),
-    ) -> Result<Separation, Error> {
-        each_channel(problem, |channel| self.channel(channel, asked))
-    }
-
-    fn channel(
-        &self,
-        channel: &Channel,
-        asked: &dyn Fn() -> bool,
-    ) -> Result<ChannelSeparation, Error> {
-        match self.precision {
-            Precision::Double => PowerOfTwoScale::of_channel(channel)?
-                .solve(channel, |channel| self.solve::<f64>(channel, asked)),
-            Precision::Single => {
-                PowerOfTwoScale::of_channel(channel)?;
-                PowerOfTwoScale::of(&channel.mixture)
-                    .solve(channel, |channel| self.solve::<f32>(channel, asked))
-            }
-        }
-    }
-
     fn solve<F: Real>(
         &self,
         channel: &Channel,
-        asked: &dyn Fn() -> bool,
+        progress: &dyn Progress,
     ) -> Result<ChannelSeparation, Error> {
         let judge = AcceptanceTestIn::<F>::new(channel, self.objective)?;
         let untouched = match self.stop {
@@ -142,14 +116,14 @@ impl ScatteringMethod {
                 Stop::Published => state.terms.loss().sqrt() <= 0.1,
                 Stop::LeaveOneOutTerms => judge.at_expectation(state.point, state.terms),
             };
-            if reached || asked() {
+            if reached || progress.cancelled() {
                 ControlFlow::Break(())
             } else {
                 ControlFlow::Continue(())
             }
         };
         let minimum = optimizer.minimize(judge.objective(), &start, &mut rule)?;
-        if asked() {
+        if progress.cancelled() {
             return Err(Error::Interrupted);
         }
         let optimization = Optimization {
@@ -162,64 +136,64 @@ impl ScatteringMethod {
         if self.stop == Stop::Published {
             result.background = published;
             result.outcome = Outcome::Separated;
+            result.rejection = None;
         }
         Ok(result)
     }
 }
 
-impl Method for ScatteringMethod {
-    fn name(&self) -> &'static str {
-        match self.stop {
-            Stop::Published => "scattering objective, as published",
-            Stop::LeaveOneOutTerms => "scattering objective, to its expected value",
+impl ChannelMethod for ScatteringMethod {
+    fn separate_with_progress(
+        &self,
+        channel: &Channel,
+        progress: &dyn Progress,
+    ) -> Result<ChannelSeparation, Error> {
+        match self.precision {
+            Precision::Double => PowerOfTwoScale::of_channel(channel)?
+                .solve(channel, |channel| self.solve::<f64>(channel, progress)),
+            Precision::Single => {
+                PowerOfTwoScale::of_channel(channel)?;
+                PowerOfTwoScale::of(&channel.mixture)
+                    .solve(channel, |channel| self.solve::<f32>(channel, progress))
+            }
         }
     }
-
-    fn separate(&self, problem: &Problem) -> Result<Separation, Error> {
-        self.separate_until(problem, &|| false)
-    }
 }
 
-/// The local Wiener filter ([`LocalWiener`](crate::LocalWiener)) alone, judged by the scattering objective.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct WienerMethod {
-    /// The loss that judges.
-    pub objective: ObjectiveOptions,
-}
-
-impl Method for WienerMethod {
+impl Method for ScatteringMethod {
     fn name(&self) -> &'static str {
-        "local Wiener filter"
+        "scattering"
     }
 
-    fn separate(&self, problem: &Problem) -> Result<Separation, Error> {
-        each_channel(problem, |channel| {
-            PowerOfTwoScale::of_channel(channel)?.solve(channel, |channel| {
-                let judge = AcceptanceTest::new(channel, self.objective)?;
-                Ok(judge.without_method().unwrap_or_else(|| {
-                    judge.verdict(judge.wiener().estimate(&channel.mixture), None)
-                }))
-            })
-        })
+    fn fit(&self, station: TrainingSet, _: &dyn Progress) -> Result<Fit, Error> {
+        self.model(&station).map(Fit::Ready)
+    }
+
+    fn separator(&self, model: &FittedModel) -> Result<Box<dyn Separator>, Error> {
+        Self::windows(model)
     }
 }
 
-/// Solves the channels one by one, in parallel; the first that cannot be used, in their order, is the error.
-fn each_channel(
-    problem: &Problem,
-    solve: impl Fn(&Channel) -> Result<ChannelSeparation, Error> + Sync,
-) -> Result<Separation, Error> {
-    let solved: Vec<Result<ChannelSeparation, Error>> =
-        problem.channels().par_iter().map(&solve).collect();
-    Ok(Separation {
-        channels: solved.into_iter().collect::<Result<_, _>>()?,
-    })
+impl WindowMethod for ScatteringMethod {
+    const COVER: Cover = Cover::Windows;
+    const ESTIMATE: EstimateKind = EstimateKind::Realization;
+    const SNIPPETS: SnippetUse = SnippetUse::Background;
+
+    fn objective(&self) -> ObjectiveOptions {
+        self.objective
+    }
+
+    /// The published loss is defined for arrays without an offset, which it takes unchanged.
+    fn keeps_baseline(&self) -> bool {
+        self.stop == Stop::Published
+    }
 }
 
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
+    use crate::progress::CancelWhen;
     use crate::test_noise::red as noise;
 
     /// In any unit, single precision separates as double precision does, far below what either leaves.
@@ -240,11 +214,10 @@ mod tests {
                 snippets,
                 source_snippets: Vec::new(),
             };
-            let problem = Problem::new(vec![channel]).unwrap();
             let method = ScatteringMethod::to_expectation(5, 60);
             let [double, single] = [Precision::Double, Precision::Single].map(|precision| {
-                let solved = method.with_precision(precision).separate(&problem).unwrap();
-                solved.channels[0].clone()
+                let method = method.with_precision(precision);
+                method.separate_channel(&channel).unwrap()
             });
             assert_eq!(double.outcome, single.outcome);
             let energy = |a: &[f64], b: &[f64]| -> f64 {
@@ -265,12 +238,12 @@ mod tests {
             snippets: (1..9).map(|seed| noise(seed, 512)).collect(),
             source_snippets: Vec::new(),
         };
-        let problem = Problem::new(vec![channel]).unwrap();
         let looks = std::sync::atomic::AtomicUsize::new(0);
         let asked = || looks.fetch_add(1, std::sync::atomic::Ordering::Relaxed) >= 2;
-        let stopped = ScatteringMethod::paper(5, 1_000_000).separate_until(&problem, &asked);
+        let method = ScatteringMethod::paper(5, 1_000_000);
+        let stopped = method.separate_with_progress(&channel, &CancelWhen(asked));
         assert_eq!(stopped.err(), Some(Error::Interrupted));
-        assert!(looks.into_inner() <= 5);
+        assert!(looks.load(std::sync::atomic::Ordering::Relaxed) <= 5);
     }
 
     #[test]
@@ -282,9 +255,8 @@ mod tests {
             snippets,
             source_snippets: Vec::new(),
         };
-        let problem = Problem::new(vec![channel]).unwrap();
         let method = ScatteringMethod::to_expectation(4, 10).with_precision(Precision::Single);
-        let solved = method.separate(&problem).unwrap();
-        assert_eq!(solved.channels[0].background, mixture);
+        let solved = method.separate_channel(&channel).unwrap();
+        assert_eq!(solved.background, mixture);
     }
 }
