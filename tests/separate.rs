@@ -119,7 +119,7 @@ fn pulses_of_one_shape_are_a_family() {
     for kind in ["background", "source", "deviation"] {
         assert!(root.join("out").join(kind).is_dir(), "{kind}");
     }
-    assert!(!root.join("out/parts").exists());
+    assert!(!root.join("out/.seismix/work").exists());
     let expected = file.targets[3].channels[0].windows[0]
         .expected_snr_db
         .unwrap();
@@ -134,7 +134,7 @@ fn same_bytes_on_any_number_of_threads_and_after_a_kill() {
     assert_eq!(separate(root, "three", &["--threads", "3"]).code, Some(0));
     let wanted = contents(&root.join("one"));
     assert!(wanted == contents(&root.join("three")));
-    let learned = root.join("cut/parts/template-XX.FAM.00.BH.json");
+    let learned = root.join("cut/.seismix/work/parts/template-XX.FAM.00.BH.json");
     cut_off(root, &[], &|| learned.exists());
     assert_eq!(separate(root, "cut", &["--threads", "1"]).code, Some(0));
     assert!(wanted == contents(&root.join("cut")));
@@ -218,7 +218,7 @@ fn a_killed_separation_goes_on_after_the_last_target() {
     let targets = file(root, "whole").targets;
     assert!(targets.len() > 8 && targets.iter().all(|t| !t.channels.is_empty()));
     let kept = || {
-        let parts = std::fs::read_dir(root.join("cut/parts"))
+        let parts = std::fs::read_dir(root.join("cut/.seismix/work/parts"))
             .into_iter()
             .flatten();
         let name = |entry: std::fs::DirEntry| entry.file_name().to_string_lossy().into_owned();
