@@ -7,7 +7,8 @@ use rand_chacha::ChaCha8Rng;
 use rand_distr::{Distribution, StandardNormal};
 use seismix_separate::template::{RecordSegment, Template};
 use seismix_separate::{
-    Channel, Error, LocalMethod, LocalWiener, Synthesis, SynthesisOptions, local_wiener,
+    Channel, ChannelMethod, Error, LocalMethod, LocalWiener, Synthesis, SynthesisOptions,
+    local_wiener,
 };
 
 const CONSTANTS: [f64; 8] = [
