@@ -14,8 +14,8 @@ use crate::stage::{Artifact, Making, PipelineError, Result, StageContext};
 use crate::train::feature_dataset::FeatureDataset;
 use crate::train::{ModelInputs, model_inputs, network_inputs};
 
-/// Assigns every window of the feature files to a cluster at each scale, and writes the table to `out`: one row a window
-/// and scale, days one after the other. `model` is given with the file that it was read from.
+/// Assigns every window of the feature files to a cluster at each scale, and writes the table to `out`: one row a
+/// window and scale, days one after the other. `model` is given with the file that it was read from.
 ///
 /// # Errors
 /// [`PipelineError::Unusable`] if the files were made with other settings than the model's; what files and model
@@ -61,7 +61,8 @@ pub fn transients_of_model(
     score_transients(features, &table, observer)
 }
 
-/// Rehearses [`cluster`]: checks features, model and output as it does, and returns the number of windows. Writes nothing.
+/// Rehearses [`cluster`]: checks features, model and output as it does, and returns the number of windows. Writes
+/// nothing.
 ///
 /// # Errors
 /// As [`cluster`].

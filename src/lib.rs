@@ -6,8 +6,8 @@
 //! [`separate`] and [`report`], one after the other in [`run`]. Nothing here prints; a stage reports to a
 //! [`stage::Observer`].
 //!
-//! Records, transform and NumPy files need no feature; `vae`, `separate`, `pipeline` (all stages) and `cli` (the command, in
-//! the default build) add a part each.
+//! Records, transform and NumPy files need no feature; `vae`, `separate`, `pipeline` (all stages) and `cli` (the
+//! command, in the default build) add a part each.
 
 pub mod arrays;
 #[cfg(feature = "pipeline")]

@@ -148,8 +148,8 @@ pub struct RunSummary {
     pub n_failed: usize,
 }
 
-/// Features, training, clusters, separation, report. Each stage keeps what is intact and of the same settings and inputs,
-/// so the same command resumes where it was stopped.
+/// Features, training, clusters, separation, report. Each stage keeps what is intact and of the same settings and
+/// inputs, so the same command resumes where it was stopped.
 ///
 /// # Errors
 /// What any stage refuses; [`PipelineError::OtherSettings`] if the folder holds a run of other settings;

@@ -85,8 +85,8 @@ pub fn median(x: &mut [f64]) -> Option<f64> {
     })
 }
 
-/// Order statistic number `n / 2` (from 0): the median for an odd number of values, else the upper of the two middle ones.
-/// It is one of the values, and cheaper than [`median`]. Reorders `x`.
+/// Order statistic number `n / 2` (from 0): the median for an odd number of values, else the upper of the two middle
+/// ones. It is one of the values, and cheaper than [`median`]. Reorders `x`.
 #[must_use]
 pub fn upper_median(x: &mut [f64]) -> Option<f64> {
     order_statistic(x, x.len() / 2)
@@ -98,7 +98,8 @@ pub fn order_statistic(x: &mut [f64], rank: usize) -> Option<f64> {
     (rank < x.len()).then(|| *x.select_nth_unstable_by(rank, f64::total_cmp).1)
 }
 
-/// Value number `floor(q n)` (from 0, the last at most) in ascending order: a quantile without interpolation. Reorders `x`.
+/// Value number `floor(q n)` (from 0, the last at most) in ascending order: a quantile without interpolation.
+/// Reorders `x`.
 #[must_use]
 pub fn quantile_nearest(x: &mut [f64], q: f64) -> Option<f64> {
     let rank = ((q * x.len() as f64) as usize).min(x.len().saturating_sub(1));

@@ -46,7 +46,8 @@ fn write(root: &Path, name: &str, segments: &[Segment]) -> PathBuf {
     path
 }
 
-/// Two days of three channels: W starts 7 s later, V has a gap, U a sentinel; the last 600 s of day 1 are in both of U's files.
+/// Two days of three channels: W starts 7 s later, V has a gap, U a sentinel; the last 600 s of day 1 are in both of
+/// U's files.
 fn archive(root: &Path) {
     let mut u = seconds("LHU", 0..86_500);
     if let Samples::I32(values) = &mut u.samples {
@@ -170,7 +171,8 @@ fn selectors_and_spans_choose_files() {
     assert_eq!(archive.files()[0].sha256().unwrap().len(), 64);
     let data = archive.load(&key(), TimeSpan::ALL);
     assert_eq!(data.segments.len(), 1);
-    // The clock is a second early by then (1 ms in 100 s): sample 100001 falls on 100000 s, and 100101 just before 100100 s.
+    // The clock is a second early by then (1 ms in 100 s): sample 100001 falls on 100000 s, and 100101 just before
+    // 100100 s.
     assert_eq!(data.segments[0].npts(), 101);
     assert_eq!(data.segments[0].samples[[1, 0]], 100_001.0);
     let streams = archive.streams();

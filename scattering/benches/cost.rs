@@ -1,8 +1,8 @@
 //! Cost of the transform: next to the definition computed plainly at full rate, next to its FFTs alone, and against the
 //! length of the window and the number of octaves. One line of JSON for each measurement; the least of several runs.
 //!
-//! `cargo bench -p seismix-scattering --bench cost -- [window|length|octaves|day]...`; `scripts/bench_scattering.py` runs
-//! it next to other programs and makes the tables.
+//! `cargo bench -p seismix-scattering --bench cost -- [window|length|octaves|day]...`; `scripts/bench_scattering.py`
+//! runs it next to other programs and makes the tables.
 #![allow(clippy::unwrap_used, clippy::print_stdout, missing_docs)]
 
 mod plain;

@@ -49,8 +49,8 @@ impl<F: Real> BandPass<F> {
 /// The band-pass filters `psi_j`, j = 0 (finest) .. JQ-1, and the low-pass `phi`.
 ///
 /// Filters are given in Fourier on the N bins of the padded window. With x~ the padded window, `W_j x` is the first T
-/// samples of `IFFT(FFT(x~) . psi_hat_j)` for j < JQ, and of `IFFT(FFT(x~) . phi_hat)` for j = JQ. Every band-pass is 0 on
-/// the last ceil(N/8) bins.
+/// samples of `IFFT(FFT(x~) . psi_hat_j)` for j < JQ, and of `IFFT(FFT(x~) . phi_hat)` for j = JQ. Every band-pass is
+/// 0 on the last ceil(N/8) bins.
 #[derive(Debug, Clone)]
 pub struct FilterBank<F> {
     /// Band-pass filters, from the finest.
@@ -128,8 +128,8 @@ impl<F: Real> FilterBankBuilder<F> {
         let mut band_pass = Vec::with_capacity(self.octaves * per_octave);
         for j in 0..self.octaves * per_octave {
             let filter = self.sampled_band_pass(j);
-            // Below a quarter of a bin the filter's whole pass-band lies between the frequencies 0 and 1/N, and its output
-            // would be a constant.
+            // Below a quarter of a bin the filter's whole pass-band lies between the frequencies 0 and 1/N, and its
+            // output would be a constant.
             if filter.values.is_empty() || filter.center_frequency * (n_bins as f64) < 0.25 {
                 let reason = format!(
                     "filter {j} contains no frequency of a padded window of {n_bins} samples; take fewer octaves or a longer window",
@@ -264,8 +264,8 @@ impl<F: Real> FilterBank<F> {
         }
     }
 
-    /// Upper edge of filter j in bins: the last bin above 1e-5 of the peak, at least twice the centre. The low-pass lies
-    /// below the last band-pass.
+    /// Upper edge of filter j in bins: the last bin above 1e-5 of the peak, at least twice the centre. The low-pass
+    /// lies below the last band-pass.
     pub(crate) fn edge(&self, j: usize) -> usize {
         let band = &self.band_pass[j.min(self.n_band_pass() - 1)];
         let peak = band.values.iter().fold(F::zero(), |a, &b| a.max(b.abs()));

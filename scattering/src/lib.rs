@@ -40,8 +40,8 @@
 //! # Normalisation
 //! None by default: `Sparsity`, `Mean` and `Scattering` are in the unit of the signal, the others in its square.
 //! [`Normalization::EachPowerSpectrum`] divides the first layer by the root of its own mean power in the window,
-//! [`Normalization::BatchPowerSpectrum`] by that of a batch, [`Normalization::Given`] by that given with the plan. A band
-//! that holds rounding errors only (below 4 epsilon of the signal) becomes 0. Blocks are not normalised.
+//! [`Normalization::BatchPowerSpectrum`] by that of a batch, [`Normalization::Given`] by that given with the plan. A
+//! band that holds rounding errors only (below 4 epsilon of the signal) becomes 0. Blocks are not normalised.
 //!
 //! # Order
 //! Coefficients are in the order of [`ScatteringTransform::paths`]: sparsity, mean, (scattering,) power spectrum,
@@ -50,12 +50,12 @@
 //!
 //! # Accuracy
 //! [`Oversampling::Exact`] computes everything at the window's own samples: in `f64` it agrees with the published
-//! reference to rounding (1e-12 of the largest coefficient), in `f32` to a few 1e-6 (steep spectra lose more: 1e-3 for the
-//! weakest bands of twice integrated noise). The default, [`Oversampling::Times`]`(8)`, keeps each `W_j` on a grid of eight
-//! times its filter's edge. The aliasing of a modulus on it averages out: over a window of many periods of the lowest
-//! filter, errors remain below 1e-4 of the natural scale of each coefficient, the root of the product of its factors'
-//! energies (2e-4 for bump-steerable and Shannon). The worst and, in brackets, the root mean square of the worst
-//! coefficient, over all windows of a day of real data, J = 8:
+//! reference to rounding (1e-12 of the largest coefficient), in `f32` to a few 1e-6 (steep spectra lose more: 1e-3
+//! for the weakest bands of twice integrated noise). The default, [`Oversampling::Times`]`(8)`, keeps each `W_j` on a
+//! grid of eight times its filter's edge. The aliasing of a modulus on it averages out: over a window of many periods
+//! of the lowest filter, errors remain below 1e-4 of the natural scale of each coefficient, the root of the product
+//! of its factors' energies (2e-4 for bump-steerable and Shannon). The worst and, in brackets, the root mean square
+//! of the worst coefficient, over all windows of a day of real data, J = 8:
 //!
 //! | times | 1024 samples | 4096 | 16,384 | 65,536 |
 //! |---|---|---|---|---|

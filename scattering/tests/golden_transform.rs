@@ -1,4 +1,5 @@
-//! The transform with all its options against the published reference, within the tolerances of `tests/golden/README.md`.
+//! The transform with all its options against the published reference, within the tolerances of
+//! `tests/golden/README.md`.
 #![allow(clippy::unwrap_used, clippy::expect_used, missing_docs)]
 
 use std::fs::File;

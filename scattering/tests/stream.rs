@@ -133,8 +133,8 @@ fn streams_are_one_transform_of_the_whole() {
     }
 }
 
-/// Longer records than a chunk: what limits the agreement is how slowly the finest filter, cut off at 7/8 of the sampling
-/// rate, falls off in time.
+/// Longer records than a chunk: what limits the agreement is how slowly the finest filter, cut off at 7/8 of the
+/// sampling rate, falls off in time.
 #[test]
 fn chunks_agree_with_one_transform_of_the_whole() {
     let (n, octaves) = (1 << 17, 8);

@@ -183,8 +183,8 @@ fn reduced_rows_are_means_of_rows_of_cov() {
     }
 }
 
-/// phi^2 + sum psi_j^2 in the middle of the band: 1 for the families that are tight frames. The others' bounds are those
-/// of the published filters (a Morlet bank of two filters an octave leaves a hole below its last filter).
+/// phi^2 + sum psi_j^2 in the middle of the band: 1 for the families that are tight frames. The others' bounds are
+/// those of the published filters (a Morlet bank of two filters an octave leaves a hole below its last filter).
 #[test]
 fn littlewood_paley_bounds() {
     for (wavelet, per_octave, low, high) in [

@@ -113,7 +113,8 @@ impl Npy {
     /// Memory is allocated for elements that the file holds only, whatever its header says.
     ///
     /// # Errors
-    /// [`NpyError::Io`], [`NpyError::NotAFile`] for a pipe or a device, which are not opened, and [`NpyError::Content`].
+    /// [`NpyError::Io`], [`NpyError::NotAFile`] for a pipe or a device, which are not opened, and
+    /// [`NpyError::Content`].
     pub fn read(path: &Path) -> Result<Self, NpyError> {
         let io = |source| NpyError::Io {
             path: path.to_owned(),

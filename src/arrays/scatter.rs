@@ -74,8 +74,8 @@ pub struct Scattered<F> {
     pub coefficients: Array3<Complex<F>>,
     /// One for each coefficient; channels follow each other within each kind.
     pub paths: Vec<ScatteringPath>,
-    /// Centre frequencies in Hz of the left, right and second filter of each coefficient: 0 for the low-pass, -1 for none
-    /// and for means over scales. `None` without a sampling rate.
+    /// Centre frequencies in Hz of the left, right and second filter of each coefficient: 0 for the low-pass, -1 for
+    /// none and for means over scales. `None` without a sampling rate.
     pub frequencies_hz: Option<[Vec<f64>; 3]>,
 }
 

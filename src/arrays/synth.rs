@@ -110,7 +110,8 @@ pub struct SourceWindow {
 /// Makes new signals with the scattering covariance (`scat+cov`) of a target, each channel on its own.
 ///
 /// # Errors
-/// [`ArrayError::Setting`], [`ArrayError::Shape`], [`ArrayError::Synthesis`] if a target has no signal or is not finite,
+/// [`ArrayError::Setting`], [`ArrayError::Shape`], [`ArrayError::Synthesis`] if a target has no signal or is not
+/// finite,
 /// [`ArrayError::Stage`] from models and feature files, [`ArrayError::Interrupted`].
 pub fn synth(
     target: &SynthTarget,

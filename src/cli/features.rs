@@ -14,7 +14,8 @@ use super::options::{Planning, Resuming, Selection, Sharding, Transform, run_con
 /// Compute the features of an archive: one HDF5 file a station and day
 ///
 /// Each file holds scattering covariances pooled over short blocks, from which the windows of all scales are made when
-/// they are read. Files are written under temporary names and renamed, so a run can be stopped and resumes where it was.
+/// they are read. Files are written under temporary names and renamed, so a run can be stopped and resumes where it
+/// was.
 #[derive(Debug, Args)]
 pub struct Features {
     /// SDS archive, folders, files or globs

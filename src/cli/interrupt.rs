@@ -1,4 +1,5 @@
-//! SIGINT, SIGTERM and SIGHUP: the first signal stops the running stage once its files are complete, the second ends the process.
+//! SIGINT, SIGTERM and SIGHUP: the first signal stops the running stage once its files are complete, the second ends
+//! the process.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -7,8 +8,8 @@ static REQUESTED: AtomicBool = AtomicBool::new(false);
 /// Exit code of a command that a signal ended.
 pub const EXIT_CODE: u8 = 130;
 
-/// Starts to listen. Outputs are written under temporary names and renamed, so that the second signal leaves only complete
-/// files as well.
+/// Starts to listen. Outputs are written under temporary names and renamed, so that the second signal leaves only
+/// complete files as well.
 pub fn listen() {
     if let Err(error) = handlers::install() {
         tracing::debug!("signals keep their default action: {error}");

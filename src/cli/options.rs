@@ -118,7 +118,8 @@ pub struct Transform {
     /// Window lengths, increasing; windows of all scales end together [default: 1024,4096,16384,65536]
     #[arg(long, value_name = "LENGTHS", value_delimiter = ',', num_args = 1)]
     scales: Option<Vec<Length>>,
-    /// The longest window, where --scales is not given: the scales are its 64th, 16th and 4th part and itself [default: 65536]
+    /// The longest window, where --scales is not given: the scales are its 64th, 16th and 4th part and itself
+    /// [default: 65536]
     #[arg(long, value_name = "LENGTH", conflicts_with = "scales")]
     window: Option<Length>,
     /// Step from window to window [default: the shortest scale]
@@ -132,8 +133,8 @@ pub struct Transform {
     /// code has it (a hundred times the work, and every window with blocks of its own)
     #[arg(long, value_name = "NAME", default_value = "continuous", value_parser = named::<Boundary>(Boundary::NAMES))]
     boundary: Boundary,
-    /// Grids of the layers: at least N times the upper edge of each filter, or every sample. At 16 the worst error of a day
-    /// of real data is 1e-3 of a coefficient's natural scale in windows of 1024 samples, 2e-5 in those of 65536
+    /// Grids of the layers: at least N times the upper edge of each filter, or every sample. At 16 the worst error of
+    /// a day of real data is 1e-3 of a coefficient's natural scale in windows of 1024 samples, 2e-5 in those of 65536
     #[arg(long, value_name = "N|exact", default_value = "16")]
     oversampling: Oversampling,
     /// Floating-point type
@@ -209,8 +210,8 @@ pub struct Training {
     /// Fit the first clusters with N seeds and on N subsamples of blocks of time, and say how far each cluster repeats
     #[arg(long, value_name = "N", default_value = "1", value_parser = whole::<1, { TrainConfig::MAX_SEEDS }>)]
     seeds: usize,
-    /// Let loudness join the features of every scale: the log powers, with WEIGHT (0 to 100) times the spread of all other inputs; 0 for
-    /// not
+    /// Let loudness join the features of every scale: the log powers, with WEIGHT (0 to 100) times the spread of all
+    /// other inputs; 0 for not
     #[arg(long, value_name = "WEIGHT", default_value = "0", value_parser = weight)]
     amplitude: f64,
     /// Latent dimensions a scale [default: 8; paper: 32]
@@ -231,7 +232,8 @@ pub struct Training {
     /// Adam's step size at the start [default: 0.005; paper: 0.001]
     #[arg(long, value_name = "X", value_parser = positive_real)]
     learning_rate: Option<f64>,
-    /// Device for the training: cpu, or, where built with the feature of that name, wgpu, vulkan, cuda, with a number for one of several (cuda:1)
+    /// Device for the training: cpu, or, where built with the feature of that name, wgpu, vulkan, cuda, with a number
+    /// for one of several (cuda:1)
     #[arg(long, value_name = "NAME", default_value = "cpu")]
     device: ComputeDevice,
     #[command(flatten)]
@@ -289,14 +291,15 @@ pub struct Separation {
     /// Most iterations for each
     #[arg(long, value_name = "N", default_value = "100", value_parser = whole::<1, MAX_ITERATIONS>)]
     max_iter: usize,
-    /// paper: the published loss, run on to the end; seismix: a floor under each deviation, stopped at its expected value
+    /// paper: the published loss, run on to the end; seismix: a floor under each deviation, stopped at its expected
+    /// value
     /// [default: seismix]; given, it implies --method scattering
     #[arg(long, value_name = "NAME", value_parser = named::<Objective>(Objective::NAMES))]
     objective: Option<Objective>,
     /// Separation method: auto takes template where the target's windows share a waveform, else local, and reports why;
-    /// template: waveforms learned from the windows and fitted with the background's spectrum as weight; local: a local model of
-    /// both clusters; scattering: scattering covariances matched by optimisation; wiener: the part that exceeds the
-    /// background's spectrum, cell by cell
+    /// template: waveforms learned from the windows and fitted with the background's spectrum as weight; local: a
+    /// local model of both clusters; scattering: scattering covariances matched by optimisation; wiener: the part
+    /// that exceeds the background's spectrum, cell by cell
     #[arg(long, value_name = "NAME", default_value = "auto", value_parser = method_parser())]
     method: SeparationMethod,
 }

@@ -27,8 +27,8 @@ pub fn file<'a>(output: &Path, inputs: impl IntoIterator<Item = &'a Path>) -> Re
     Ok(())
 }
 
-/// Refuses a folder of records as output that lies in a folder of the input, or that the input lies in where the command
-/// writes: in one of the subfolders `written`.
+/// Refuses a folder of records as output that lies in a folder of the input, or that the input lies in where the
+/// command writes: in one of the subfolders `written`.
 ///
 /// # Errors
 /// [`Failure::Usage`].

@@ -8,7 +8,8 @@ use seismix::config::{ConfigError, Cooling, Levels, Recipe, Schedule, Start};
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Recipe")]
 pub struct RecipeOptions {
-    /// First clusters, from which the network starts: hmm looks ahead in time; random: the network starts from random weights
+    /// First clusters, from which the network starts: hmm looks ahead in time; random: the network starts from random
+    /// weights
     #[arg(long, value_name = "NAME", default_value = "hmm", value_parser = named::<Start>(Start::NAMES))]
     start: Start,
     /// Keep all components at the larger scales in place of the slowest
@@ -23,11 +24,12 @@ pub struct RecipeOptions {
     /// Course of the learning rate: constant, cosine or cosine:END [default: cosine:0.02; paper: constant]
     #[arg(long, value_name = "COURSE")]
     schedule: Option<Schedule>,
-    /// Course of the temperature: X, START:END:PART or exp:RATE:FLOOR, all from 0.01 to 100 [default: 1:0.5:0.5; paper: exp:0.013862944:0.5]
+    /// Course of the temperature: X, START:END:PART or exp:RATE:FLOOR, all from 0.01 to 100 [default: 1:0.5:0.5;
+    /// paper: exp:0.013862944:0.5]
     #[arg(long, value_name = "COURSE")]
     temperature: Option<Cooling>,
-    /// Stop after N epochs without a lower validation loss, and keep the weights of the epoch where it was lowest [default:
-    /// never, and the last weights are kept]
+    /// Stop after N epochs without a lower validation loss, and keep the weights of the epoch where it was lowest
+    /// [default: never, and the last weights are kept]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     patience: Option<u32>,
     /// Share of the time that is held out for validation, in blocks with a guard of one largest window: 0 to 0.5

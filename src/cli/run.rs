@@ -20,7 +20,8 @@ use super::output_guard;
 /// Do everything: features, train, cluster, separate and report
 ///
 /// Can be stopped at any moment; the same command resumes and ends with the same bytes.
-/// Without --target it takes the cluster that looks most like a transient at the shortest scale, and reports by which measure.
+/// Without --target it takes the cluster that looks most like a transient at the shortest scale, and reports by which
+/// measure.
 #[derive(Debug, Args)]
 pub struct Run {
     /// SDS archive, folders, files or globs

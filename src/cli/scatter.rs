@@ -23,10 +23,10 @@ use super::{interrupt, output_guard};
 /// Compute the scattering covariance of arrays
 ///
 /// OUT holds `coefficients` (batch, coefficient, block, 2), the last axis real and imaginary part, and the index of the
-/// coefficients: `kind` (a position in `kind_names`), `channel` and `channel_right`, `j1_left`, `j1_right`, `j2` (-1: none;
-/// J Q: the low-pass), `exponent`, `real`, and for means over scales (covreduced) their distances `a` (-1: none) and `b` (0: none) in
-/// place of j. With --sampling-rate also the centre frequencies `f1_left_hz`, `f1_right_hz`, `f2_hz` (0: the low-pass, -1: none).
-/// Channels stand one after the other within each kind.
+/// coefficients: `kind` (a position in `kind_names`), `channel` and `channel_right`, `j1_left`, `j1_right`, `j2` (-1:
+/// none; J Q: the low-pass), `exponent`, `real`, and for means over scales (covreduced) their distances `a` (-1:
+/// none) and `b` (0: none) in place of j. With --sampling-rate also the centre frequencies `f1_left_hz`,
+/// `f1_right_hz`, `f2_hz` (0: the low-pass, -1: none). Channels stand one after the other within each kind.
 #[derive(Debug, Args)]
 pub struct Scatter {
     /// Array (T,), (B,T) or (B,C,T) of real numbers
@@ -68,7 +68,8 @@ struct Options {
     /// Divisor of the first layer: nothing, or the root of its mean power in each signal or over the batch
     #[arg(long, value_name = "BY", default_value = "none", value_parser = named::<Normalization>(&["none", "each-ps", "batch-ps"]))]
     normalize: Normalization,
-    /// Divide by the root of these powers instead: an array (C, JQ + 1) or (JQ + 1,), in the square of the signals' unit
+    /// Divide by the root of these powers instead: an array (C, JQ + 1) or (JQ + 1,), in the square of the signals'
+    /// unit
     #[arg(long, value_name = "POWER.npy", conflicts_with = "normalize")]
     given_power: Option<PathBuf>,
     /// Normalisation of the filters: peaks near 1, or unit energy

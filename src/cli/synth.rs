@@ -24,8 +24,8 @@ const MAX_SAMPLES: usize = 1 << 24;
 
 /// Make new signals that have the scattering covariance of a record, of a cluster's windows, or of a model's samples
 ///
-/// OUT holds `signals` (N,T), or (N,C,T) for several channels, each made on its own; `error`, the largest deviation of a
-/// coefficient (scat+cov) from its target, in units of the coefficient's natural scale; with --like
+/// OUT holds `signals` (N,T), or (N,C,T) for several channels, each made on its own; `error`, the largest deviation
+/// of a coefficient (scat+cov) from its target, in units of the coefficient's natural scale; with --like
 /// `correlation` with the original; and with --model `coefficients` (N,C,K,2), the covariances that were drawn.
 #[derive(Debug, Args)]
 pub struct Synth {

@@ -18,18 +18,19 @@ use super::{interrupt, output_guard, unmix_local};
 
 /// Separate arrays: a mixture and snippets of its background in, background and source out
 ///
-/// Shapes: (T,) and (R,T), or (C,T) and (R,C,T). Channels are separated one by one. OUT contains `background` and `source`
-/// of the mixture's shape; `loss` (iterations, 3: L1, L2, L3), the mean over channels; `loss_expected`, the terms expected at
-/// the true background (no rows where nothing was tried).
-/// With --method local, OUT also contains `waveform`, the posterior mean, which equals `background` unless the mixture was
-/// left unchanged; `sd`, with 90 % of the true samples within 1.645 sd; `expected_snr` (C, 4): mean and spread of the
-/// waveform's SNR in dB, and those of the unchanged mixture; `draws` (N, ..) from the posterior; `realisation`, one plausible
-/// background; `method_scores` (C, K, 3: mean and spread of the SNR on mixtures of snippets, weight) and their
+/// Shapes: (T,) and (R,T), or (C,T) and (R,C,T). Channels are separated one by one. OUT contains `background` and
+/// `source` of the mixture's shape; `loss` (iterations, 3: L1, L2, L3), the mean over channels; `loss_expected`, the
+/// terms expected at the true background (no rows where nothing was tried). With --method local, OUT also contains
+/// `waveform`, the posterior mean, which equals `background` unless the mixture was left unchanged; `sd`, with 90 %
+/// of the true samples within 1.645 sd; `expected_snr` (C, 4): mean and spread of the waveform's SNR in dB, and those
+/// of the unchanged mixture; `draws` (N, ..) from the posterior; `realisation`, one plausible background;
+/// `method_scores` (C, K, 3: mean and spread of the SNR on mixtures of snippets, weight) and their
 /// `method_names`. The mixture may then be longer than the snippets.
 /// With --evaluate nothing is optimised: OUT contains `loss` (1,3) and `gradient` at the given background.
-/// Offset and trend are removed first and added to the background: the line that the snippets share (the offset only, if the
-/// mixture is longer), or, if their offsets differ by more than three times their variation, the line through the ends of
-/// each window. --objective paper and --evaluate are as published instead and expect arrays without offset.
+/// Offset and trend are removed first and added to the background: the line that the snippets share (the offset only,
+/// if the mixture is longer), or, if their offsets differ by more than three times their variation, the line through
+/// the ends of each window. --objective paper and --evaluate are as published instead and expect arrays without
+/// offset.
 #[derive(Debug, Args)]
 pub struct Unmix {
     /// Mixture x, (T,) or (C,T)
@@ -56,14 +57,14 @@ pub struct Unmix {
     /// Most iterations [default: 500]
     #[arg(long, value_name = "N", value_parser = whole::<1, MAX_ITERATIONS>)]
     max_iter: Option<usize>,
-    /// Loss of the scattering method. paper: the three terms of arXiv 2305.16189 and its stopping rule; seismix: the same
-    /// terms with a lower bound on the spread of each coefficient, started at a local Wiener estimate and stopped at their
-    /// expected value [default: seismix; with --evaluate: paper]
+    /// Loss of the scattering method. paper: the three terms of arXiv 2305.16189 and its stopping rule; seismix: the
+    /// same terms with a lower bound on the spread of each coefficient, started at a local Wiener estimate and
+    /// stopped at their expected value [default: seismix; with --evaluate: paper]
     #[arg(long, value_name = "NAME", value_parser = named::<Objective>(Objective::NAMES))]
     objective: Option<Objective>,
-    /// auto: local if there are source snippets, else scattering; scattering: matches scattering covariances; wiener: local
-    /// Wiener filter from the background's spectrum; local: local model of both clusters, calibrated on mixtures of their
-    /// snippets; template needs a record: see `seismix separate`
+    /// auto: local if there are source snippets, else scattering; scattering: matches scattering covariances; wiener:
+    /// local Wiener filter from the background's spectrum; local: local model of both clusters, calibrated on
+    /// mixtures of their snippets; template needs a record: see `seismix separate`
     #[arg(long, value_name = "NAME", default_value = "auto", value_parser = method_parser())]
     method: SeparationMethod,
     /// Floating-point type of the transforms; f32 takes 0.6 of the time and changes the result by at most 0.01 dB

@@ -67,7 +67,8 @@ impl fmt::Display for Schedule {
     }
 }
 
-/// The course of the temperature: `X` (constant), `START:END:PART` (a straight line over the first part of the epochs), or
+/// The course of the temperature: `X` (constant), `START:END:PART` (a straight line over the first part of the
+/// epochs), or
 /// `exp:RATE:FLOOR` (`max(FLOOR, exp(-RATE epoch))`, as published).
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Cooling(pub Temperature);

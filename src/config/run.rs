@@ -105,7 +105,8 @@ impl fmt::Display for Memory {
 
 serde_as_text!(Shard, Memory);
 
-/// Settings of a run that do not change the method: seed, threads, memory, which part of the work, and whether finished work is kept.
+/// Settings of a run that do not change the method: seed, threads, memory, which part of the work, and whether
+/// finished work is kept.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct RunControl {

@@ -96,7 +96,8 @@ pub struct TransformConfig {
     pub scales: Vec<Length>,
     /// Step from window to window; `None` is the shortest scale.
     pub stride: Option<Length>,
-    /// Smallest pooled block that is stored; `None` is a quarter of the shortest scale, all of it with reflected windows.
+    /// Smallest pooled block that is stored; `None` is a quarter of the shortest scale, all of it with reflected
+    /// windows.
     pub block: Option<Length>,
     /// Samples that windows see beyond their edges.
     pub boundary: Boundary,

@@ -195,7 +195,8 @@ impl<'a> DayPlan<'a> {
     }
 }
 
-/// Coefficients of `scat+cov`, about: most are envelopes, one for each pair of first-layer scales below each second one.
+/// Coefficients of `scat+cov`, about: most are envelopes, one for each pair of first-layer scales below each second
+/// one.
 fn n_coefficients(transform: &TransformConfig) -> f64 {
     let first = (transform.octaves.first * transform.quality.first) as f64;
     let second = (transform.octaves.second * transform.quality.second) as f64;

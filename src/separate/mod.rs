@@ -34,8 +34,8 @@ use stations::StationLoop;
 /// Name of the file with the results, which is written last.
 const RESULT: &str = "separation.json";
 
-/// Rehearses [`separate`]: checks records, targets, settings and output as it does, and returns the number of targets. Writes
-/// nothing.
+/// Rehearses [`separate`]: checks records, targets, settings and output as it does, and returns the number of
+/// targets. Writes nothing.
 ///
 /// # Errors
 /// As [`separate`].

@@ -144,8 +144,9 @@ impl Artifact {
         Ok((artifact, name))
     }
 
-    /// Checks an output for a rehearsal: refuses the devices, files of others and other settings that the command refuses,
-    /// and creates nothing. `name` is that of a file of an output folder; without it, `path` is the output file.
+    /// Checks an output for a rehearsal: refuses the devices, files of others and other settings that the command
+    /// refuses, and creates nothing. `name` is that of a file of an output folder; without it, `path` is the output
+    /// file.
     ///
     /// # Errors
     /// As [`file`](Self::file), [`is_current`](Self::is_current) and [`settle`](Self::settle).

@@ -34,8 +34,9 @@ pub struct ClusterWindow {
 }
 
 /// `count` windows of `cluster`, drawn by `seed` without repeats as long as there are others, the confident ones first.
-/// Their coefficients come from the feature files, so no record is needed; the new signals have `n_samples`, or twice as many
-/// as the windows: a window in the midst of a record sees its neighbours, a signal of its length its own reflection.
+/// Their coefficients come from the feature files, so no record is needed; the new signals have `n_samples`, or twice
+/// as many as the windows: a window in the midst of a record sees its neighbours, a signal of its length its own
+/// reflection.
 ///
 /// # Errors
 /// What files and table refuse; [`PipelineError::Unusable`] if no window of the cluster is in the files, or they were

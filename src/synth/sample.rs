@@ -10,12 +10,14 @@ use crate::stage::{PipelineError, Result};
 use crate::train::decoding::{self, Decoding};
 use crate::train::{ModelInputs, model_inputs};
 
-/// Draws windows of a model's clusters: z from `p(z | y)`, decoded to the network's inputs and from there to unnormalised
+/// Draws windows of a model's clusters: z from `p(z | y)`, decoded to the network's inputs and from there to
+/// unnormalised
 /// `scat+cov` coefficients in the unit of the records.
 ///
-/// With `--preset compact` the inputs do not hold coefficients: a linear decoder, fitted on training windows, estimates them
-/// from cluster and inputs, and draws the part that the inputs do not determine, above all amplitude. With `--preset paper`
-/// features are coefficients over powers of the largest window; they are inverted exactly, and only these powers are drawn.
+/// With `--preset compact` the inputs do not hold coefficients: a linear decoder, fitted on training windows,
+/// estimates them from cluster and inputs, and draws the part that the inputs do not determine, above all amplitude.
+/// With `--preset paper` features are coefficients over powers of the largest window; they are inverted exactly, and
+/// only these powers are drawn.
 pub struct ClusterSampler {
     model: vae::Fvae,
     inputs: ModelInputs,
@@ -109,8 +111,8 @@ impl ClusterSampler {
         crate::synth::octaves_of(octaves, wavelets_per_octave, wavelet)
     }
 
-    /// `n` windows of a cluster: `(window, channel, coefficient)`, unnormalised, coefficients in the order of the model's
-    /// table, channels in that of [`Decoding::channels`]. The same seed gives the same windows.
+    /// `n` windows of a cluster: `(window, channel, coefficient)`, unnormalised, coefficients in the order of the
+    /// model's table, channels in that of [`Decoding::channels`]. The same seed gives the same windows.
     ///
     /// # Errors
     /// [`PipelineError::Unusable`] if there is no such scale (in samples) or cluster, or the cluster is empty.

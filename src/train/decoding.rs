@@ -62,8 +62,8 @@ pub(crate) fn data_prefix(scale: usize) -> String {
     format!("fingerprint/{scale}")
 }
 
-/// Kinds of the coordinates of one channel that a decoder gives: all of the window, or, where the network's features are
-/// coefficients over the powers of the largest window, these powers.
+/// Kinds of the coordinates of one channel that a decoder gives: all of the window, or, where the network's features
+/// are coefficients over the powers of the largest window, these powers.
 pub(crate) fn kinds(inputs: &ModelInputs, coordinates: &Coordinates) -> Vec<CoordinateKind> {
     match inputs {
         ModelInputs::Compact { .. } => coordinates.kinds().to_vec(),
@@ -372,7 +372,8 @@ fn measure(
     }
     observer.end();
     let n_channels = dataset.meta().channels.len();
-    // A channel that is silent in all windows is decoded as silence; one that is silent now and then has no coordinates then.
+    // A channel that is silent in all windows is decoded as silence; one that is silent now and then has no
+    // coordinates then.
     let dead: Vec<bool> = (0..n_channels)
         .map(|channel| {
             let mut all = measured.iter().flatten();

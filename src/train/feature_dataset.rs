@@ -129,7 +129,8 @@ impl FeatureDataset {
     /// Loads one day.
     ///
     /// # Errors
-    /// What the file refuses; [`PipelineError::Unusable`] with the time of the first coefficient that is NaN or infinite.
+    /// What the file refuses; [`PipelineError::Unusable`] with the time of the first coefficient that is NaN or
+    /// infinite.
     pub fn load(&self, day: &DayEntry) -> Result<DatasetDay> {
         let features = day.load()?;
         check_finite(

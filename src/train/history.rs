@@ -1,9 +1,9 @@
 //! History of a training as JSON lines next to the model, and its epochs as steps of a progress bar.
 //!
-//! One line an epoch, appended when the epoch's checkpoint is safe. A training that resumes from a checkpoint writes the
-//! file again with the epochs that the checkpoint holds, so that none is there twice, none half and none missing. While the
-//! model of an earlier training exists, its lines are kept, and the new ones are in the output's state folder; when the
-//! model is written, so are all its lines, with why the training ended and which weights were kept.
+//! One line an epoch, appended when the epoch's checkpoint is safe. A training that resumes from a checkpoint writes
+//! the file again with the epochs that the checkpoint holds, so that none is there twice, none half and none missing.
+//! While the model of an earlier training exists, its lines are kept, and the new ones are in the output's state
+//! folder; when the model is written, so are all its lines, with why the training ended and which weights were kept.
 
 use std::fs::OpenOptions;
 use std::io::Write as _;
@@ -16,7 +16,8 @@ use serde_json::{Value, json};
 use crate::stage::progress::Observer;
 use crate::stage::{Artifact, PipelineError, Result};
 
-/// Observer of a training that reports to the stage's observer and writes the lines; a cancelled run stops at the next step.
+/// Observer of a training that reports to the stage's observer and writes the lines; a cancelled run stops at the
+/// next step.
 pub(crate) struct TrainLog<'a> {
     observer: &'a dyn Observer,
     path: PathBuf,

@@ -38,8 +38,8 @@ pub(super) struct Fits<'a> {
 }
 
 impl Fits<'_> {
-    /// Tries numbers of clusters on drawings of blocks, reports the agreements, and chooses the number with the best one
-    /// over all scales together; that of `options` if none is stable at any.
+    /// Tries numbers of clusters on drawings of blocks, reports the agreements, and chooses the number with the best
+    /// one over all scales together; that of `options` if none is stable at any.
     pub(super) fn choose(&self, options: &InputsOptions, drawings: usize) -> Result<Stability> {
         let drawings = drawings.max(LEAST_DRAWINGS);
         let total = CANDIDATES.count() * (drawings + 1);

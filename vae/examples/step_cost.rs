@@ -1,8 +1,8 @@
 //! What a step of training costs: seconds a step of two networks, on made-up inputs and one thread.
 //!
-//! `cargo run --release -p seismix-vae --example step_cost -- compact 128 40` prints, for the network `compact`, `wide` (hidden 128) or `paper`, a
-//! batch of 128 windows and 40 steps, the least, the median and the first step's time; `scripts/bench_training.py` runs it
-//! beside PyTorch.
+//! `cargo run --release -p seismix-vae --example step_cost -- compact 128 40` prints, for the network `compact`,
+//! `wide` (hidden 128) or `paper`, a batch of 128 windows and 40 steps, the least, the median and the first step's
+//! time; `scripts/bench_training.py` runs it beside PyTorch.
 
 #![allow(clippy::print_stdout)]
 

@@ -1,7 +1,8 @@
 //! Factorial Gaussian-mixture variational autoencoder, with the preparation of its inputs and its initial clusters.
 //!
-//! [`features`] turns pooled scattering covariances into network inputs, [`init`] fits initial clusters to them (k-means,
-//! mixture, hidden Markov model), [`agreement`] compares partitions, and [`stability`] measures how stable clusters are.
+//! [`features`] turns pooled scattering covariances into network inputs, [`init`] fits initial clusters to them
+//! (k-means, mixture, hidden Markov model), [`agreement`] compares partitions, and [`stability`] measures how stable
+//! clusters are.
 //!
 //! [`decode`] leads from the model's samples back to scattering covariances.
 //!

@@ -37,8 +37,8 @@ impl Preset {
     /// The default: few, whitened inputs and initial labels (k-means or a hidden Markov model), without which a
     /// small budget clusters badly. Hidden 64, 2 layers, latent 8, one channel; 24 epochs of batches of 128, Adam from
     /// 5e-3 down a cosine to 2 %, temperature 1 to 0.5 by half-way; reconstruction weight 3; initial labels with weight
-    /// 5 in all epochs (set `options.initial_labels`): without them the network drifts from clusters that only their order in
-    /// time separates.
+    /// 5 in all epochs (set `options.initial_labels`): without them the network drifts from clusters that only their
+    /// order in time separates.
     pub fn compact(scale_names: &[&str], features_per_scale: &[usize]) -> Self {
         Self {
             name: "compact",

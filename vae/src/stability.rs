@@ -1,12 +1,12 @@
 //! Stability of clusters: agreement of fits with other seeds, and of fits on subsamples of blocks of time.
 //!
-//! The initial clusters are fitted again, and each fit assigns all windows anew. A scale's index is the mean adjusted Rand
-//! index of those partitions with the one in use; a cluster's is the mean, over the fits, of its largest Jaccard index with
-//! any cluster of the other partition (Hennig 2007: above .75 is stable, below .5 dissolved).
+//! The initial clusters are fitted again, and each fit assigns all windows anew. A scale's index is the mean adjusted
+//! Rand index of those partitions with the one in use; a cluster's is the mean, over the fits, of its largest Jaccard
+//! index with any cluster of the other partition (Hennig 2007: above .75 is stable, below .5 dissolved).
 //!
-//! Limits: a stable cluster need not be a source. Any cut through a continuum that the data force, such as loud and quiet
-//! halves of one noise, is stable as well; and neighbouring windows overlap, so they agree for free. A low index carries more
-//! evidence than a high one.
+//! Limits: a stable cluster need not be a source. Any cut through a continuum that the data force, such as loud and
+//! quiet halves of one noise, is stable as well; and neighbouring windows overlap, so they agree for free. A low
+//! index carries more evidence than a high one.
 
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -21,8 +21,8 @@ use crate::progress::{CancelWhen, Progress};
 pub struct StabilityOptions {
     /// Fits with other seeds.
     pub n_seeds: usize,
-    /// Fits on subsamples of blocks of time: as many are drawn with replacement as there are, and one drawn twice is used
-    /// once, so some 63 % of the training windows are used.
+    /// Fits on subsamples of blocks of time: as many are drawn with replacement as there are, and one drawn twice is
+    /// used once, so some 63 % of the training windows are used.
     pub n_subsamples: usize,
     /// Length of a block in strides; a few of the largest window, so that blocks are nearly independent.
     pub block_windows: usize,
@@ -204,8 +204,8 @@ pub fn recommend(candidates: &[Candidate]) -> Vec<Option<usize>> {
         .collect()
 }
 
-/// One number of clusters for all scales: the largest whose mean agreement over scales is as good as any (within .03); none
-/// if [`recommend`] has none for any scale.
+/// One number of clusters for all scales: the largest whose mean agreement over scales is as good as any (within
+/// .03); none if [`recommend`] has none for any scale.
 pub fn recommend_for_all(candidates: &[Candidate]) -> Option<usize> {
     recommend(candidates).into_iter().flatten().next()?;
     let mean = |one: &Candidate| {
@@ -239,8 +239,8 @@ fn jaccard(reference: &[usize], other: &[usize], n_clusters: usize) -> Vec<f64> 
         .collect()
 }
 
-/// Training windows of a subsample of blocks: those hit by as many draws with replacement as there are blocks, each once,
-/// some 63 %. Not a bootstrap, which would use a block as often as it was drawn.
+/// Training windows of a subsample of blocks: those hit by as many draws with replacement as there are blocks, each
+/// once, some 63 %. Not a bootstrap, which would use a block as often as it was drawn.
 fn draw_blocks(training: &[Vec<bool>], block: usize, seed: u64, stream: u64) -> Vec<Vec<bool>> {
     // Whole blocks: windows overlap, so single windows drawn at random would repeat each other.
     let block = block.max(1);

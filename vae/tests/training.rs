@@ -153,7 +153,8 @@ fn started_from_labels_the_clusters_stay_and_their_samples_lie_near_them() {
     let found = model.responsibilities(&fresh).unwrap();
     assert!(purity(&found[0], &fresh_labels[0], 3) > 0.95);
     // Samples of cluster c average to the centre of label c: 2 at features c, c + 3, -1 elsewhere. The prior's variance
-    // is above 1 by construction, so that samples reach into other clusters; their mean is nearer to its own centre than to the other (1.5).
+    // is above 1 by construction, so that samples reach into other clusters; their mean is nearer to its own centre
+    // than to the other (1.5).
     for cluster in 0..3 {
         let samples = model.sample(0, cluster, 200, 5).unwrap();
         assert_eq!(samples.dim(), (200, 1, 6));

@@ -20,7 +20,8 @@ pub struct AlignedSegment {
     pub samples: Array2<f64>,
     /// Times of the first channel's records; see [`Segment::anchors`](crate::Segment).
     pub anchors: Vec<Anchor>,
-    /// How much later than the first channel each channel was sampled, at the first sample, in ns: below half a sample either way.
+    /// How much later than the first channel each channel was sampled, at the first sample, in ns: below half a
+    /// sample either way.
     pub sub_sample_offsets_ns: Vec<i64>,
 }
 
@@ -60,8 +61,9 @@ struct Common<'a> {
     channels: Vec<(&'a Segment, usize)>,
 }
 
-/// Intersects the usable runs of all channels, pairing each sample of the first with the nearest of the others, and keeps
-/// what the first channel has within `span`. `channels`: for each channel its segments, sorted, without overlaps.
+/// Intersects the usable runs of all channels, pairing each sample of the first with the nearest of the others, and
+/// keeps what the first channel has within `span`. `channels`: for each channel its segments, sorted, without
+/// overlaps.
 pub(super) fn align(channels: &[Vec<Segment>], span: TimeSpan) -> Vec<AlignedSegment> {
     let mut channels = channels.iter();
     let Some(first) = channels.next() else {
@@ -115,7 +117,8 @@ fn add_channel<'a>(group: &Common<'a>, runs: &[Run<'a>]) -> Vec<Common<'a>> {
     found
 }
 
-/// Pairs the samples of a group with those of a run. Where clocks slip by more than half a sample, a new pairing begins.
+/// Pairs the samples of a group with those of a run. Where clocks slip by more than half a sample, a new pairing
+/// begins.
 fn pair<'a>(group: &Common<'a>, run: &Run<'a>, found: &mut Vec<Common<'a>>) {
     let first = group.channels[0].0;
     let half_ns = (steps_ns(1, first.sampling_rate) / 2).unsigned_abs();

@@ -46,10 +46,11 @@ enum Belongs {
 impl Archive {
     /// The samples of a station within `span` (and the selection), fit for processing.
     ///
-    /// Records are joined across files and days; overlaps are resolved; full-scale values, NaN and infinities are cut out;
-    /// what remains is cut to the times at which all channels present in the span have samples. Only the first channel
-    /// decides what lies in the span, so neighbouring spans share no sample. Channels of different rates have no time in
-    /// common. Only files and records that overlap the span are read: memory is about 12 bytes a sample and channel.
+    /// Records are joined across files and days; overlaps are resolved; full-scale values, NaN and infinities are cut
+    /// out; what remains is cut to the times at which all channels present in the span have samples. Only the first
+    /// channel decides what lies in the span, so neighbouring spans share no sample. Channels of different rates have
+    /// no time in common. Only files and records that overlap the span are read: memory is about 12 bytes a sample
+    /// and channel.
     pub fn load(&self, key: &StationKey, span: TimeSpan) -> StationData {
         self.load_around(key, span, span)
     }
@@ -84,8 +85,8 @@ impl Archive {
         data
     }
 
-    /// All samples of the records of a stream that overlap `span` (and the selection), full-scale values included, whole
-    /// records as in the files.
+    /// All samples of the records of a stream that overlap `span` (and the selection), full-scale values included,
+    /// whole records as in the files.
     pub fn load_raw(&self, id: &StreamId, span: TimeSpan) -> RawData {
         self.raw(id, span, Belongs::Overlapping)
     }

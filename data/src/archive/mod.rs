@@ -1,7 +1,8 @@
 //! Archives: many files of many streams, offered by station and time.
 //!
-//! [`Archive::open`] indexes headers; [`Archive::load`] reads the records of one station and span, joins them across files,
-//! leaves out what is not data, and cuts the channels to common sample times. Memory is that of the span asked for.
+//! [`Archive::open`] indexes headers; [`Archive::load`] reads the records of one station and span, joins them across
+//! files, leaves out what is not data, and cuts the channels to common sample times. Memory is that of the span asked
+//! for.
 
 mod align;
 mod index;

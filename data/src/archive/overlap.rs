@@ -20,7 +20,8 @@ pub struct Overlap {
     pub identical: bool,
 }
 
-/// Leaves out of each segment what an earlier one covers, and joins what then continues. `segments`: one stream, sorted by start.
+/// Leaves out of each segment what an earlier one covers, and joins what then continues. `segments`: one stream,
+/// sorted by start.
 pub(super) fn resolve(segments: Vec<Segment>) -> (Vec<Segment>, Vec<Overlap>) {
     let mut kept: Vec<Segment> = Vec::new();
     let mut overlaps = Vec::new();

@@ -28,11 +28,12 @@ pub struct FileList {
     pub faults: Vec<FileFault>,
 }
 
-/// Finds the files of path arguments: SDS archives and other folders (recursively), files, globs (`*`, `?`, `[...]`, `**`).
+/// Finds the files of path arguments: SDS archives and other folders (recursively), files, globs (`*`, `?`, `[...]`,
+/// `**`).
 ///
 /// An argument that exists is taken literally, so a `?` in a file name does no harm. In folders, hidden names and the
-/// names and endings of other kinds of files (text, images, tables) are passed over; a file that is named is always taken.
-/// An argument that matches nothing is a fault beside the files of the others.
+/// names and endings of other kinds of files (text, images, tables) are passed over; a file that is named is always
+/// taken. An argument that matches nothing is a fault beside the files of the others.
 ///
 /// # Errors
 /// [`Error::NoSuchPath`] if no argument matches anything, [`Error::Glob`] if one is no valid glob.

@@ -48,7 +48,8 @@ pub(crate) fn same_rate(a: f64, b: f64) -> bool {
     (a - b).abs() <= RATE_TOLERANCE * a.abs()
 }
 
-/// Groups the records of one stream into gap-free runs: lists of indices into `pieces`, each in order of time, sorted by start.
+/// Groups the records of one stream into gap-free runs: lists of indices into `pieces`, each in order of time, sorted
+/// by start.
 ///
 /// The order of `pieces` does not matter, except between equal starts. Overlapping records end in different runs.
 pub fn join_pieces(pieces: &[Piece]) -> Vec<Vec<usize>> {

@@ -72,7 +72,8 @@ pub struct ChannelSpan {
 ///
 /// # Errors
 /// [`Error::Io`] if it cannot be opened or is no regular file; [`Error::NoRecords`] if nothing in it is a record that
-/// decodes: the text says what was found at which byte. A file with some good records is no error: see [`FileContent::faults`].
+/// decodes: the text says what was found at which byte. A file with some good records is no error: see
+/// [`FileContent::faults`].
 pub fn read_file(path: &Path) -> Result<FileContent> {
     read_file_selected(path, |_| true)
 }

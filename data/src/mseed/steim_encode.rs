@@ -53,7 +53,8 @@ pub(super) enum Steim {
     Two,
 }
 
-/// Fills `data` (whole frames, zeroed) with as many samples as fit and returns their number, at least 1 if there are any.
+/// Fills `data` (whole frames, zeroed) with as many samples as fit and returns their number, at least 1 if there are
+/// any.
 ///
 /// `previous` is the sample before the first. The caller has checked that all differences [fit](fits_steim2).
 pub(super) fn pack(steim: Steim, samples: &[i32], previous: Option<i32>, data: &mut [u8]) -> usize {

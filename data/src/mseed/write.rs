@@ -38,15 +38,17 @@ pub struct WriteSummary {
     pub n_samples: usize,
 }
 
-/// Writes segments as miniSEED 2, big-endian, with blockette 1000, and 1001 where timing quality or microseconds ask for it.
+/// Writes segments as miniSEED 2, big-endian, with blockette 1000, and 1001 where timing quality or microseconds ask
+/// for it.
 ///
-/// Lossless: every sample comes back bit for bit, or there is an error. A new record begins wherever the header times of
-/// the segment (its anchors) depart from the nominal rate, so the time of every sample comes back to the microsecond.
-/// Steim-2 becomes Steim-1, and Steim-1 INT32, for a segment whose differences do not fit.
+/// Lossless: every sample comes back bit for bit, or there is an error. A new record begins wherever the header times
+/// of the segment (its anchors) depart from the nominal rate, so the time of every sample comes back to the
+/// microsecond. Steim-2 becomes Steim-1, and Steim-1 INT32, for a segment whose differences do not fit.
 ///
 /// # Errors
-/// [`Error::Encode`] if codes are too long for the format, times lie outside 1900 to 2100, the rate cannot be written or
-/// the samples do not fit the encoding asked for; [`Error::Request`] for an impossible record length; [`Error::Write`].
+/// [`Error::Encode`] if codes are too long for the format, times lie outside 1900 to 2100, the rate cannot be written
+/// or the samples do not fit the encoding asked for; [`Error::Request`] for an impossible record length;
+/// [`Error::Write`].
 pub fn write_mseed(
     writer: &mut impl Write,
     segments: &[Segment],

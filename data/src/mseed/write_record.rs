@@ -32,8 +32,8 @@ pub(super) struct Rate {
 }
 
 impl Rate {
-    /// The pair that is exact for whole rates and whole periods, and else the best fraction; `None` if it is off by more
-    /// than a millionth.
+    /// The pair that is exact for whole rates and whole periods, and else the best fraction; `None` if it is off by
+    /// more than a millionth.
     pub(super) fn from_hz(hz: f64) -> Option<Self> {
         const MAX: f64 = 32_767.0;
         let whole = |x: f64| x.fract() == 0.0 && (1.0..=MAX).contains(&x);

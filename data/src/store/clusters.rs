@@ -1,8 +1,8 @@
 //! `clusters.csv`: one row a window and scale.
 //!
 //! Header: `starttime,endtime,scale,cluster,probability,p0,p1,...,id`. Times are ISO 8601 UTC; `endtime` is that of the
-//! last sample; `scale` counts samples; `probability` is that of `cluster`; `id` is `NET.STA.LOC.BAND`. Probabilities are
-//! written with the fewest digits that read back as the same f32.
+//! last sample; `scale` counts samples; `probability` is that of `cluster`; `id` is `NET.STA.LOC.BAND`. Probabilities
+//! are written with the fewest digits that read back as the same f32.
 
 use std::fs::File;
 use std::io::{BufWriter, Write};

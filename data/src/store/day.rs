@@ -27,8 +27,8 @@ pub struct DayFeatures {
     pub time: Vec<i64>,
     /// Number of the gap-free segment each block lies in, ascending; `(block,)`.
     pub segment: Vec<i32>,
-    /// Pooled coefficients, `(block, channel, coefficient, 2)`, re and im. Not normalised: `spars` and `mean` are in the
-    /// unit of the record, the others in its square.
+    /// Pooled coefficients, `(block, channel, coefficient, 2)`, re and im. Not normalised: `spars` and `mean` are in
+    /// the unit of the record, the others in its square.
     pub coefficients: Array4<f32>,
 }
 

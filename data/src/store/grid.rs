@@ -185,7 +185,8 @@ impl WindowGrid {
 pub struct DayPiece {
     /// Midnight UTC of the day, ns since 1970.
     pub day_start_ns: i64,
-    /// Blocks of the segment that go into the day's file: from the first block of its first window to the end of its last.
+    /// Blocks of the segment that go into the day's file: from the first block of its first window to the end of its
+    /// last.
     pub blocks: Range<usize>,
     /// Windows among them.
     pub n_windows: usize,

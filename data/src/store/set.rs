@@ -47,8 +47,8 @@ pub struct FeatureSet {
 impl FeatureSet {
     /// Opens folders (their `*.h5` files, not recursively) and files. Reads headers, not coefficients.
     ///
-    /// The settings that most files share count (of equally many, the first by name); files with others are rejected, and so are files that are
-    /// damaged or repeat a station and day.
+    /// The settings that most files share count (of equally many, the first by name); files with others are rejected,
+    /// and so are files that are damaged or repeat a station and day.
     ///
     /// # Errors
     /// [`StoreError::NoFeatures`] if no file can be used.

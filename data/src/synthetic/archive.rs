@@ -29,7 +29,8 @@ impl Archive {
     /// Holds one day in memory (about 200 MB at 20 samples a second).
     ///
     /// # Errors
-    /// [`SyntheticError::Config`] for settings that make no sense, [`SyntheticError::Write`] if a file cannot be written.
+    /// [`SyntheticError::Config`] for settings that make no sense, [`SyntheticError::Write`] if a file cannot be
+    /// written.
     pub fn generate(out_dir: &Path, config: &SyntheticConfig) -> Result<Truth, SyntheticError> {
         let plan = SyntheticPlan::new(config)?;
         let truth_dir = out_dir.join("truth");

@@ -43,9 +43,9 @@ pub struct WindowLabels {
     pub background: Label<BackgroundKind>,
     /// Class of burst.
     pub burst: Label<BurstLabel>,
-    /// Whether it holds a pulse: inside the window the pulse, or what is left of it, reaches at least 3 times the rms of
-    /// everything else around. The fraction is that of the pulse's energy inside, for the pulse most inside; without a
-    /// pulse, 1 minus that.
+    /// Whether it holds a pulse: inside the window the pulse, or what is left of it, reaches at least 3 times the rms
+    /// of everything else around. The fraction is that of the pulse's energy inside, for the pulse most inside;
+    /// without a pulse, 1 minus that.
     pub pulse: Label<bool>,
 }
 

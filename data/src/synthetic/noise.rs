@@ -33,8 +33,8 @@ pub fn coloured_noise(
     split(&x[..n], scale)
 }
 
-/// Two independent Gaussian series of length `n` with covariance `covariance(lag)`, by circulant embedding (Dietrich and
-/// Newsam 1997). Negative eigenvalues, if the embedding has any, are set to 0.
+/// Two independent Gaussian series of length `n` with covariance `covariance(lag)`, by circulant embedding (Dietrich
+/// and Newsam 1997). Negative eigenvalues, if the embedding has any, are set to 0.
 fn with_covariance(
     n: usize,
     rng: &mut impl Rng,

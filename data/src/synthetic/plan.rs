@@ -47,7 +47,8 @@ pub struct DaySources {
     pub bursts: [Vec<i32>; 3],
     /// Pulses.
     pub pulses: [Vec<i32>; 3],
-    /// For each pulse whose onset lies in this day, in order: rms of everything else near it, over all channels, counts.
+    /// For each pulse whose onset lies in this day, in order: rms of everything else near it, over all channels,
+    /// counts.
     pub local_rms: Vec<f64>,
 }
 

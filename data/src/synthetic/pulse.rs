@@ -12,7 +12,8 @@ const FILTER_CUT: f64 = 0.4;
 /// A velocity seismometer: a damped pendulum of one corner period, flat for velocity above, then a linear-phase
 /// anti-alias filter.
 ///
-/// To a step in acceleration it answers with `h(t) = exp(-a t) sin(b t) / b`, `a = damping w`, `b = w sqrt(1 - damping^2)`,
+/// To a step in acceleration it answers with `h(t) = exp(-a t) sin(b t) / b`, `a = damping w`, `b = w sqrt(1 -
+/// damping^2)`,
 /// `w = 2 pi / period`: a one-sided pulse with a slight undershoot. To a step in displacement it answers with `h''(t)`,
 /// which is an impulse (seen through the anti-alias filter) and a faint tail.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]

@@ -156,8 +156,8 @@ fn burst_gains(rng: &mut ChaCha8Rng) -> [[f64; 2]; 3] {
     gains
 }
 
-/// Pulses whose onset lies in the archive: a Poisson process with a dead time, one in 4 to 6 minutes in busy spells of 2
-/// to 5 hours, one in 90 minutes in the calm ones between.
+/// Pulses whose onset lies in the archive: a Poisson process with a dead time, one in 4 to 6 minutes in busy spells
+/// of 2 to 5 hours, one in 90 minutes in the calm ones between.
 pub(super) fn pulses(config: &SyntheticConfig) -> Vec<PulseEvent> {
     let total_s = (config.days * config.day_samples()) as f64 / config.sampling_rate;
     let mut pulses: Vec<PulseEvent> = Vec::new();

@@ -72,8 +72,8 @@ impl<'a, F: Real> BlockStream<'a, F> {
             left = later;
             if self.n_samples() == wanted {
                 self.append(blocks.chunk_blocks(), None, out);
-                // Should the record end now, the reflection reaches back a chunk and a margin from its end: that much is
-                // kept, and nothing more.
+                // Should the record end now, the reflection reaches back a chunk and a margin from its end: that much
+                // is kept, and nothing more.
                 let keep = (start + chunk)
                     .saturating_sub(blocks.context_samples() + chunk)
                     .max(self.offset);
@@ -117,8 +117,8 @@ impl<'a, F: Real> BlockStream<'a, F> {
         );
         let start = (self.n_done * blocks.block_samples()) as i64;
         let (buffer, offset) = (&self.buffer, self.offset);
-        // A complete chunk reads no sample beyond those received, so until the end is known none is reflected; a quarter of
-        // the range keeps twice the length within an i64.
+        // A complete chunk reads no sample beyond those received, so until the end is known none is reflected; a
+        // quarter of the range keeps twice the length within an i64.
         let length = end.unwrap_or(usize::MAX / 4);
         let sample = |i: i64| buffer[reflected(i, length) - offset];
         blocks.process_chunk(sample, start, &mut out[from..], &mut self.scratch);

@@ -6,8 +6,8 @@
 //!
 //! Chunks agree with one transform of the whole record to 3e-5 of a coefficient's natural scale in f64 at full rate,
 //! regardless of the width of their margins (Battle-Lemarie; to 3e-3 for Shannon's boxes, whose borders depend on the
-//! length of a chunk). The finest filter is cut off at 7/8 of the sampling rate, where it is still 0.002 of its peak, so
-//! its impulse response falls off with the inverse of time only.
+//! length of a chunk). The finest filter is cut off at 7/8 of the sampling rate, where it is still 0.002 of its peak,
+//! so its impulse response falls off with the inverse of time only.
 
 use num_complex::Complex;
 use rayon::prelude::*;
@@ -108,8 +108,8 @@ impl<F: Real> BlockTransformBuilder<F> {
         self
     }
 
-    /// Density of the grids that the layers are kept on (default 8 times the filters' edges). A block of few periods of a
-    /// filter has larger errors than a long window: see the accuracy of the crate.
+    /// Density of the grids that the layers are kept on (default 8 times the filters' edges). A block of few periods
+    /// of a filter has larger errors than a long window: see the accuracy of the crate.
     #[must_use]
     pub fn oversampling(mut self, oversampling: Oversampling) -> Self {
         self.oversampling = oversampling;
@@ -154,8 +154,8 @@ impl<F: Real> BlockTransformBuilder<F> {
             return Err(parameter("margin", margin, "give 2^23 samples or fewer"));
         }
         let margin_blocks = margin.div_ceil(block);
-        // Margins are at most a quarter of a chunk each, so at most half of the work is repeated; a power of two of blocks
-        // has fast FFTs.
+        // Margins are at most a quarter of a chunk each, so at most half of the work is repeated; a power of two of
+        // blocks has fast FFTs.
         let total = (CHUNK_SAMPLES / block)
             .max(4 * margin_blocks)
             .max(4)

@@ -164,8 +164,8 @@ impl<F: Real> Shape<F> {
     }
 }
 
-/// Weights w_n such that `sum w_n s(tau_n)` is the mean over the window's samples of any odd function s of tau that a grid
-/// of `n` samples resolves.
+/// Weights w_n such that `sum w_n s(tau_n)` is the mean over the window's samples of any odd function s of tau that a
+/// grid of `n` samples resolves.
 ///
 /// An odd function is a sum of sines; the mean of `sin(pi k tau / T)` over the T samples of the window is
 /// `1 / (T sin(pi k / 2T))` for odd k and 0 for even k.
@@ -217,7 +217,8 @@ fn weighted_runs<F: Real>(block: Range<usize>, n: usize, step: &[f64]) -> [(usiz
     let weight = |i: i64| (at(i - block.start as i64) - at(i - block.end as i64)) * scale;
     let first = block.start.saturating_sub(reach);
     let last = (block.end + reach).min(n);
-    // The extension is even about the window's ends (reflection), so the weight of a mirrored sample falls on its image.
+    // The extension is even about the window's ends (reflection), so the weight of a mirrored sample falls on its
+    // image.
     let mirrored = |i: usize| {
         let (i, n) = (i as i64, n as i64);
         weight(-1 - i) + weight(2 * n - 1 - i)
@@ -245,8 +246,9 @@ fn weighted_runs<F: Real>(block: Range<usize>, n: usize, step: &[f64]) -> [(usiz
 /// Weights of a step up at 0 of the samples at i + 1/2, i = -[`REACH`] .. [`REACH`], in steps of the grid of `spacing`
 /// samples: 1/2 + (1/r) int_0^1 taper(g) sin(2 pi g (i + 1/2)) / sin(pi g / r) dg.
 fn step(edge: f64, spacing: f64) -> Vec<f64> {
-    // In cycles per grid step: the products' band ends at `pass`, its images begin at 1 - pass, and the taper lies between
-    // the two. Grids coarser than 2.5 times the edge leave no room for it; 0.4 keeps it a fifth of the rate wide.
+    // In cycles per grid step: the products' band ends at `pass`, its images begin at 1 - pass, and the taper lies
+    // between the two. Grids coarser than 2.5 times the edge leave no room for it; 0.4 keeps it a fifth of the rate
+    // wide.
     let pass = (edge * spacing).min(0.4);
     let stop = 1.0 - pass;
     let width = stop / STEP_POINTS as f64;
@@ -278,7 +280,8 @@ fn taper(x: f64) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    /// Means of exp(2 pi i f tau) made even and odd about the window's ends, by the weights and at the window's own samples.
+    /// Means of exp(2 pi i f tau) made even and odd about the window's ends, by the weights and at the window's own
+    /// samples.
     fn worst_error(n: usize, window: usize, n_blocks: usize, edge: f64) -> f64 {
         let whole = Shape::of_window(n, window);
         let means = BlockMeans::<f64>::folded(n, window, n_blocks, edge, &whole);

@@ -57,8 +57,8 @@ impl Operation {
             CoefficientKind::Sparsity | CoefficientKind::Scattering => {
                 Average::Moment(left(), path.exponent)
             }
-            // E[W_j2 x . conj(W_j2 |W_j1 x|)]: the left factor is of the first layer, and (j1_left, j2) is not a path of
-            // the second.
+            // E[W_j2 x . conj(W_j2 |W_j1 x|)]: the left factor is of the first layer, and (j1_left, j2) is not a path
+            // of the second.
             CoefficientKind::PhaseEnvelope => {
                 let phase = Row::First(first(path.channel_left, path.j1_left));
                 Average::Product(phase, right())

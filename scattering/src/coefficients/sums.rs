@@ -1,7 +1,7 @@
 //! Weighted sums over the samples of a row.
 //!
-//! Independent partial sums let the compiler use vector registers, and fix the order of summation: results do not depend
-//! on the machine. Everything is inlined into [`vectorized`](crate::fourier::simd::vectorized) callers.
+//! Independent partial sums let the compiler use vector registers, and fix the order of summation: results do not
+//! depend on the machine. Everything is inlined into [`vectorized`](crate::fourier::simd::vectorized) callers.
 
 use num_complex::Complex;
 
@@ -146,7 +146,8 @@ fn plain_sum<F: Real>(re: &[F], im: &[F], weights: impl Weight<F>, f: impl Fn(F,
             sum[l] += weights[l] * f(re[l], im[l]);
         }
     }
-    // The rest is spread over the lanes as if the row were padded with zeros, so the order of summation is one for all n.
+    // The rest is spread over the lanes as if the row were padded with zeros, so the order of summation is one for
+    // all n.
     let whole = n - re_rest.len();
     for l in 0..re_rest.len() {
         sum[l] += weights.at(whole + l) * f(re_rest[l], im_rest[l]);

@@ -25,8 +25,8 @@ pub(crate) struct Segment {
     negative: bool,
 }
 
-/// Calls `each` for the segments of a filter's piece, from a spectrum of `n_source` bins to a grid of `n_target` samples;
-/// the padded window has a period of `n_bins`.
+/// Calls `each` for the segments of a filter's piece, from a spectrum of `n_source` bins to a grid of `n_target`
+/// samples; the padded window has a period of `n_bins`.
 #[inline(always)]
 pub(crate) fn each_segment<F: Real>(
     piece: &BandPass<F>,

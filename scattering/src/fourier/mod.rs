@@ -53,9 +53,9 @@ pub(crate) fn fft_scratch_len<F: Real>(
     complex.into_iter().chain(real).max().unwrap_or(0)
 }
 
-/// Ends the thread if a real FFT was refused: `realfft` refuses buffers of a wrong length and half spectra whose ends are
-/// not real. Plans size the buffers and callers clear the ends, so a refusal is a fault of this crate, and going on would
-/// return the buffers' old content as a result.
+/// Ends the thread if a real FFT was refused: `realfft` refuses buffers of a wrong length and half spectra whose ends
+/// are not real. Plans size the buffers and callers clear the ends, so a refusal is a fault of this crate, and going
+/// on would return the buffers' old content as a result.
 pub(crate) fn checked(result: Result<(), FftError>) {
     assert!(result.is_ok(), "real FFT refused: {result:?}");
 }

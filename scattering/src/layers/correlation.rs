@@ -15,8 +15,9 @@ use crate::wavelet_transform::reflected::WaveletTransform;
 /// Plan for the cross covariances of two signals at J octaves, in the order of the coefficient table.
 ///
 /// With x the left and y the right signal: power spectrum `E[W_j x . conj(W_j y)]`, phase-envelope
-/// `E[W_j2 x . conj(W_j2 V_j1 y)]` and envelope `E[W_j2 V_j1 x . conj(W_j2 V_j1' y)]`, where V_j = |W_j .|, usually minus
-/// its time mean ([`Layers::analyze_second`] with `center`; arXiv 2301.11981). In the square of the signals' unit.
+/// `E[W_j2 x . conj(W_j2 V_j1 y)]` and envelope `E[W_j2 V_j1 x . conj(W_j2 V_j1' y)]`, where V_j = |W_j .|, usually
+/// minus its time mean ([`Layers::analyze_second`] with `center`; arXiv 2301.11981). In the square of the signals'
+/// unit.
 #[derive(Debug, Clone)]
 pub struct Correlations {
     paths: Vec<ScatteringPath>,

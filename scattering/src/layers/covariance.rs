@@ -124,8 +124,8 @@ impl<F: Real> ScatteringCovariance<F> {
             || {
                 for (&g, operation) in d_out.iter().zip(&self.operations) {
                     let shape = self.transform.window_mean(operation.grid);
-                    // First-layer moduli are rows of their own: the gradient of the sparsity E|W_j x| joins the one that
-                    // comes from the second layer, and one division a sample takes both through the modulus.
+                    // First-layer moduli are rows of their own: the gradient of the sparsity E|W_j x| joins the one
+                    // that comes from the second layer, and one division a sample takes both through the modulus.
                     if let Average::Moment(Row::First(j), _) = operation.average {
                         let share = g.re / F::of(shape.len as f64);
                         let row = layers.first.range(j);

@@ -12,9 +12,10 @@ use crate::wavelet_transform::reflected::{TransformScratch, WaveletTransform};
 
 /// Both layers of a signal, kept whole so that several sets of coefficients and objectives can share them.
 ///
-/// `W_j x` (J + 1 rows), `|W_j x|` (J rows) and `W_j2 |W_j1 x|` (one row a path), each on the grid of its last scale, in
-/// folded order ([`WaveletTransform::sample_of_place`]), real and imaginary parts apart. The same layout holds gradients
-/// of these. [`ScatteringTransform`](crate::ScatteringTransform), which needs no row twice, keeps one j2 at a time.
+/// `W_j x` (J + 1 rows), `|W_j x|` (J rows) and `W_j2 |W_j1 x|` (one row a path), each on the grid of its last scale,
+/// in folded order ([`WaveletTransform::sample_of_place`]), real and imaginary parts apart. The same layout holds
+/// gradients of these. [`ScatteringTransform`](crate::ScatteringTransform), which needs no row twice, keeps one j2 at
+/// a time.
 #[derive(Clone)]
 pub struct Layers<F> {
     pub(crate) octaves: usize,

@@ -55,7 +55,8 @@ impl<F: Real> ScatteringTransform<F> {
     }
 
     /// [`adjoint`](Self::adjoint) of [`process_batch`](Self::process_batch): `d_out` `(batch, coefficient, block)`,
-    /// `d_signals` `(batch, channel, window_samples)`. With `BatchPowerSpectrum` every member depends on the power of all.
+    /// `d_signals` `(batch, channel, window_samples)`. With `BatchPowerSpectrum` every member depends on the power of
+    /// all.
     ///
     /// # Errors
     /// See [`process`](Self::process).
@@ -226,8 +227,8 @@ impl<F: Real> ScatteringTransform<F> {
         self.backpropagate_first(d_signal, scratch, gradients);
     }
 
-    /// Propagates gradients of the coefficients at j2 back to the spectra of the moduli, and to the first layer that they
-    /// are multiplied with.
+    /// Propagates gradients of the coefficients at j2 back to the spectra of the moduli, and to the first layer that
+    /// they are multiplied with.
     fn backpropagate_second(
         &self,
         j2: usize,
@@ -262,7 +263,8 @@ impl<F: Real> ScatteringTransform<F> {
         }
     }
 
-    /// Propagates gradients of the spectra of the moduli back to the first layer: d|z| = Re(conj(z) dz)/|z|, 0 at z = 0.
+    /// Propagates gradients of the spectra of the moduli back to the first layer: d|z| = Re(conj(z) dz)/|z|, 0 at z =
+    /// 0.
     fn backpropagate_modulus(
         &self,
         scratch: &mut ScatteringScratch<F>,

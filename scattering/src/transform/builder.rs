@@ -177,7 +177,8 @@ impl<F: Real> ScatteringTransformBuilder<F> {
         self
     }
 
-    /// Divides by the root of `power` `(channel, first-layer scale)`, in the square of the signal's unit, for example from
+    /// Divides by the root of `power` `(channel, first-layer scale)`, in the square of the signal's unit, for example
+    /// from
     /// [`ScatteringTransform::power_spectrum`].
     #[must_use]
     pub fn given_power(mut self, power: &[f64]) -> Self {
@@ -219,9 +220,10 @@ impl<F: Real> ScatteringTransformBuilder<F> {
     /// Builds the plan.
     ///
     /// # Errors
-    /// [`Error::Parameter`] if the window is shorter than 4 samples, the filters do not fit it, the pool does not divide
-    /// it, the oversampling is below 2, `OffDiag` has fewer than two channels, an exponent is not positive, `CovReduced`
-    /// has different Q in the two layers, or the table, the output or the work space exceed their limits;
+    /// [`Error::Parameter`] if the window is shorter than 4 samples, the filters do not fit it, the pool does not
+    /// divide it, the oversampling is below 2, `OffDiag` has fewer than two channels, an exponent is not positive,
+    /// `CovReduced` has different Q in the two layers, or the table, the output or the work space exceed their
+    /// limits;
     /// [`Error::Length`] if the given power has not one value for each channel and first-layer scale.
     pub fn check(self) -> Result<ScatteringTransform<F>, Error> {
         self.check_parameters()?;

@@ -293,8 +293,8 @@ pub(crate) struct Member<F> {
 
 /// Root of a band's power; 0 if the power is the rounding error of a signal of mean square `level`.
 ///
-/// A band that the signal does not reach (a constant, a sinusoid elsewhere) holds rounding errors of about epsilon times
-/// the signal. Divided by their own root they would become coefficients of order 1.
+/// A band that the signal does not reach (a constant, a sinusoid elsewhere) holds rounding errors of about epsilon
+/// times the signal. Divided by their own root they would become coefficients of order 1.
 fn sigma_of<F: Real>(power: F, level: F) -> F {
     // FFT errors grow with sqrt(log T): a few epsilon at any practical length.
     let rounding = F::of(4.0) * F::epsilon();

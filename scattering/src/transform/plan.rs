@@ -318,8 +318,8 @@ impl<F: Real> ScatteringTransform<F> {
         Ok(out)
     }
 
-    /// Coefficients of a batch of `signals` `(batch, channel, window_samples)` into `out` `(batch, coefficient, block)`,
-    /// in parallel; the result does not depend on the number of threads.
+    /// Coefficients of a batch of `signals` `(batch, channel, window_samples)` into `out` `(batch, coefficient,
+    /// block)`, in parallel; the result does not depend on the number of threads.
     ///
     /// # Errors
     /// See [`process`](Self::process).

@@ -33,8 +33,8 @@ pub(crate) fn low_pass(sigma: f64, n_bins: usize) -> Vec<f64> {
     values
 }
 
-/// Mean of `exp(-(f - center)^2 / 2 sigma^2)` over the unit intervals that its tails reach. Frequencies are periodic with
-/// the sampling rate, so a tail that leaves the interval [0, 1) returns at its other end.
+/// Mean of `exp(-(f - center)^2 / 2 sigma^2)` over the unit intervals that its tails reach. Frequencies are periodic
+/// with the sampling rate, so a tail that leaves the interval [0, 1) returns at its other end.
 fn periodized(center: f64, sigma: f64, n_bins: usize) -> Vec<f64> {
     // Tails below 1e-7 are cut; five intervals bound the work for wide filters.
     let reach = (1.0 + (-2.0 * sigma * sigma * 1e-7_f64.ln()).sqrt())

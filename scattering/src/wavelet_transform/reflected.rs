@@ -255,8 +255,8 @@ impl<F: Real> WaveletTransform<F> {
         target.synthesize(out_re, out_im, buffers);
     }
 
-    /// The even low-pass of a series on the grid of scale J, into `buffers.real`: a real cosine series, so half the work
-    /// of a band-pass.
+    /// The even low-pass of a series on the grid of scale J, into `buffers.real`: a real cosine series, so half the
+    /// work of a band-pass.
     fn low_pass_bins(&self, spectrum: &[F], target: &GridFft<F>, buffers: &mut Buffers<F>) {
         // Taken out, since the DCT reads the coefficients while it writes the other buffers.
         let mut cosines = std::mem::take(&mut buffers.cosines);

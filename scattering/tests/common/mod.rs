@@ -187,8 +187,8 @@ pub fn naive_value(
     series[block].iter().sum::<Complex<f64>>() / n
 }
 
-/// The natural scale of each coefficient of one channel, the root of the energies of what is multiplied, from a table of
-/// means.
+/// The natural scale of each coefficient of one channel, the root of the energies of what is multiplied, from a table
+/// of means.
 pub fn natural_scales(paths: &[ScatteringPath], means: &[Complex<f64>]) -> Vec<f64> {
     let energy = |kind: CoefficientKind, j1: usize, j2: Option<usize>| {
         let of = |p: &&ScatteringPath| {

@@ -195,8 +195,8 @@ impl Quantity {
         }
     }
 
-    /// Means over channels, and over the rows at each place of the axis; of complex coordinates the modulus of the mean.
-    /// Spreads are roots of mean squares.
+    /// Means over channels, and over the rows at each place of the axis; of complex coordinates the modulus of the
+    /// mean. Spreads are roots of mean squares.
     fn curve(
         &self,
         sampler: &ClusterSampler,

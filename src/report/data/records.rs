@@ -140,7 +140,8 @@ pub(super) fn channels(
         }
         for stream in archive.channels_of(key) {
             if !used.contains_key(&stream.to_string()) {
-                // The headers list the stream, but no sample of it reached any stage: without this line it would vanish.
+                // The headers list the stream, but no sample of it reached any stage: without this line it would
+                // vanish.
                 overview.problems.push(InputProblem {
                     input: stream.to_string(),
                     message: "not used: no samples inside the selection that are valid and coincide with the other \

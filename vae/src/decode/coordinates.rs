@@ -1,12 +1,12 @@
 //! Coordinates without bounds that describe the coefficients of one channel, so that they may be averaged and added to.
 //!
-//! With `G_j2` the matrix of mean products of `W_j2 x` and of every `W_j2 |W_j1 x|`, whose entries are `ps_j2`, `phaseenv`
-//! and `envelope`: logarithms of the power spectrum, of `spars^2` and of the diagonal of `envelope` over the power of their
-//! wavelet, of `scat^2` over that diagonal; the other entries of `G_j2` divided by the roots of their diagonal; and `mean`
-//! over the root of the low-pass's power. So all but the first are free of amplitude.
+//! With `G_j2` the matrix of mean products of `W_j2 x` and of every `W_j2 |W_j1 x|`, whose entries are `ps_j2`,
+//! `phaseenv` and `envelope`: logarithms of the power spectrum, of `spars^2` and of the diagonal of `envelope` over
+//! the power of their wavelet, of `scat^2` over that diagonal; the other entries of `G_j2` divided by the roots of
+//! their diagonal; and `mean` over the root of the low-pass's power. So all but the first are free of amplitude.
 //!
-//! Decoded, any coordinates become coefficients that a signal could have: squares of means do not exceed means of squares,
-//! and every `G_j2` is brought to the nearest positive semi-definite one by clipping its eigenvalues.
+//! Decoded, any coordinates become coefficients that a signal could have: squares of means do not exceed means of
+//! squares, and every `G_j2` is brought to the nearest positive semi-definite one by clipping its eigenvalues.
 
 use std::collections::BTreeMap;
 use std::fmt;

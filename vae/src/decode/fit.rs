@@ -33,8 +33,8 @@ pub struct DecoderFit {
     pub overlap: f64,
 }
 
-/// Root mean square deviations of one kind of coordinates, in their own units: nepers of power for the logarithms, shares of
-/// the largest possible value for products.
+/// Root mean square deviations of one kind of coordinates, in their own units: nepers of power for the logarithms,
+/// shares of the largest possible value for products.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct KindError {
     /// From the decoder's expectation, given cluster and inputs.
@@ -98,8 +98,9 @@ impl DecoderFit {
         })
     }
 
-    /// Deviations of these windows, which the decoder was not fitted on, from its expectation; `kinds`: of each coordinate
-    /// of a channel, channels one after the other. `None` for a kind without coordinates, or without windows.
+    /// Deviations of these windows, which the decoder was not fitted on, from its expectation; `kinds`: of each
+    /// coordinate of a channel, channels one after the other. `None` for a kind without coordinates, or without
+    /// windows.
     pub fn errors(
         &self,
         decoder: &LinearDecoder,
@@ -211,8 +212,8 @@ fn ridge(u: ArrayView2<'_, f64>, y: ArrayView2<'_, f64>) -> Array2<f64> {
     Array2::from_shape_fn((n, y.ncols()), |(i, j)| solved[(i, j)])
 }
 
-/// Principal components of the rows, each coordinate over its standard deviation, in the coordinates' units; and every row's
-/// scores. Some of the rows make them, evenly spread.
+/// Principal components of the rows, each coordinate over its standard deviation, in the coordinates' units; and
+/// every row's scores. Some of the rows make them, evenly spread.
 fn directions(rest: ArrayView2<'_, f64>) -> (Array2<f64>, Array2<f64>) {
     let n = rest.nrows();
     let deviation = rest
@@ -221,7 +222,8 @@ fn directions(rest: ArrayView2<'_, f64>) -> (Array2<f64>, Array2<f64>) {
         .mapv(|sum| (sum / n as f64).sqrt());
     let inverse = deviation.mapv(|d| if d > 0.0 { 1.0 / d } else { 0.0 });
     let standard = &rest * &inverse;
-    // Eigenvectors of the small Gram matrix (windows x windows), not of coordinates x coordinates, which is thousands wide.
+    // Eigenvectors of the small Gram matrix (windows x windows), not of coordinates x coordinates, which is thousands
+    // wide.
     let step = n.div_ceil(DIRECTION_WINDOWS);
     let some = standard.slice(ndarray::s![..;step, ..]);
     let (values, vectors) = symmetric_eigen(some.dot(&some.t()).view());

@@ -48,8 +48,8 @@ impl LinearDecoder {
         inputs.dot(&self.slopes) + self.intercepts.row(cluster)
     }
 
-    /// Coordinates of new windows of a cluster, `(window, coordinate)`; `decoded`: means of `p(x | z)`, `(window, input)`.
-    /// The same seed gives the same windows, and more of them begin with those of fewer.
+    /// Coordinates of new windows of a cluster, `(window, coordinate)`; `decoded`: means of `p(x | z)`, `(window,
+    /// input)`. The same seed gives the same windows, and more of them begin with those of fewer.
     pub fn draw(
         &self,
         decoded: ArrayView2<'_, f64>,

@@ -1,7 +1,7 @@
 //! Log powers as further inputs next to the whitened components.
 //!
-//! Whitening removes amplitude. Two kinds of log power can be added back: at the finest scale those relative to a running
-//! median ([`LocalLogPower`](super::LocalLogPower)), at every scale the absolute ones
+//! Whitening removes amplitude. Two kinds of log power can be added back: at the finest scale those relative to a
+//! running median ([`LocalLogPower`](super::LocalLogPower)), at every scale the absolute ones
 //! ([`InputsOptions::amplitude`](super::InputsOptions::amplitude)).
 
 use ndarray::{Array2, ArrayView2, Axis};

@@ -30,8 +30,8 @@ pub struct FeaturePipeline {
 impl FeaturePipeline {
     /// Fits inputs and initial clusters, and returns them for the windows of the source; one entry a scale, ascending.
     ///
-    /// `training`: for each segment, true for the windows to fit on (standardisation, components, cell means and clusters
-    /// use no others). Scales are fitted from the largest down; each advances `progress` by one.
+    /// `training`: for each segment, true for the windows to fit on (standardisation, components, cell means and
+    /// clusters use no others). Scales are fitted from the largest down; each advances `progress` by one.
     ///
     /// # Errors
     /// As [`InputsOptions::check`]; [`InputsError::TooFewWindows`], [`InputsError::Constant`], [`InputsError::Init`],

@@ -133,7 +133,8 @@ impl FeatureSource for EnergyFeatures<'_> {
     }
 }
 
-/// Features of all scales in memory, for fits that differ in options or training windows; some 1.5 kB a window and scale.
+/// Features of all scales in memory, for fits that differ in options or training windows; some 1.5 kB a window and
+/// scale.
 #[derive(Debug, Clone)]
 pub struct WindowFeatures {
     table: CoefficientTable,
@@ -179,8 +180,8 @@ impl WindowFeatures {
         self.scales[scale].features.view()
     }
 
-    /// Replaces a scale's features by others of the same windows, to compare features by the same steps; a fit to them is
-    /// valid for these windows only.
+    /// Replaces a scale's features by others of the same windows, to compare features by the same steps; a fit to
+    /// them is valid for these windows only.
     ///
     /// # Errors
     /// [`InputsError::Shape`] if the number of windows differs.

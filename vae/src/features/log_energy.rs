@@ -101,8 +101,9 @@ pub struct EnergySegment {
 
 /// Logarithms over windows of one length.
 ///
-/// `values`: `(window, power + core)`, averaged over channels. First `ln ps_j` of every wavelet, the low-pass last, then
-/// the core: `ln ps_j - ln ps_(j+1)` between neighbours, `2 ln spars_j - ln ps_j`, `2 ln scat(j1,j2) - ln ps_j1`,
+/// `values`: `(window, power + core)`, averaged over channels. First `ln ps_j` of every wavelet, the low-pass last,
+/// then the core: `ln ps_j - ln ps_(j+1)` between neighbours, `2 ln spars_j - ln ps_j`, `2 ln scat(j1,j2) - ln
+/// ps_j1`,
 /// `ln env(j1,j1,j2) - ln ps_j1`. Only the first part depends on the units of the record.
 #[derive(Debug, Clone)]
 pub(super) struct PooledLogs {

@@ -31,8 +31,8 @@ pub enum EmissionExponent {
 /// Local log power among the inputs of the finest scale: log powers of the window and of its loudest and quietest part
 /// relative to their running median, not whitened.
 ///
-/// Sudden events are rare and loud; whitening removes the very distance that separates them. Where nothing is rare, these
-/// inputs only add noise.
+/// Sudden events are rare and loud; whitening removes the very distance that separates them. Where nothing is rare,
+/// these inputs only add noise.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum LocalLogPower {
@@ -65,8 +65,8 @@ pub struct InputsOptions {
     /// Local log power among the inputs of the finest scale.
     #[serde(rename = "finest_levels")]
     pub local_log_power: LocalLogPower,
-    /// Weight of the log powers among the inputs of every scale: the root of the variance of all of them over that of all
-    /// other inputs of the scale. 0, the default, leaves them out: no scale above the finest then sees amplitude.
+    /// Weight of the log powers among the inputs of every scale: the root of the variance of all of them over that of
+    /// all other inputs of the scale. 0, the default, leaves them out: no scale above the finest then sees amplitude.
     pub amplitude: f64,
     /// True if the finest features pass through asinh.
     pub asinh: bool,

@@ -16,8 +16,8 @@ use super::{
 use crate::init::{Hmm, HmmOptions, InitError, KMeans, KMeansOptions, Mixture, MixtureOptions};
 use crate::progress::Progress;
 
-/// Tail ratio up to which local log powers have no weight (a Gaussian has 1.5), and from which they weigh as much as all
-/// other inputs of their scale.
+/// Tail ratio up to which local log powers have no weight (a Gaussian has 1.5), and from which they weigh as much as
+/// all other inputs of their scale.
 const TAIL_RANGE: [f64; 2] = [2.0, 4.0];
 
 /// Arguments of the fit of one scale.

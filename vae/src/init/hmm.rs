@@ -24,8 +24,8 @@ pub struct HmmOptions {
     pub initial_stay: f64,
     /// Added to each expected number of transitions.
     pub transition_count: f64,
-    /// Exponent of the Gaussian density, in (0, 1]. Windows that overlap r-fold repeat their evidence r times; 1/r weighs
-    /// it once.
+    /// Exponent of the Gaussian density, in (0, 1]. Windows that overlap r-fold repeat their evidence r times; 1/r
+    /// weighs it once.
     pub emission_exponent: f64,
 }
 

@@ -3,9 +3,9 @@
 //! A transient exceeds its surroundings, is rare and is short. For each window and wavelet the *excess* is the loudest
 //! part's log power relative to the enclosing largest window's median (see
 //! [`window_powers`](crate::features::window_powers)); the *prominence* is that excess relative to the median excess of the
-//! windows around: large for a pulse, small for a burst of many windows. A cluster's excess and prominence are medians over
-//! its windows, then means over the third of the wavelets where they are largest: a pulse may be below the background in
-//! all others, while a background that gets louder for a moment exceeds itself a little in each.
+//! windows around: large for a pulse, small for a burst of many windows. A cluster's excess and prominence are
+//! medians over its windows, then means over the third of the wavelets where they are largest: a pulse may be below
+//! the background in all others, while a background that gets louder for a moment exceeds itself a little in each.
 
 use std::ops::Range;
 

@@ -44,8 +44,8 @@ impl TensorSpec {
         }
     }
 
-    /// True if it is held in memory as (inputs, outputs), transposed relative to files: products and their gradients then
-    /// need no transposed copy.
+    /// True if it is held in memory as (inputs, outputs), transposed relative to files: products and their gradients
+    /// then need no transposed copy.
     pub(crate) fn is_transposed(&self) -> bool {
         self.shape.len() == 2
     }

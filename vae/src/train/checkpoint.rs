@@ -1,8 +1,8 @@
 //! State of a training on disk.
 //!
-//! One safetensors file: `weights/NAME`, `first/NAME` and `second/NAME` (Adam's moments), `best/NAME` (the weights to keep,
-//! where they are not the last), and metadata: `history` (JSON) and hashes of the training's arguments. Everything is under
-//! one sha256. Random numbers need no state: they are keyed by seed, epoch and step.
+//! One safetensors file: `weights/NAME`, `first/NAME` and `second/NAME` (Adam's moments), `best/NAME` (the weights to
+//! keep, where they are not the last), and metadata: `history` (JSON) and hashes of the training's arguments.
+//! Everything is under one sha256. Random numbers need no state: they are keyed by seed, epoch and step.
 
 use std::path::Path;
 

@@ -26,8 +26,8 @@ impl TrainingData {
     /// Checks the arrays against a model's sizes, and every value.
     ///
     /// # Errors
-    /// [`Error::Shape`] if scales, windows, channels or features do not fit; [`Error::NonFinite`] with the backend of the
-    /// first NaN or infinite value.
+    /// [`Error::Shape`] if scales, windows, channels or features do not fit; [`Error::NonFinite`] with the backend of
+    /// the first NaN or infinite value.
     pub fn check(&self, config: &FvaeConfig) -> Result<()> {
         if self.scales.len() != config.n_scales() {
             return Err(Error::shape(

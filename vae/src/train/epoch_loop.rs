@@ -33,8 +33,8 @@ pub trait TrainObserver {
         ControlFlow::Continue(())
     }
 
-    /// Called before each step; true stops at once. The epochs since the last checkpoint are discarded, so that a resumed
-    /// training takes the same steps as an undisturbed one.
+    /// Called before each step; true stops at once. The epochs since the last checkpoint are discarded, so that a
+    /// resumed training takes the same steps as an undisturbed one.
     fn cancelled(&self) -> bool {
         false
     }

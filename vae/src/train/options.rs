@@ -153,8 +153,8 @@ pub struct TrainOptions {
     /// Weight of the cross-entropy to the initial labels.
     pub label_weight: f64,
     /// Stops after this number of epochs without a lower validation loss (after the epochs with initial labels, if any
-    /// follow them), and keeps the weights of the epoch where it was lowest, [`History::kept`]. `None`, or no validation
-    /// windows: never stops early, and the weights of the last epoch are kept.
+    /// follow them), and keeps the weights of the epoch where it was lowest, [`History::kept`]. `None`, or no
+    /// validation windows: never stops early, and the weights of the last epoch are kept.
     ///
     /// [`History::kept`]: crate::History::kept
     pub patience: Option<usize>,
