@@ -3,13 +3,13 @@
 use std::fmt;
 
 use rayon::prelude::*;
+use seismix_core::progress::{NoProgress, Progress};
 use serde::{Deserialize, Serialize};
 
 use crate::error::Error;
 use crate::local::LocalResult;
-use crate::progress::{NoProgress, Progress};
-use crate::scattering::optimize::StopReason;
-use crate::scattering::terms::Terms;
+use crate::scattering::optimize::OptimizerStop;
+use crate::scattering::terms::ObjectiveTerms;
 
 /// One channel of a window of a record.
 #[derive(Debug, Clone)]
@@ -203,22 +203,22 @@ impl ChannelSeparation {
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
 pub struct Assessment {
     /// At the mixture, with nothing removed.
-    pub start: Terms,
+    pub start: ObjectiveTerms,
     /// At the estimate of the background.
-    pub end: Terms,
+    pub end: ObjectiveTerms,
     /// Expected for the true background: median over the snippets, each left out in turn to play the unseen background.
-    pub expected: Terms,
+    pub expected: ObjectiveTerms,
     /// The largest of these: a term above it is like that of no snippet.
-    pub largest: Terms,
+    pub largest: ObjectiveTerms,
 }
 
 /// History of an optimisation.
 #[derive(Debug, Clone)]
 pub struct Optimization {
     /// Terms at its start, and after each iteration.
-    pub history: Vec<Terms>,
+    pub history: Vec<ObjectiveTerms>,
     /// Reason of its end.
-    pub reason: StopReason,
+    pub reason: OptimizerStop,
     /// Evaluations of loss and gradient.
     pub evaluations: usize,
 }
@@ -234,15 +234,15 @@ impl Optimization {
         let (end, expected) = (assessment.end.loss(), assessment.expected.loss());
         let what = match self.reason {
             // L1 alone ends it too, so the loss may still be above its expected value.
-            StopReason::Reached if end > expected && n == 0 => {
+            OptimizerStop::Reached if end > expected && n == 0 => {
                 "first estimate's L1 as good as expected, which ends it"
             }
-            StopReason::Reached if end > expected => "L1 as good as expected, which ends it",
-            StopReason::Reached if n == 0 => "first estimate as good as expected",
-            StopReason::Reached => "as good as expected",
-            StopReason::MaxIterations => "all iterations used",
-            StopReason::Converged => "converged",
-            StopReason::LineSearch => "no lower loss found along the gradient",
+            OptimizerStop::Reached if end > expected => "L1 as good as expected, which ends it",
+            OptimizerStop::Reached if n == 0 => "first estimate as good as expected",
+            OptimizerStop::Reached => "as good as expected",
+            OptimizerStop::MaxIterations => "all iterations used",
+            OptimizerStop::Converged => "converged",
+            OptimizerStop::LineSearch => "no lower loss found along the gradient",
         };
         let [l1, l1_expected] = [assessment.end, assessment.expected].map(|terms| terms.background);
         let plural = if n == 1 { "" } else { "s" };

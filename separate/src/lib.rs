@@ -19,7 +19,6 @@ mod channel;
 mod error;
 mod local;
 mod method;
-mod progress;
 mod region;
 mod registry;
 mod scaling;
@@ -43,23 +42,23 @@ pub use channel::{
 pub use error::Error;
 pub use local::{ExpectedSnr, LocalMethod, LocalResult, MethodScore, SourceSnippets};
 pub use method::{
-    Context, Fit, FittedModel, Grouping, Method, Separator, SnippetUse, TargetExtent, Training,
-    TrainingSet,
+    Fit, FittedModel, Grouping, Method, RecordContext, Separator, SnippetUse, TargetExtent,
+    TrainingPlan, TrainingSet,
 };
-pub use progress::{CancelWhen, NoProgress, Progress};
 pub use region::{Event, Region, Snippets};
 pub use registry::{METHODS, MethodOptions, Registration, methods, separate_arrays};
 pub use scattering::acceptance::{AcceptanceTest, AcceptanceTestIn, LeaveOneOutTerms};
 pub use scattering::lbfgs::Lbfgs;
 pub use scattering::loss::{ScatteringLoss, ScatteringObjective};
-pub use scattering::method::{Precision, ScatteringMethod, Start, Stop};
-pub use scattering::optimize::{Minimum, Objective, Observer, State, StopReason};
-pub use scattering::terms::{ObjectiveOptions, Terms};
+pub use scattering::method::{ScatteringMethod, StartingPoint, Stop, TransformPrecision};
+pub use scattering::optimize::{Minimum, Objective, Observer, OptimizerStop, State};
+pub use scattering::terms::{ObjectiveOptions, ObjectiveTerms};
+pub use seismix_core::progress::{CancelWhen, NoProgress, Progress};
 pub use separation::{
     ChannelOutcome, Diagnostics, EstimateKind, FoundSource, Separation, SourceAmplitudes,
     SourceComponent, WindowReport,
 };
-pub use snippets::{Candidate, choose_snippets};
+pub use snippets::{SnippetCandidate, choose_snippets};
 pub use synthesis::{Mismatch, Synthesis, SynthesisOptions, Synthetic};
 pub use template::TemplateMethod;
 pub use wiener::{LocalWiener, WienerMethod, local_wiener};

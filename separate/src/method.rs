@@ -4,12 +4,12 @@
 //! day by day: [`Method::separator`] builds a [`Separator`] from it, which separates one [`Region`] after the other. All
 //! methods are listed in the [registry](crate::METHODS).
 
+use seismix_core::progress::Progress;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use crate::channel::{Channel, ChannelSeparation};
 use crate::error::Error;
-use crate::progress::Progress;
 use crate::region::{Region, Snippets};
 use crate::separation::Separation;
 
@@ -19,7 +19,7 @@ pub trait Method: Send + Sync {
     fn name(&self) -> &'static str;
 
     /// Regions that the method learns from; `None` if it learns nothing.
-    fn training(&self, _window_samples: usize) -> Option<Training> {
+    fn training(&self, _window_samples: usize) -> Option<TrainingPlan> {
         None
     }
 
@@ -42,8 +42,8 @@ pub trait Separator: Send + Sync {
     fn margin(&self) -> usize;
 
     /// Record that each region must hold; by default each target by itself with the [margin](Self::margin).
-    fn context(&self) -> Context {
-        Context::alone(self.margin())
+    fn context(&self) -> RecordContext {
+        RecordContext::alone(self.margin())
     }
 
     /// False for a region that [`Fit::Partial`] leaves to the next method.
@@ -149,16 +149,16 @@ pub struct TrainingSet {
 
 /// Regions that a method learns from.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Training {
+pub struct TrainingPlan {
     /// Record that each region must hold.
-    pub context: Context,
+    pub context: RecordContext,
     /// Most groups of targets, spread evenly over the record.
     pub max_regions: usize,
 }
 
 /// Record that a region must hold around its targets.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Context {
+pub struct RecordContext {
     /// Samples wanted on either side of the targets.
     pub margin: usize,
     /// Grouping of targets into regions.
@@ -169,7 +169,7 @@ pub struct Context {
     pub snippets: SnippetUse,
 }
 
-impl Context {
+impl RecordContext {
     /// Each target by itself, without snippets.
     pub fn alone(margin: usize) -> Self {
         Self {

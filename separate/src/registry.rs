@@ -1,10 +1,11 @@
 //! List of all separation methods: one line each.
 
+use seismix_core::progress::Progress;
+
 use crate::channel::{Channel, ChannelSeparation};
 use crate::error::Error;
 use crate::local::LocalMethod;
 use crate::method::{Fit, Method, Separator, TrainingSet};
-use crate::progress::Progress;
 use crate::region::Region;
 use crate::scattering::method::ScatteringMethod;
 use crate::scattering::terms::ObjectiveOptions;

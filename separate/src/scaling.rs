@@ -2,7 +2,7 @@
 
 use crate::channel::{Channel, ChannelSeparation, Outcome};
 use crate::error::Error;
-use crate::scattering::terms::Terms;
+use crate::scattering::terms::ObjectiveTerms;
 
 /// Samples up to this size, and down to its inverse, are computed with as they are in double precision.
 const ORDINARY: f64 = 1e30;
@@ -111,7 +111,7 @@ pub(crate) fn largest(signal: &[f64]) -> f64 {
 /// Refuses a result with a number that is not finite.
 fn finite(result: &ChannelSeparation) -> Result<(), Error> {
     let all = |signal: &[f64]| signal.iter().all(|v| v.is_finite());
-    let terms = |terms: &Terms| all(&terms.to_array());
+    let terms = |terms: &ObjectiveTerms| all(&terms.to_array());
     let found = result.assessment.iter();
     let losses = found.flat_map(|a| [&a.start, &a.end, &a.expected, &a.largest]);
     let history = result.optimization.iter().flat_map(|run| &run.history);
@@ -136,7 +136,7 @@ fn finite(result: &ChannelSeparation) -> Result<(), Error> {
 mod tests {
     use super::*;
     use crate::test_noise::red as noise;
-    use crate::{ChannelMethod, LocalMethod, Precision, ScatteringMethod, WienerMethod};
+    use crate::{ChannelMethod, LocalMethod, ScatteringMethod, TransformPrecision, WienerMethod};
     use crate::{ObjectiveOptions, SourceSnippets};
 
     #[test]
@@ -186,7 +186,7 @@ mod tests {
         let scattering = ScatteringMethod::to_expectation(4, 20);
         let methods: [&dyn ChannelMethod; 5] = [
             &scattering,
-            &scattering.with_precision(Precision::Single),
+            &scattering.with_precision(TransformPrecision::Single),
             &ScatteringMethod::paper(4, 5),
             &WienerMethod {
                 objective: ObjectiveOptions::floored(4),

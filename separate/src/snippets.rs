@@ -2,7 +2,7 @@
 
 /// A window that could serve as a background snippet.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Candidate {
+pub struct SnippetCandidate {
     /// First sample, ns UTC (or of local mean solar time, the same for all).
     pub start_ns: i64,
     /// One past the last sample.
@@ -15,7 +15,7 @@ pub struct Candidate {
 /// `min_probability`, nearest in local time of day (a day apart costs as much as `day_penalty_s` seconds of it),
 /// in order of distance. `day_ns` is the length of the local day, 86 400 s on Earth and 88 775.244 s on Mars.
 pub fn choose_snippets(
-    candidates: &[Candidate],
+    candidates: &[SnippetCandidate],
     target: (i64, i64),
     count: usize,
     min_probability: f64,
@@ -24,7 +24,7 @@ pub fn choose_snippets(
 ) -> Vec<usize> {
     let middle = |start: i64, end: i64| start + (end - start) / 2;
     let target_middle = middle(target.0, target.1);
-    let distance = |candidate: &Candidate| {
+    let distance = |candidate: &SnippetCandidate| {
         let difference = middle(candidate.start_ns, candidate.end_ns) - target_middle;
         let of_day = difference.rem_euclid(day_ns);
         let of_day = of_day.min(day_ns - of_day);
@@ -64,8 +64,8 @@ mod tests {
     const DAY_NS: i64 = 86_400_000_000_000;
     const HOUR: i64 = DAY_NS / 24;
 
-    fn candidate(start: i64, probability: f64) -> Candidate {
-        Candidate {
+    fn candidate(start: i64, probability: f64) -> SnippetCandidate {
+        SnippetCandidate {
             start_ns: start,
             end_ns: start + HOUR,
             probability,

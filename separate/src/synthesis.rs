@@ -16,7 +16,7 @@ use crate::baseline::without;
 use crate::error::Error;
 use crate::scaling::{PowerOfTwoScale, largest};
 use crate::scattering::lbfgs::Lbfgs;
-use crate::scattering::optimize::{Objective, State, StopReason};
+use crate::scattering::optimize::{Objective, OptimizerStop, State};
 use crate::scattering::spread::natural_scales;
 use crate::scattering::workspace::Workspace;
 
@@ -79,8 +79,8 @@ pub struct Synthetic {
     pub mismatch: Mismatch,
     /// Iterations made.
     pub n_iterations: usize,
-    /// Why it ended; [`StopReason::Reached`] also where it stalled, which `mismatch` tells.
-    pub reason: StopReason,
+    /// Why it ended; [`OptimizerStop::Reached`] also where it stalled, which `mismatch` tells.
+    pub reason: OptimizerStop,
 }
 
 impl Synthesis {

@@ -6,12 +6,12 @@
 //! the objective starts.
 
 use realfft::num_complex::Complex;
+use seismix_core::progress::Progress;
 use serde::{Deserialize, Serialize};
 
 use crate::channel::{Channel, ChannelMethod, ChannelSeparation};
 use crate::error::Error;
 use crate::method::{Fit, FittedModel, Method, Separator, SnippetUse, TrainingSet};
-use crate::progress::Progress;
 use crate::scaling::PowerOfTwoScale;
 use crate::scattering::acceptance::AcceptanceTest;
 use crate::scattering::terms::ObjectiveOptions;

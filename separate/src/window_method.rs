@@ -2,6 +2,7 @@
 
 use std::ops::Range;
 
+use seismix_core::progress::Progress;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
@@ -9,8 +10,7 @@ use crate::baseline::Baseline;
 use crate::channel::{Channel, ChannelMethod, ChannelSeparation, Outcome, check_finite};
 use crate::error::Error;
 use crate::local::LocalResult;
-use crate::method::{Context, FittedModel, Method, Separator, SnippetUse, TrainingSet};
-use crate::progress::Progress;
+use crate::method::{FittedModel, Method, RecordContext, Separator, SnippetUse, TrainingSet};
 use crate::region::{Region, Snippets};
 use crate::scattering::terms::ObjectiveOptions;
 use crate::separation::{
@@ -80,10 +80,10 @@ impl<M: WindowMethod> Separator for WindowSeparator<M> {
         self.snippet_samples
     }
 
-    fn context(&self) -> Context {
-        Context {
+    fn context(&self) -> RecordContext {
+        RecordContext {
             snippets: M::SNIPPETS,
-            ..Context::alone(self.margin())
+            ..RecordContext::alone(self.margin())
         }
     }
 

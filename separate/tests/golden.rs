@@ -12,7 +12,8 @@ use std::path::PathBuf;
 use ndarray::{Array1, Array2, Array3};
 use ndarray_npy::NpzReader;
 use seismix_separate::{
-    Channel, ChannelMethod, ObjectiveOptions, Outcome, ScatteringMethod, ScatteringObjective, Start,
+    Channel, ChannelMethod, ObjectiveOptions, Outcome, ScatteringMethod, ScatteringObjective,
+    StartingPoint,
 };
 
 fn npz(name: &str) -> NpzReader<File> {
@@ -155,7 +156,7 @@ fn toys_stop_near_their_best() {
         ("toy_square_glitch.npz", 10.3),
     ] {
         let (channel, truth, _) = toy(name);
-        for start in [Start::Mixture, Start::LocalWiener] {
+        for start in [StartingPoint::Mixture, StartingPoint::LocalWiener] {
             let method = ScatteringMethod {
                 start,
                 ..ScatteringMethod::to_expectation(6, 100)
@@ -168,7 +169,7 @@ fn toys_stop_near_their_best() {
                 ours.outcome, ours.assessment
             );
             assert_eq!(ours.outcome, Outcome::Separated);
-            if start == Start::LocalWiener {
+            if start == StartingPoint::LocalWiener {
                 assert!(snr >= least_db, "{name}: {snr} dB");
             }
         }

@@ -3,8 +3,8 @@
 use ndarray::{Array2, ArrayD, ArrayViewD, Axis, IxDyn};
 use seismix_separate::{
     self as separation, Assessment, CancelWhen, Channel, ChannelSeparation, LocalMethod,
-    MethodOptions, ObjectiveOptions, Optimization, ScatteringMethod, ScatteringObjective,
-    SourceSnippets, Terms,
+    MethodOptions, ObjectiveOptions, ObjectiveTerms, Optimization, ScatteringMethod,
+    ScatteringObjective, SourceSnippets,
 };
 
 pub use crate::arrays::unmix_config::{LocalConfig, Resolved, UnmixConfig};
@@ -80,7 +80,7 @@ pub fn unmix(
     check_result("the source", &source)?;
     let shape = arrays.mixture.shape();
     let assessed: Vec<Assessment> = separated.iter().filter_map(|s| s.assessment).collect();
-    let mean = |pick: fn(&Assessment) -> Terms| match assessed.is_empty() {
+    let mean = |pick: fn(&Assessment) -> ObjectiveTerms| match assessed.is_empty() {
         true => table(&[]),
         false => table(&[mean_terms(assessed.iter().map(pick))]),
     };
@@ -255,8 +255,8 @@ impl Solver<'_> {
         options.scattering = options
             .scattering
             .with_precision(match self.config.precision {
-                Precision::F32 => separation::Precision::Single,
-                Precision::F64 => separation::Precision::Double,
+                Precision::F32 => separation::TransformPrecision::Single,
+                Precision::F64 => separation::TransformPrecision::Double,
             });
         let methods = separation::methods(self.resolved.method.name(), &options)?;
         let progress = CancelWhen(self.cancelled);
@@ -306,7 +306,7 @@ fn mean_history(separations: &[ChannelSeparation]) -> Array2<f64> {
     table(&history)
 }
 
-fn mean_terms(terms: impl ExactSizeIterator<Item = Terms>) -> [f64; 3] {
+fn mean_terms(terms: impl ExactSizeIterator<Item = ObjectiveTerms>) -> [f64; 3] {
     let n = terms.len() as f64;
     let mut sum = [0.0; 3];
     for terms in terms {

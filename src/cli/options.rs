@@ -275,7 +275,7 @@ impl Training {
 /// Targets and method of the separation.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Separation")]
-pub struct Separation {
+pub struct SeparationArgs {
     /// Clusters to take out, at one scale, such as 65536:3 or 51.2s:0,5 [default for run: chosen, and said]
     #[arg(long, value_name = "SCALE:CLUSTER[,CLUSTER..]")]
     pub target: Option<Target>,
@@ -304,7 +304,7 @@ pub struct Separation {
     method: SeparationMethod,
 }
 
-impl Separation {
+impl SeparationArgs {
     /// The configuration for the pipeline; `octaves` are those of the coefficients compared.
     pub fn config(&self, octaves: usize) -> Result<SeparateConfig> {
         let method = match (self.method, self.objective) {

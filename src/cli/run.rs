@@ -13,7 +13,7 @@ use std::path::Path;
 use super::context::Context;
 use super::exit::Result;
 use super::options::{
-    Planning, Resuming, Seed, Selection, Separation, Training, Transform, run_control,
+    Planning, Resuming, Seed, Selection, SeparationArgs, Training, Transform, run_control,
 };
 use super::output_guard;
 
@@ -37,7 +37,7 @@ pub struct Run {
     #[command(flatten)]
     training: Training,
     #[command(flatten)]
-    separation: Separation,
+    separation: SeparationArgs,
     #[command(flatten)]
     seed: Seed,
     #[command(flatten)]

@@ -8,7 +8,7 @@ use seismix::separate::{TargetSource, plan, separate};
 
 use super::context::Context;
 use super::exit::Result;
-use super::options::{Rehearsal, Resuming, Selection, Separation};
+use super::options::{Rehearsal, Resuming, Selection, SeparationArgs};
 use super::output_guard;
 
 /// Separate the windows of chosen clusters into background and source
@@ -38,7 +38,7 @@ pub struct Separate {
     #[arg(long, short, value_name = "DIR")]
     output: PathBuf,
     #[command(flatten)]
-    separation: Separation,
+    separation: SeparationArgs,
     /// Octaves J of the compared coefficients; of two numbers the first is used
     #[arg(
         long,

@@ -7,7 +7,7 @@ use ndarray::{Array1, Array2, ArrayD};
 use seismix::arrays::npy::{Name, Npy, write_npz};
 use seismix::arrays::unmix::{LocalConfig, UnmixArrays, UnmixConfig, Unmixed, evaluate, unmix};
 use seismix::config::{Objective, PerLayer, Precision, SeparationMethod};
-use seismix::separation::{ChannelSeparation, Optimization, Outcome, StopReason};
+use seismix::separation::{ChannelSeparation, Optimization, OptimizerStop, Outcome};
 use serde_json::{Value, json};
 
 use super::context::Context;
@@ -371,10 +371,10 @@ impl Unmix {
 fn stop_reason(separation: &ChannelSeparation) -> &'static str {
     match separation.optimization.as_ref().map(|run| run.reason) {
         None => "not optimised",
-        Some(StopReason::Reached) => "stop rule",
-        Some(StopReason::MaxIterations) => "max iterations",
-        Some(StopReason::Converged) => "convergence",
-        Some(StopReason::LineSearch) => "line search",
+        Some(OptimizerStop::Reached) => "stop rule",
+        Some(OptimizerStop::MaxIterations) => "max iterations",
+        Some(OptimizerStop::Converged) => "convergence",
+        Some(OptimizerStop::LineSearch) => "line search",
     }
 }
 

@@ -8,7 +8,7 @@ use seismix_data::StationKey;
 use seismix_data::archive::Archive;
 use seismix_data::store::{ClusterTable, read_clusters};
 use seismix_data::time::steps_ns;
-use seismix_separate::Candidate;
+use seismix_separate::SnippetCandidate;
 
 use crate::config::{SeparateConfig, Target};
 use crate::records::{sampling_rate, station_keys};
@@ -26,7 +26,7 @@ pub(super) struct Job {
     pub(super) target: ScaleClusters,
     pub(super) background: ScaleClusters,
     pub(super) targets: Vec<TargetSpan>,
-    pub(super) candidates: BTreeMap<Arc<str>, Vec<Candidate>>,
+    pub(super) candidates: BTreeMap<Arc<str>, Vec<SnippetCandidate>>,
     pub(super) snippet_samples: usize,
     pub(super) n_snippets: usize,
     pub(super) sample_ns: i64,
@@ -248,7 +248,7 @@ fn away_from(
     targets: &[TargetSpan],
     length: usize,
     sample_ns: i64,
-) -> BTreeMap<Arc<str>, Vec<Candidate>> {
+) -> BTreeMap<Arc<str>, Vec<SnippetCandidate>> {
     let length_ns = length as i64 * sample_ns;
     let mut all = BTreeMap::new();
     for key in stations {
@@ -274,7 +274,7 @@ fn away_from(
                     next += 1;
                 }
                 _ => {
-                    candidates.push(Candidate {
+                    candidates.push(SnippetCandidate {
                         start_ns: at,
                         end_ns: at + length_ns,
                         probability: 1.0,

@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use seismix_data::{StationKey, StreamId};
-use seismix_separate::{Context, Grouping, Region, SnippetUse, TargetExtent};
+use seismix_separate::{Grouping, RecordContext, Region, SnippetUse, TargetExtent};
 
 use crate::records::{RecordCache, Run};
 use crate::separate::job::Job;
@@ -31,7 +31,7 @@ pub(super) struct Plan<'a> {
     pub(super) targets: Vec<PlannedTarget>,
     /// Numbers of the targets that share a region.
     pub(super) groups: Vec<Range<usize>>,
-    context: Context,
+    context: RecordContext,
 }
 
 /// Record around some targets of a plan.
@@ -55,7 +55,7 @@ pub(super) struct PlacedRegion {
 
 impl<'a> Plan<'a> {
     /// Plans the regions of one station for a separator.
-    pub(super) fn new(job: &'a Job, key: &StationKey, context: Context) -> Self {
+    pub(super) fn new(job: &'a Job, key: &StationKey, context: RecordContext) -> Self {
         let name = key.to_string();
         let own = job.targets.iter().filter(|t| *t.station == *name);
         let cores: Vec<TargetSpan> = own.cloned().collect();

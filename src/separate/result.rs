@@ -2,7 +2,7 @@
 
 use seismix_data::time::format_utc;
 use seismix_separate::{
-    Assessment, ChannelOutcome, FoundSource, Outcome, SourceAmplitudes, StopReason, WindowReport,
+    Assessment, ChannelOutcome, FoundSource, OptimizerStop, Outcome, SourceAmplitudes, WindowReport,
 };
 use serde::{Deserialize, Serialize};
 
@@ -27,7 +27,7 @@ pub struct WindowResult {
     /// Reason of the outcome.
     pub why: String,
     /// Reason for which the optimisation stopped, if there was one.
-    pub stop: Option<StopReason>,
+    pub stop: Option<OptimizerStop>,
     /// Iterations of the optimisation.
     pub iterations: usize,
     /// Terms of the scattering objective, if the method uses it.

@@ -6,7 +6,8 @@ use rayon::prelude::*;
 use seismix_data::StationKey;
 use seismix_data::time::format_utc;
 use seismix_separate::{
-    CancelWhen, Context, Error, Fit, Method, Region, Separation, Separator, Training, TrainingSet,
+    CancelWhen, Error, Fit, Method, RecordContext, Region, Separation, Separator, TrainingPlan,
+    TrainingSet,
 };
 
 use crate::config::ConfigError;
@@ -40,7 +41,7 @@ pub(super) struct StationLoop<'a> {
 /// Separators of one station: each region goes to the first that accepts it.
 struct Chosen {
     separators: Vec<(&'static str, Box<dyn Separator>)>,
-    context: Context,
+    context: RecordContext,
 }
 
 impl<'a> StationLoop<'a> {
@@ -246,7 +247,7 @@ fn refused(error: Error) -> PipelineError {
 fn training_regions(
     job: &Job,
     key: &StationKey,
-    training: Training,
+    training: TrainingPlan,
     cache: &mut RecordCache,
 ) -> Result<Vec<Region>> {
     let plan = Plan::new(job, key, training.context);

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use ndarray::{Array3, Axis};
 use seismix_data::store::{ClusterRow, ClusterTable};
-use seismix_separate::Candidate;
+use seismix_separate::SnippetCandidate;
 use seismix_vae::features::window_powers;
 use seismix_vae::init::{ClusterScore, TransientRule, transient_score};
 
@@ -178,9 +178,9 @@ pub fn background_candidates(
     clusters: &[usize],
     sample_ns: i64,
     length: usize,
-) -> BTreeMap<Arc<str>, Vec<Candidate>> {
+) -> BTreeMap<Arc<str>, Vec<SnippetCandidate>> {
     let length_ns = length as i64 * sample_ns;
-    let mut candidates: BTreeMap<Arc<str>, Vec<Candidate>> = BTreeMap::new();
+    let mut candidates: BTreeMap<Arc<str>, Vec<SnippetCandidate>> = BTreeMap::new();
     for (station, rows) in rows_by_station(table, scale) {
         let mut run: Vec<(&ClusterRow, f64)> = Vec::new();
         let mut flush = |run: &mut Vec<(&ClusterRow, f64)>| {
@@ -195,7 +195,7 @@ pub fn background_candidates(
                     candidates
                         .entry(station.clone())
                         .or_default()
-                        .push(Candidate {
+                        .push(SnippetCandidate {
                             start_ns: start,
                             end_ns: end,
                             probability,

@@ -3,6 +3,7 @@
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use rayon::prelude::*;
+use seismix_core::progress::Progress;
 use serde::{Deserialize, Serialize};
 
 use super::calibration::{Calibration, ExpectedSnr, MethodScore, WeightedEstimate, grid_of};
@@ -16,10 +17,9 @@ use crate::channel::{
 };
 use crate::error::Error;
 use crate::method::{Fit, FittedModel, Method, Separator, SnippetUse, TrainingSet};
-use crate::progress::Progress;
 use crate::scaling::PowerOfTwoScale;
 use crate::scattering::acceptance::AcceptanceTest;
-use crate::scattering::terms::{ObjectiveOptions, Terms};
+use crate::scattering::terms::{ObjectiveOptions, ObjectiveTerms};
 use crate::separation::EstimateKind;
 use crate::short_time::ShortTime;
 use crate::window_method::{Cover, WindowMethod};
@@ -272,7 +272,7 @@ impl LocalMethod {
             };
             let judge = AcceptanceTest::new(&piece, self.objective)?;
             let own = judge.assess(background);
-            let add = |to: &mut Terms, from: Terms| {
+            let add = |to: &mut ObjectiveTerms, from: ObjectiveTerms| {
                 to.background += from.background / n;
                 to.mixture += from.mixture / n;
                 to.independence += from.independence / n;

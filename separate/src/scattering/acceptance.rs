@@ -5,7 +5,7 @@ use seismix_scattering::Real;
 use crate::channel::{Assessment, Channel, ChannelSeparation, Optimization, RejectionReason};
 use crate::error::Error;
 use crate::scattering::loss::ScatteringLoss;
-use crate::scattering::terms::{ObjectiveOptions, Terms};
+use crate::scattering::terms::{ObjectiveOptions, ObjectiveTerms};
 use crate::wiener::LocalWiener;
 
 /// A mixture is background already if neither L1 nor the local Wiener filter sees more in it than in this part of the
@@ -25,7 +25,7 @@ pub struct AcceptanceTestIn<'a, F: Real> {
     channel: &'a Channel,
     objective: ScatteringLoss<F>,
     wiener: LocalWiener,
-    start: Terms,
+    start: ObjectiveTerms,
     /// L1 expected at the truth, which does not depend on the source, and the most that passes for background.
     expected_background: f64,
     consistent_background: f64,
@@ -37,9 +37,9 @@ pub struct AcceptanceTestIn<'a, F: Real> {
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub struct LeaveOneOutTerms {
     /// The median of each term.
-    pub median: Terms,
+    pub median: ObjectiveTerms,
     /// The largest of each term.
-    pub largest: Terms,
+    pub largest: ObjectiveTerms,
 }
 
 impl<'a, F: Real> AcceptanceTestIn<'a, F> {
@@ -91,7 +91,7 @@ impl<'a, F: Real> AcceptanceTestIn<'a, F> {
                 values.sort_by(f64::total_cmp);
                 at_quantile(&values, quantile)
             };
-            Terms::from_array([term(0), term(1), term(2)])
+            ObjectiveTerms::from_array([term(0), term(1), term(2)])
         };
         LeaveOneOutTerms {
             median: of(0.5),
@@ -103,7 +103,7 @@ impl<'a, F: Real> AcceptanceTestIn<'a, F> {
     ///
     /// L1 alone counts too because the other terms need not get there: where the background of the window is unlike the
     /// snippets in its own way, the loss would be driven down at the cost of the source.
-    pub fn at_expectation(&self, background: &[f64], terms: &Terms) -> bool {
+    pub fn at_expectation(&self, background: &[f64], terms: &ObjectiveTerms) -> bool {
         terms.background <= self.expected_background
             || terms.loss() <= self.expectation(background).median.loss()
     }
@@ -138,7 +138,7 @@ impl<'a, F: Real> AcceptanceTestIn<'a, F> {
         }
     }
 
-    fn assessment(&self, end: Terms, expectation: LeaveOneOutTerms) -> Assessment {
+    fn assessment(&self, end: ObjectiveTerms, expectation: LeaveOneOutTerms) -> Assessment {
         Assessment {
             start: self.start,
             end,
@@ -175,7 +175,7 @@ impl<'a, F: Real> AcceptanceTestIn<'a, F> {
     fn check(
         &self,
         background: &[f64],
-        end: Terms,
+        end: ObjectiveTerms,
         expected: &LeaveOneOutTerms,
     ) -> Result<(), RejectionReason> {
         let excess_db = 10.0 * (power(background) / power(&self.channel.mixture)).log10();

@@ -5,7 +5,7 @@ use seismix_scattering::{Complex, Layers, Real};
 
 use crate::scattering::loss::ScatteringLoss;
 use crate::scattering::spread::{distance, doubles, size};
-use crate::scattering::terms::Terms;
+use crate::scattering::terms::ObjectiveTerms;
 
 impl<F: Real> ScatteringLoss<F> {
     /// L1 at the true background: each snippet in turn plays it, weighed and compared with the others.
@@ -23,7 +23,7 @@ impl<F: Real> ScatteringLoss<F> {
     /// All terms at the truth, if the source is x - `background`: each snippet n_k in turn plays the unseen background
     /// of the mixture x - n + n_k, and the terms at that truth are taken over the other snippets. The deviations of L2
     /// and L3 are those around the mixture at hand, without n_k.
-    pub fn expected_terms(&self, background: &[f64]) -> Vec<Terms> {
+    pub fn expected_terms(&self, background: &[f64]) -> Vec<ObjectiveTerms> {
         let measured = self.measure_snippets(background);
         let sums: Vec<Vec<Complex<f64>>> = measured.iter().map(|m| m.sum.clone()).collect();
         self.expected_background_terms()
@@ -40,7 +40,7 @@ impl<F: Real> ScatteringLoss<F> {
                         0.5 * mean_of_others(k, &measured, of) / weights.len() as f64
                     })
                     .sum();
-                Terms {
+                ObjectiveTerms {
                     background: l1,
                     mixture: l2,
                     independence: l3,

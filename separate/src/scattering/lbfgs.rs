@@ -11,7 +11,7 @@ use argmin::solver::linesearch::MoreThuenteLineSearch;
 use argmin::solver::quasinewton::LBFGS;
 
 use crate::error::Error;
-use crate::scattering::optimize::{Minimum, Objective, Observer, State, StopReason};
+use crate::scattering::optimize::{Minimum, Objective, Observer, OptimizerStop, State};
 
 /// The optimiser.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -59,9 +59,9 @@ impl Lbfgs {
             terms: first,
             history: vec![first],
             reason: if reached {
-                StopReason::Reached
+                OptimizerStop::Reached
             } else {
-                StopReason::MaxIterations
+                OptimizerStop::MaxIterations
             },
             evaluations: 1,
         };
@@ -93,15 +93,15 @@ impl Lbfgs {
             .run();
         minimum.reason = match result.as_ref().map(|r| r.state.get_termination_status()) {
             Ok(TerminationStatus::Terminated(TerminationReason::TargetCostReached)) => {
-                StopReason::Reached
+                OptimizerStop::Reached
             }
             Ok(TerminationStatus::Terminated(TerminationReason::SolverConverged)) => {
-                StopReason::Converged
+                OptimizerStop::Converged
             }
             Ok(TerminationStatus::Terminated(TerminationReason::SolverExit(_))) | Err(_) => {
-                StopReason::LineSearch
+                OptimizerStop::LineSearch
             }
-            Ok(_) => StopReason::MaxIterations,
+            Ok(_) => OptimizerStop::MaxIterations,
         };
         minimum.evaluations = watch.borrow().count;
         Ok(minimum)

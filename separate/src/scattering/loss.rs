@@ -13,7 +13,7 @@ use crate::error::Error;
 use crate::scattering::optimize::Objective;
 use crate::scattering::reference::Reference;
 use crate::scattering::spread::{distance, double, doubles, narrow, natural_scales, size};
-use crate::scattering::terms::{ObjectiveOptions, Terms};
+use crate::scattering::terms::{ObjectiveOptions, ObjectiveTerms};
 use crate::scattering::workspace::Workspace;
 
 /// Snippets summed by one task: fixed, so that the order of summation does not depend on the number of threads.
@@ -133,7 +133,7 @@ impl<F: Real> ScatteringLoss<F> {
     }
 
     /// The terms at `background`, and, where `gradient` `(T,)` is given, the gradient of their sum.
-    pub fn evaluate(&self, background: &[f64], gradient: Option<&mut [f64]>) -> Terms {
+    pub fn evaluate(&self, background: &[f64], gradient: Option<&mut [f64]>) -> ObjectiveTerms {
         self.evaluate_weighted(background, [1.0; 3], gradient)
     }
 
@@ -144,7 +144,7 @@ impl<F: Real> ScatteringLoss<F> {
         background: &[f64],
         weights: [f64; 3],
         gradient: Option<&mut [f64]>,
-    ) -> Terms {
+    ) -> ObjectiveTerms {
         let with_gradient = gradient.is_some();
         let mut work = self.take_workspace();
         let transform = self.covariance.transform();
@@ -167,9 +167,9 @@ impl<F: Real> ScatteringLoss<F> {
             .into_par_iter()
             .map(|group| self.group_sum(group, &source, weights, with_gradient))
             .collect();
-        let mut terms = Terms {
+        let mut terms = ObjectiveTerms {
             background: background_term,
-            ..Terms::default()
+            ..ObjectiveTerms::default()
         };
         let mut d_source: Option<Layers<F>> = None;
         for group in groups {
@@ -340,17 +340,17 @@ impl<F: Real> ScatteringLoss<F> {
 }
 
 impl<F: Real> Objective for ScatteringLoss<F> {
-    type Terms = Terms;
+    type Terms = ObjectiveTerms;
 
     fn n_samples(&self) -> usize {
         self.mixture.len()
     }
 
-    fn evaluate(&self, point: &[f64], gradient: Option<&mut [f64]>) -> Terms {
+    fn evaluate(&self, point: &[f64], gradient: Option<&mut [f64]>) -> ObjectiveTerms {
         self.evaluate_weighted(point, [1.0; 3], gradient)
     }
 
-    fn loss(&self, terms: &Terms) -> f64 {
+    fn loss(&self, terms: &ObjectiveTerms) -> f64 {
         terms.loss()
     }
 }

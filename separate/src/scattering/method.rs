@@ -2,18 +2,18 @@
 
 use std::ops::ControlFlow;
 
+use seismix_core::progress::Progress;
 use seismix_scattering::Real;
 use serde::{Deserialize, Serialize};
 
 use crate::channel::{Channel, ChannelMethod, ChannelSeparation, Optimization, Outcome};
 use crate::error::Error;
 use crate::method::{Fit, FittedModel, Method, Separator, SnippetUse, TrainingSet};
-use crate::progress::Progress;
 use crate::scaling::PowerOfTwoScale;
 use crate::scattering::acceptance::AcceptanceTestIn;
 use crate::scattering::lbfgs::Lbfgs;
 use crate::scattering::optimize::State;
-use crate::scattering::terms::{ObjectiveOptions, Terms};
+use crate::scattering::terms::{ObjectiveOptions, ObjectiveTerms};
 use crate::separation::EstimateKind;
 use crate::window_method::{Cover, WindowMethod};
 
@@ -24,18 +24,18 @@ pub struct ScatteringMethod {
     /// The loss.
     pub objective: ObjectiveOptions,
     /// Where it starts.
-    pub start: Start,
+    pub start: StartingPoint,
     /// When it stops.
     pub stop: Stop,
     /// Most iterations of L-BFGS.
     pub max_iterations: usize,
     /// In which type transforms run.
-    pub precision: Precision,
+    pub precision: TransformPrecision,
 }
 
 /// A floating-point type for the transforms; coefficients and sums over them are in double precision always.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Precision {
+pub enum TransformPrecision {
     /// 32 bits: up to 1.7 times as fast, with errors far below what the snippets' spread leaves open.
     Single,
     /// 64 bits.
@@ -44,7 +44,7 @@ pub enum Precision {
 
 /// Where an optimisation starts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Start {
+pub enum StartingPoint {
     /// At the mixture, as published.
     Mixture,
     /// At the estimate of the local Wiener filter.
@@ -66,10 +66,10 @@ impl ScatteringMethod {
     pub fn paper(octaves: usize, max_iterations: usize) -> Self {
         Self {
             objective: ObjectiveOptions::published_on_grids(octaves),
-            start: Start::Mixture,
+            start: StartingPoint::Mixture,
             stop: Stop::Published,
             max_iterations,
-            precision: Precision::Double,
+            precision: TransformPrecision::Double,
         }
     }
 
@@ -77,15 +77,15 @@ impl ScatteringMethod {
     pub fn to_expectation(octaves: usize, max_iterations: usize) -> Self {
         Self {
             objective: ObjectiveOptions::floored(octaves),
-            start: Start::LocalWiener,
+            start: StartingPoint::LocalWiener,
             stop: Stop::LeaveOneOutTerms,
             max_iterations,
-            precision: Precision::Double,
+            precision: TransformPrecision::Double,
         }
     }
 
     /// The same with transforms in another precision.
-    pub fn with_precision(self, precision: Precision) -> Self {
+    pub fn with_precision(self, precision: TransformPrecision) -> Self {
         Self { precision, ..self }
     }
 
@@ -103,15 +103,15 @@ impl ScatteringMethod {
             return Ok(untouched);
         }
         let start = match self.start {
-            Start::Mixture => channel.mixture.clone(),
-            Start::LocalWiener => judge.wiener().estimate(&channel.mixture),
+            StartingPoint::Mixture => channel.mixture.clone(),
+            StartingPoint::LocalWiener => judge.wiener().estimate(&channel.mixture),
         };
         let optimizer = Lbfgs {
             max_iterations: self.max_iterations,
             memory: 10,
             scale: judge.scale(),
         };
-        let mut rule = |state: &State<'_, Terms>| {
+        let mut rule = |state: &State<'_, ObjectiveTerms>| {
             let reached = match self.stop {
                 Stop::Published => state.terms.loss().sqrt() <= 0.1,
                 Stop::LeaveOneOutTerms => judge.at_expectation(state.point, state.terms),
@@ -149,9 +149,9 @@ impl ChannelMethod for ScatteringMethod {
         progress: &dyn Progress,
     ) -> Result<ChannelSeparation, Error> {
         match self.precision {
-            Precision::Double => PowerOfTwoScale::of_channel(channel)?
+            TransformPrecision::Double => PowerOfTwoScale::of_channel(channel)?
                 .solve(channel, |channel| self.solve::<f64>(channel, progress)),
-            Precision::Single => {
+            TransformPrecision::Single => {
                 PowerOfTwoScale::of_channel(channel)?;
                 PowerOfTwoScale::of(&channel.mixture)
                     .solve(channel, |channel| self.solve::<f32>(channel, progress))
@@ -193,8 +193,8 @@ impl WindowMethod for ScatteringMethod {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
-    use crate::progress::CancelWhen;
     use crate::test_noise::red as noise;
+    use seismix_core::progress::CancelWhen;
 
     /// In any unit, single precision separates as double precision does, far below what either leaves.
     #[test]
@@ -215,10 +215,11 @@ mod tests {
                 source_snippets: Vec::new(),
             };
             let method = ScatteringMethod::to_expectation(5, 60);
-            let [double, single] = [Precision::Double, Precision::Single].map(|precision| {
-                let method = method.with_precision(precision);
-                method.separate_channel(&channel).unwrap()
-            });
+            let [double, single] =
+                [TransformPrecision::Double, TransformPrecision::Single].map(|precision| {
+                    let method = method.with_precision(precision);
+                    method.separate_channel(&channel).unwrap()
+                });
             assert_eq!(double.outcome, single.outcome);
             let energy = |a: &[f64], b: &[f64]| -> f64 {
                 a.iter().zip(b).map(|(a, b)| (a - b).powi(2)).sum()
@@ -255,7 +256,8 @@ mod tests {
             snippets,
             source_snippets: Vec::new(),
         };
-        let method = ScatteringMethod::to_expectation(4, 10).with_precision(Precision::Single);
+        let method =
+            ScatteringMethod::to_expectation(4, 10).with_precision(TransformPrecision::Single);
         let solved = method.separate_channel(&channel).unwrap();
         assert_eq!(solved.background, mixture);
     }

@@ -43,7 +43,7 @@ pub type Observer<'a, T> = dyn FnMut(&State<'_, T>) -> ControlFlow<()> + 'a;
 /// Why a minimisation ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum StopReason {
+pub enum OptimizerStop {
     /// An observer had what it wanted.
     Reached,
     /// All iterations were used.
@@ -64,7 +64,7 @@ pub struct Minimum<T> {
     /// The objective at the start, and after each iteration.
     pub history: Vec<T>,
     /// Why it ended.
-    pub reason: StopReason,
+    pub reason: OptimizerStop,
     /// Evaluations of loss and gradient.
     pub evaluations: usize,
 }

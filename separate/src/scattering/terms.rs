@@ -7,7 +7,7 @@ use crate::error::Error;
 
 /// The three terms of the loss: ratios of squared deviations to sampling variance, without unit.
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
-pub struct Terms {
+pub struct ObjectiveTerms {
     /// L1 = mean |Phi(n) - Phi(n_k)|^2 / std_k^2: n has the statistics of the background.
     pub background: f64,
     /// L2 = mean |Phi(x) - Phi(x - n + n_k)|^2 / std_k^2: the source plus any background looks like the mixture.
@@ -16,7 +16,7 @@ pub struct Terms {
     pub independence: f64,
 }
 
-impl Terms {
+impl ObjectiveTerms {
     /// L = L1 + L2 + L3.
     pub fn loss(&self) -> f64 {
         self.background + self.mixture + self.independence

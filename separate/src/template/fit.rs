@@ -6,7 +6,7 @@ use super::cancel::Cancel;
 use super::detect::{Candidate, PARAMETER_CHI2, refine, search};
 use super::linear::Cholesky;
 use super::options::DetectionThresholds;
-use super::source::{Part, Source};
+use super::source::{Part, TemplateSource};
 use super::waveform::{PlacedWaveform, Wave};
 use super::whitened_data::WhitenedData;
 
@@ -29,7 +29,7 @@ const ATYPICAL_ONSET_CHI2: f64 = 300.0;
 
 /// Sources of a segment, and the whitened record without them.
 pub(crate) struct Fitted {
-    pub(crate) sources: Vec<Source>,
+    pub(crate) sources: Vec<TemplateSource>,
     /// Whitened residual, `[channel][sample]`.
     pub(crate) residual: Vec<Vec<f64>>,
 }
@@ -425,11 +425,11 @@ impl JointFit<'_> {
             .collect();
         self.reweight_amplitudes(&mut solved);
         let mut residual = self.data.white.to_vec();
-        let mut sources: Vec<Source> = self
+        let mut sources: Vec<TemplateSource> = self
             .candidates
             .iter()
             .zip(&strengths)
-            .map(|(candidate, (chi2_decrease, z))| Source {
+            .map(|(candidate, (chi2_decrease, z))| TemplateSource {
                 onset: candidate.onset,
                 ramp_length: candidate.ramp_length,
                 channels: vec![Vec::new(); self.data.n_channels()],

@@ -13,7 +13,7 @@ use super::options::{
 };
 use super::segment::{RecordSegment, WhitenedSegment};
 use super::shape_fit::{Observation, discrepancy, fit_with_restarts, normalised, upper_median};
-use super::source::Source;
+use super::source::TemplateSource;
 use super::spectra::{Fourier, at_level, cut};
 use super::template::{Evidence, Template};
 use super::waveform::Shape;
@@ -177,7 +177,7 @@ impl Learner<'_> {
         let fitted = fit(&data, &segment.fitted_targets, thresholds, self.cancel);
         let mut observed: Vec<Vec<Observation>> = vec![Vec::new(); data.n_channels()];
         let lead = self.layout.lead as f64 / 2.0;
-        let own = |s: &&Source| {
+        let own = |s: &&TemplateSource| {
             let begins =
                 |t: &Range<usize>| (t.start as f64 - lead..t.end as f64).contains(&s.onset);
             s.z > MIN_TRAINING_Z && segment.targets.iter().any(begins)
@@ -196,7 +196,7 @@ impl Learner<'_> {
     fn observation(
         &self,
         data: &WhitenedData,
-        source: &Source,
+        source: &TemplateSource,
         c: usize,
         residual: &[f64],
     ) -> Observation {
@@ -298,7 +298,7 @@ fn onset_range(
     let mut delays: Vec<f64> = Vec::new();
     for (segment, (fitted, _)) in segments.iter().zip(observed) {
         for target in &segment.targets {
-            let inside = |s: &&Source| {
+            let inside = |s: &&TemplateSource| {
                 s.z > MIN_TRAINING_Z && (target.start as f64..target.end as f64).contains(&s.onset)
             };
             let sources = fitted.sources.iter().filter(inside);

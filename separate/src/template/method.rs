@@ -3,16 +3,16 @@
 use std::collections::BTreeMap;
 use std::ops::Range;
 
+use seismix_core::progress::Progress;
 use serde::{Deserialize, Serialize};
 
-use super::{Evidence, Layout, Part, RecordSegment, Source, Template, TemplateFit, Wave};
+use super::{Evidence, Layout, Part, RecordSegment, Template, TemplateFit, TemplateSource, Wave};
 use crate::channel::Outcome;
 use crate::error::Error;
 use crate::method::{
-    Context, Fit, FittedModel, Grouping, Method, Separator, SnippetUse, TargetExtent, Training,
-    TrainingSet,
+    Fit, FittedModel, Grouping, Method, RecordContext, Separator, SnippetUse, TargetExtent,
+    TrainingPlan, TrainingSet,
 };
-use crate::progress::Progress;
 use crate::region::Region;
 use crate::separation::{
     ChannelOutcome, Diagnostics, EstimateKind, FoundSource, Separation, SourceAmplitudes,
@@ -44,8 +44,8 @@ impl Method for TemplateMethod {
         "template"
     }
 
-    fn training(&self, window_samples: usize) -> Option<Training> {
-        Some(Training {
+    fn training(&self, window_samples: usize) -> Option<TrainingPlan> {
+        Some(TrainingPlan {
             context: context(Template::layout(window_samples)),
             max_regions: MAX_TRAINING_REGIONS,
         })
@@ -116,8 +116,8 @@ fn in_words(evidence: Option<Evidence>, model: &LearnedTemplate) -> String {
     }
 }
 
-fn context(layout: Layout) -> Context {
-    Context {
+fn context(layout: Layout) -> RecordContext {
+    RecordContext {
         margin: layout.grid,
         grouping: Grouping::Block(layout.block()),
         extent: TargetExtent::Widened,
@@ -136,7 +136,7 @@ impl Separator for LearnedTemplate {
         self.layout().grid
     }
 
-    fn context(&self) -> Context {
+    fn context(&self) -> RecordContext {
         context(self.layout())
     }
 
@@ -231,9 +231,9 @@ impl FittedRegion {
     }
 
     /// Sources with their onset in a target, or so shortly before it that the lead of their waveform reaches into it.
-    fn sources_in(&self, target: &Range<usize>) -> Vec<&Source> {
+    fn sources_in(&self, target: &Range<usize>) -> Vec<&TemplateSource> {
         let (start, end) = (target.start as f64, target.end as f64);
-        let inside = |s: &&Source| {
+        let inside = |s: &&TemplateSource| {
             (start - 0.5..end).contains(&s.onset.max(start))
                 && s.onset > start - self.layout.lead as f64
         };
@@ -245,7 +245,7 @@ impl FittedRegion {
         region: &Region,
         target: &Range<usize>,
         c: usize,
-        sources: &[&Source],
+        sources: &[&TemplateSource],
     ) -> SeparatedChannel {
         let record = &region.samples[c][target.clone()];
         let mut removed = self.rendered[c][target.clone()].to_vec();
@@ -292,7 +292,7 @@ impl FittedRegion {
         }
     }
 
-    fn found(&self, source: &Source) -> FoundSource {
+    fn found(&self, source: &TemplateSource) -> FoundSource {
         let longest = source
             .channels
             .iter()
@@ -367,8 +367,8 @@ fn snr_db(background: &[f64], deviation: &[f64]) -> Option<f64> {
 }
 
 /// Outcome of one channel of a target in a few words, with the numbers that decided.
-fn why(sources: &[&Source], channel: usize, removed: &[f64], deviation: &[f64]) -> String {
-    let here: Vec<&&Source> = sources
+fn why(sources: &[&TemplateSource], channel: usize, removed: &[f64], deviation: &[f64]) -> String {
+    let here: Vec<&&TemplateSource> = sources
         .iter()
         .filter(|s| !s.channels[channel].is_empty())
         .collect();

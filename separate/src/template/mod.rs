@@ -34,6 +34,6 @@ mod whitening;
 pub use method::TemplateMethod;
 pub use options::Layout;
 pub use segment::RecordSegment;
-pub use source::{Part, Source};
+pub use source::{Part, TemplateSource};
 pub use template::{Evidence, Template, TemplateFit};
 pub use waveform::{Shape, Wave};

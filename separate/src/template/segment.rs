@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use super::options::{AUTOREGRESSION_ORDER, Layout, MIN_MASKING_Z};
-use super::source::Source;
+use super::source::TemplateSource;
 use super::whitening::WhiteningModel;
 use crate::error::Error;
 
@@ -107,7 +107,12 @@ impl<'a> WhitenedSegment<'a> {
     /// Models the background anew from the record without `sources`, whose sum is `removed`, `[channel][sample]`.
     ///
     /// Nearly all samples are used then; only those of strong sources are not, since their shape is not exact.
-    pub(crate) fn without(self, sources: &[Source], removed: &[Vec<f64>], layout: Layout) -> Self {
+    pub(crate) fn without(
+        self,
+        sources: &[TemplateSource],
+        removed: &[Vec<f64>],
+        layout: Layout,
+    ) -> Self {
         let n = self.record.n_samples();
         let mut usable = vec![true; n];
         for source in sources.iter().filter(|s| s.z > MIN_MASKING_Z) {

@@ -19,7 +19,7 @@ pub struct Part {
 
 /// Source: waves that begin together on all channels.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Source {
+pub struct TemplateSource {
     /// Onset, in samples of the segment.
     pub onset: f64,
     /// Length of its ramp, samples.

@@ -8,7 +8,7 @@ use super::options::{
     AUTOREGRESSION_ORDER, DetectionThresholds, LEARNING_CHI2, Layout, MIN_EXPLAINED, MIN_WINDOWS,
 };
 use super::segment::{RecordSegment, WhitenedSegment};
-use super::source::Source;
+use super::source::TemplateSource;
 use super::spectra::Fourier;
 use super::uncertainty;
 use super::waveform::{PlacedWaveform, Shape};
@@ -60,7 +60,7 @@ where
 #[derive(Debug, Clone)]
 pub struct TemplateFit {
     /// The sources, by onset.
-    pub sources: Vec<Source>,
+    pub sources: Vec<TemplateSource>,
     /// Standard deviation of their sum, `[channel][sample]`.
     pub deviation: Vec<Vec<f64>>,
     /// Whitened residual, in deviations of the background around each sample, `[channel][sample]`.
@@ -152,7 +152,7 @@ impl Template {
     }
 
     /// Sum of sources over `n_samples` samples, `[channel][sample]`, in the unit of the record.
-    pub fn render(&self, sources: &[Source], n_samples: usize) -> Vec<Vec<f64>> {
+    pub fn render(&self, sources: &[TemplateSource], n_samples: usize) -> Vec<Vec<f64>> {
         let fourier = Fourier::new(self.layout.grid);
         let spectra = self.shape.spectra(&fourier);
         let mut sum = vec![vec![0.0; n_samples]; self.n_channels()];

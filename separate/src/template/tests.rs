@@ -286,7 +286,8 @@ fn neighbour_targets_are_fitted_and_not_learned_from() {
     );
     let onsets = |of: &[Range<usize>]| {
         let fit = template.fit(&stretch).unwrap();
-        let inside = |s: &&super::Source| of.iter().any(|t| t.contains(&(s.onset as usize)));
+        let inside =
+            |s: &&super::TemplateSource| of.iter().any(|t| t.contains(&(s.onset as usize)));
         fit.sources.iter().filter(inside).count()
     };
     assert!(onsets(own) > 5 && onsets(neighbours) > 5);

@@ -7,7 +7,7 @@ use num_complex::Complex64;
 
 use super::fit::Fitted;
 use super::linear::Cholesky;
-use super::source::{Part, Source};
+use super::source::{Part, TemplateSource};
 use super::waveform::{PlacedWaveform, Wave};
 use super::whitened_data::WhitenedData;
 
@@ -95,7 +95,7 @@ fn add_unseen(data: &WhitenedData, target: &Range<usize>, factor: f64, variance:
 }
 
 /// Adds the variance of one source on all channels.
-fn add_source(errors: &ShapeErrors, source: &Source, variance: &mut [Vec<f64>]) {
+fn add_source(errors: &ShapeErrors, source: &TemplateSource, variance: &mut [Vec<f64>]) {
     let data = errors.data;
     let columns: Vec<Option<Columns>> = (0..data.n_channels())
         .map(|c| Columns::new(data, source, c))
@@ -120,7 +120,12 @@ fn add_source(errors: &ShapeErrors, source: &Source, variance: &mut [Vec<f64>]) 
 }
 
 /// Adds the variance of a source on a channel on which it was not found.
-fn add_unseen_channel(data: &WhitenedData, source: &Source, c: usize, variance: &mut [f64]) {
+fn add_unseen_channel(
+    data: &WhitenedData,
+    source: &TemplateSource,
+    c: usize,
+    variance: &mut [f64],
+) {
     let ramp_length = source.ramp_length;
     let placed = data.place(&data.raw[c], Wave::Response { ramp_length }, source.onset);
     let deviation = UNSEEN * step_deviation(data, c, source.onset);
@@ -205,7 +210,7 @@ struct ShapeErrors<'a> {
 impl ShapeErrors<'_> {
     /// Error of the shape on a channel, as a share of the source: from the residual power around it that exceeds chance,
     /// and from what the shape does not describe of others.
-    fn of(&self, source: &Source, columns: &Columns, channel: usize) -> f64 {
+    fn of(&self, source: &TemplateSource, columns: &Columns, channel: usize) -> f64 {
         let data = self.data;
         let part = &self.residual[channel][data.local(source.onset)];
         let n = part.len().max(1) as f64;
@@ -231,7 +236,7 @@ struct Columns {
 
 impl Columns {
     /// `None` if the source has no wave on the channel.
-    fn new(data: &WhitenedData, source: &Source, c: usize) -> Option<Self> {
+    fn new(data: &WhitenedData, source: &TemplateSource, c: usize) -> Option<Self> {
         let parts = &source.channels[c];
         if parts.is_empty() {
             return None;
