@@ -235,7 +235,7 @@ impl<'a> RecordCache<'a> {
     }
 }
 
-/// How far around a day its segments are needed for so many samples.
+/// Margin around a day, in ns, from which `n_samples` samples may be needed.
 fn span_margin_ns(n_samples: usize) -> i64 {
     steps_ns(n_samples, 1.0).min(DAY_NS / 8)
 }

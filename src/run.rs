@@ -42,7 +42,7 @@ pub struct RunConfig {
     pub control: RunControl,
 }
 
-/// Where a run keeps what it makes.
+/// Paths of a run's outputs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RunFiles {
     /// Feature files.
@@ -78,7 +78,7 @@ impl RunFiles {
         }
     }
 
-    /// What a report is gathered from, with hashes; feature files by their sizes.
+    /// Inputs of a report with their hashes; feature files by their sizes.
     ///
     /// # Errors
     /// [`PipelineError::Io`].
@@ -115,7 +115,7 @@ impl RunFiles {
         Ok(all)
     }
 
-    /// What was separated and how it ended.
+    /// Targets with their outcomes.
     pub fn separation_json(&self) -> PathBuf {
         self.separation.join("separation.json")
     }
@@ -132,7 +132,7 @@ pub struct RunSettings {
     pub config: RunConfig,
 }
 
-/// What a run found.
+/// Summary of a run.
 pub struct RunSummary {
     /// Its files.
     pub files: RunFiles,
@@ -142,7 +142,7 @@ pub struct RunSummary {
     pub scores: Vec<ClusterScore>,
     /// Clusters called transient, best first.
     pub transient: Vec<usize>,
-    /// What was separated.
+    /// Result of the separation.
     pub separation: SeparationFile,
     /// Days without features because of an error.
     pub n_failed: usize,

@@ -10,7 +10,7 @@ use seismix::vae::ModelFile;
 use seismix::vae::init::ClusterScore;
 use serde_json::json;
 
-use super::context::Context;
+use super::context::CommandContext;
 use super::exit::Result;
 use super::options::{Rehearsal, Resuming};
 use super::output_guard;
@@ -37,7 +37,7 @@ pub struct Cluster {
 
 impl Cluster {
     /// Runs the command.
-    pub fn run(&self, context: &mut Context) -> Result<()> {
+    pub fn run(&self, context: &mut CommandContext) -> Result<()> {
         let inputs = self.features.iter().chain([&self.model]);
         output_guard::file(&self.output, inputs.map(PathBuf::as_path))?;
         let model = ModelFile::load(&self.model).map_err(PipelineError::from)?;
@@ -65,7 +65,7 @@ impl Cluster {
 
 /// Prints the clusters of the finest scale that look like transients; returns their numbers.
 pub(super) fn print_transients(
-    context: &mut Context,
+    context: &mut CommandContext,
     scores: &[ClusterScore],
     finest: Option<usize>,
 ) -> Result<Vec<usize>> {

@@ -9,7 +9,7 @@ use super::output::Printer;
 use super::progress::Terminal;
 
 /// State that every command receives next to its own options.
-pub struct Context {
+pub struct CommandContext {
     /// Options that every command has.
     pub common: Common,
     /// Writer of results to stdout.
@@ -20,7 +20,7 @@ pub struct Context {
     result: Option<PathBuf>,
 }
 
-impl Context {
+impl CommandContext {
     /// Starts logging and progress with the common options.
     ///
     /// # Errors

@@ -8,7 +8,7 @@ use seismix::demo::{Demo as Made, demo};
 use seismix::run::RunConfig;
 use serde_json::json;
 
-use super::context::Context;
+use super::context::CommandContext;
 use super::exit::Result;
 use super::options::{Resuming, Seed};
 use super::output::table;
@@ -30,7 +30,7 @@ pub struct Demo {
 
 impl Demo {
     /// Runs the command.
-    pub fn run(&self, context: &mut Context) -> Result<()> {
+    pub fn run(&self, context: &mut CommandContext) -> Result<()> {
         let config = RunConfig {
             control: RunControl {
                 seed: self.seed.seed,
@@ -47,7 +47,7 @@ impl Demo {
     }
 }
 
-fn print_scores(context: &mut Context, made: &Made) -> Result<()> {
+fn print_scores(context: &mut CommandContext, made: &Made) -> Result<()> {
     let printer = &mut context.printer;
     let scores = &made.scores;
     printer.text("agreement with the known sources (ARI: adjusted Rand index, NMI: normalised mutual information)")?;

@@ -7,9 +7,9 @@ use seismix::features;
 use seismix::stage::StageContext;
 use serde_json::json;
 
-use super::context::Context;
+use super::context::CommandContext;
 use super::exit::Result;
-use super::options::{Planning, Resuming, Selection, Sharding, Transform, run_control};
+use super::options::{Planning, Resuming, SelectionArgs, Sharding, Transform, run_control};
 
 /// Compute the features of an archive: one HDF5 file a station and day
 ///
@@ -25,7 +25,7 @@ pub struct Features {
     #[arg(long, short, value_name = "FEATURES")]
     output: PathBuf,
     #[command(flatten)]
-    selection: Selection,
+    selection: SelectionArgs,
     #[command(flatten)]
     transform: Transform,
     #[command(flatten)]
@@ -38,7 +38,7 @@ pub struct Features {
 
 impl Features {
     /// Runs the command.
-    pub fn run(&self, context: &mut Context) -> Result<()> {
+    pub fn run(&self, context: &mut CommandContext) -> Result<()> {
         let selection = self.selection.config()?;
         let transform = self.transform.config()?;
         let run = run_control(

@@ -7,7 +7,7 @@ use clap::{Args, ColorChoice, Command, CommandFactory};
 use clap_complete::Shell;
 
 use super::Cli;
-use super::context::Context;
+use super::context::CommandContext;
 use super::exit::{Failure, Result};
 
 /// Options that only `--help-all` lists, in all commands.
@@ -150,7 +150,7 @@ pub struct Completions {
 
 impl Completions {
     /// Runs the command.
-    pub fn run(&self, context: &mut Context) -> Result<()> {
+    pub fn run(&self, context: &mut CommandContext) -> Result<()> {
         let mut script = Vec::new();
         clap_complete::generate(self.shell, &mut command(true), "seismix", &mut script);
         let script = String::from_utf8_lossy(&script);
@@ -169,7 +169,7 @@ pub struct Man {
 
 impl Man {
     /// Runs the command.
-    pub fn run(&self, context: &mut Context) -> Result<()> {
+    pub fn run(&self, context: &mut CommandContext) -> Result<()> {
         let command = command(true);
         let pages = command.get_subcommands().filter(|c| !c.is_hide_set());
         self.write(context, "seismix", &command)?;
@@ -180,7 +180,7 @@ impl Man {
         Ok(())
     }
 
-    fn write(&self, context: &mut Context, name: &str, command: &Command) -> Result<()> {
+    fn write(&self, context: &mut CommandContext, name: &str, command: &Command) -> Result<()> {
         let mut page = Vec::new();
         // `name` of a command has to live as long as the program in clap; there are a dozen of them.
         let owned: &'static str = Box::leak(name.to_owned().into_boxed_str());
@@ -207,7 +207,7 @@ pub struct Reference {}
 
 impl Reference {
     /// Runs the command.
-    pub fn run(&self, context: &mut Context) -> Result<()> {
+    pub fn run(&self, context: &mut CommandContext) -> Result<()> {
         context.printer.text(reference().trim_end())?;
         Ok(())
     }

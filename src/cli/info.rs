@@ -13,10 +13,10 @@ use seismix::data::time::{format_utc, steps_ns};
 use seismix::data::{Error, StreamId};
 use seismix::stage::Observer;
 
-use super::context::Context;
+use super::context::CommandContext;
 use super::exit::Result;
 use super::interrupt;
-use super::options::Selection;
+use super::options::SelectionArgs;
 use super::output::table;
 
 /// Say what is in files and archives: ids, rates, spans, gaps, overlaps, amplitudes
@@ -35,12 +35,12 @@ pub struct Info {
     #[arg(long, requires = "json")]
     samples: bool,
     #[command(flatten)]
-    selection: Selection,
+    selection: SelectionArgs,
 }
 
 impl Info {
     /// Runs the command.
-    pub fn run(&self, context: &mut Context) -> Result<()> {
+    pub fn run(&self, context: &mut CommandContext) -> Result<()> {
         let selection = self.selection.config()?.for_data()?;
         let options = SummaryOptions {
             checksum: if self.checksum {
@@ -80,7 +80,7 @@ impl Info {
     }
 
     /// Files of the paths, each once; a path without any is reported and the others are read.
-    fn files(&self, context: &mut Context) -> Result<Vec<PathBuf>> {
+    fn files(&self, context: &mut CommandContext) -> Result<Vec<PathBuf>> {
         let mut files = Vec::new();
         for path in &self.paths {
             let faults = match expand_paths(&[path]) {
@@ -126,7 +126,7 @@ fn with_readable_names(summary: &mut FileSummary) {
 }
 
 /// Prints the JSON lines of a file, and names its first fault on stderr.
-fn print_file(context: &mut Context, summary: &FileSummary) -> Result<()> {
+fn print_file(context: &mut CommandContext, summary: &FileSummary) -> Result<()> {
     for row in &summary.segments {
         context.printer.record(row)?;
     }

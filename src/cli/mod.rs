@@ -31,7 +31,7 @@ use std::process::ExitCode;
 
 use clap::{FromArgMatches, Parser, Subcommand};
 
-use context::Context;
+use context::CommandContext;
 use exit::{Failure, Result};
 
 /// Takes seismic records that mix sources apart, without labels.
@@ -99,7 +99,7 @@ fn start(mut argv: Vec<OsString>) -> Result<()> {
         Err(error) => return usage_error::report(&error, &command, &settings),
     };
     interrupt::listen();
-    let mut context = Context::start(cli.common)?;
+    let mut context = CommandContext::start(cli.common)?;
     for warning in settings.warnings() {
         tracing::warn!("{warning}");
     }

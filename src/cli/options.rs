@@ -6,8 +6,8 @@ use std::str::FromStr;
 use clap::Args;
 use seismix::config::{
     Boundary, ComputeDevice, ConfigError, Length, Memory, Objective, Oversampling, PerLayer,
-    Precision, Preset, RunControl, SelectionConfig, SeparateConfig, SeparationMethod, Shard,
-    Target, TrainConfig, TransformConfig, Wavelet,
+    Precision, RunControl, SelectionConfig, SeparateConfig, SeparationMethod, Shard, Target,
+    TrainConfig, TrainPreset, TransformConfig, Wavelet,
 };
 use seismix::data::time;
 use seismix::stage::{Artifact, Existing, Observer, StageContext};
@@ -52,10 +52,10 @@ pub struct Common {
     pub color: Color,
 }
 
-/// Which records are used.
+/// Selection of records.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Selection (as in FDSN web services)")]
-pub struct Selection {
+pub struct SelectionArgs {
     /// Network codes, with commas and the wildcards * and ? [default: all]
     #[arg(long, value_name = "CODES")]
     network: Option<String>,
@@ -76,7 +76,7 @@ pub struct Selection {
     endtime: Option<i64>,
 }
 
-impl Selection {
+impl SelectionArgs {
     /// The configuration for the pipeline.
     pub fn config(&self) -> Result<SelectionConfig> {
         if let (Some(start), Some(end)) = (self.starttime, self.endtime)
@@ -200,10 +200,10 @@ impl FromStr for Clusters {
 /// The model and its training.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Training")]
-pub struct Training {
+pub struct TrainingArgs {
     /// Sizes, features and start: compact trains in minutes on two cores, paper is arXiv 2305.16189
-    #[arg(long, value_name = "NAME", default_value = "compact", value_parser = named::<Preset>(Preset::NAMES))]
-    preset: Preset,
+    #[arg(long, value_name = "NAME", default_value = "compact", value_parser = named::<TrainPreset>(TrainPreset::NAMES))]
+    preset: TrainPreset,
     /// Clusters a scale, or auto: the number that repeats best over blocks of time [default: 9]
     #[arg(long, value_name = "K|auto")]
     clusters: Option<Clusters>,
@@ -240,7 +240,7 @@ pub struct Training {
     recipe: RecipeOptions,
 }
 
-impl Training {
+impl TrainingArgs {
     /// The configuration for the pipeline: the preset, changed by what is given.
     pub fn config(&self) -> Result<TrainConfig> {
         self.device.check().map_err(|error| {

@@ -2,7 +2,7 @@
 
 use super::parsers::named;
 use clap::Args;
-use seismix::config::{ConfigError, Cooling, Levels, Recipe, Schedule, Start};
+use seismix::config::{ConfigError, Cooling, InitialClusters, Levels, Recipe, Schedule};
 
 /// Switches of the recipe's steps.
 #[derive(Debug, Args)]
@@ -10,8 +10,8 @@ use seismix::config::{ConfigError, Cooling, Levels, Recipe, Schedule, Start};
 pub struct RecipeOptions {
     /// First clusters, from which the network starts: hmm looks ahead in time; random: the network starts from random
     /// weights
-    #[arg(long, value_name = "NAME", default_value = "hmm", value_parser = named::<Start>(Start::NAMES))]
-    start: Start,
+    #[arg(long, value_name = "NAME", default_value = "hmm", value_parser = named::<InitialClusters>(InitialClusters::NAMES))]
+    start: InitialClusters,
     /// Keep all components at the larger scales in place of the slowest
     #[arg(long)]
     no_temporal_whitening: bool,

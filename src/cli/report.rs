@@ -8,7 +8,7 @@ use seismix::run::{RunFiles, read_settings, report_of};
 use seismix::stage::artifact::write_output;
 use serde_json::json;
 
-use super::context::Context;
+use super::context::CommandContext;
 use super::exit::{Failure, Result};
 use super::options::Replacing;
 use super::output_guard;
@@ -36,7 +36,7 @@ pub struct Report {
 
 impl Report {
     /// Runs the command.
-    pub fn run(&self, context: &mut Context) -> Result<()> {
+    pub fn run(&self, context: &mut CommandContext) -> Result<()> {
         context.open_first(&self.output);
         let files = RunFiles::of(&self.run);
         let separation = files.separation_json();
@@ -62,7 +62,7 @@ impl Report {
     }
 
     /// The report of a run. Its own `report.json` holds results that only the run knew, such as scores.
-    fn of_run(&self, files: &RunFiles, context: &Context) -> Result<ReportData> {
+    fn of_run(&self, files: &RunFiles, context: &CommandContext) -> Result<ReportData> {
         let saved = ReportData::load(&files.report_data).ok();
         let reported = files.reported()?;
         let is_current = |data: &ReportData| data.gathered_from == reported;
@@ -91,7 +91,7 @@ impl Report {
     }
 
     /// The report of whatever stages wrote to the folder.
-    fn of_stages(&self, context: &Context) -> Result<ReportData> {
+    fn of_stages(&self, context: &CommandContext) -> Result<ReportData> {
         let sources = ReportSources {
             records: self.records.clone(),
             ..ReportSources::in_folder(&self.run)

@@ -10,10 +10,10 @@ use seismix::stage::StageContext;
 use serde_json::json;
 use std::path::Path;
 
-use super::context::Context;
+use super::context::CommandContext;
 use super::exit::Result;
 use super::options::{
-    Planning, Resuming, Seed, Selection, SeparationArgs, Training, Transform, run_control,
+    Planning, Resuming, Seed, SelectionArgs, SeparationArgs, TrainingArgs, Transform, run_control,
 };
 use super::output_guard;
 
@@ -31,11 +31,11 @@ pub struct Run {
     #[arg(long, short, value_name = "RUN")]
     output: PathBuf,
     #[command(flatten)]
-    selection: Selection,
+    selection: SelectionArgs,
     #[command(flatten)]
     transform: Transform,
     #[command(flatten)]
-    training: Training,
+    training: TrainingArgs,
     #[command(flatten)]
     separation: SeparationArgs,
     #[command(flatten)]
@@ -48,7 +48,7 @@ pub struct Run {
 
 impl Run {
     /// Runs the command.
-    pub fn run(&self, context: &mut Context) -> Result<()> {
+    pub fn run(&self, context: &mut CommandContext) -> Result<()> {
         let written = ["features", "separated"];
         output_guard::folder(&self.output, &self.paths, &written)?;
         let transform = self.transform.config()?;
@@ -91,7 +91,7 @@ impl Run {
 }
 
 /// Prints the results of a run.
-pub fn print_summary(context: &mut Context, summary: &RunSummary) -> Result<()> {
+pub fn print_summary(context: &mut CommandContext, summary: &RunSummary) -> Result<()> {
     let scales = summary.table.scales();
     let finest = scales.first().copied().unwrap_or(0);
     let windows = summary.table.rows_of_scale(finest).count();
@@ -131,7 +131,11 @@ pub fn print_summary(context: &mut Context, summary: &RunSummary) -> Result<()> 
 }
 
 /// Prints the outcomes of a separation.
-pub fn print_separation(context: &mut Context, file: &SeparationFile, folder: &Path) -> Result<()> {
+pub fn print_separation(
+    context: &mut CommandContext,
+    file: &SeparationFile,
+    folder: &Path,
+) -> Result<()> {
     // What a target is: separated on any channel, or not separable on any, or background already.
     let ended = |wanted: Outcome| {
         let any = |t: &seismix::separate::TargetResult, outcome| {

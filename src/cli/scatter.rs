@@ -14,7 +14,7 @@ use seismix::scattering::{
 };
 use serde_json::{Value, json};
 
-use super::context::Context;
+use super::context::CommandContext;
 use super::exit::{Failure, Result};
 use super::options::Replacing;
 use super::parsers::{named, positive};
@@ -154,7 +154,7 @@ impl Options {
 
 impl Scatter {
     /// Runs the command.
-    pub fn run(&self, context: &mut Context) -> Result<()> {
+    pub fn run(&self, context: &mut CommandContext) -> Result<()> {
         context.open_first(&self.output);
         let inputs = [Some(&self.input), self.options.given_power.as_ref()];
         let inputs = inputs.into_iter().flatten();

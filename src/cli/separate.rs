@@ -6,9 +6,9 @@ use clap::Args;
 use seismix::config::PerLayer;
 use seismix::separate::{TargetSource, plan, separate};
 
-use super::context::Context;
+use super::context::CommandContext;
 use super::exit::Result;
-use super::options::{Rehearsal, Resuming, Selection, SeparationArgs};
+use super::options::{Rehearsal, Resuming, SelectionArgs, SeparationArgs};
 use super::output_guard;
 
 /// Separate the windows of chosen clusters into background and source
@@ -48,7 +48,7 @@ pub struct Separate {
     )]
     octaves: PerLayer,
     #[command(flatten)]
-    selection: Selection,
+    selection: SelectionArgs,
     #[command(flatten)]
     resuming: Resuming,
     #[command(flatten)]
@@ -57,7 +57,7 @@ pub struct Separate {
 
 impl Separate {
     /// Runs the command.
-    pub fn run(&self, context: &mut Context) -> Result<()> {
+    pub fn run(&self, context: &mut CommandContext) -> Result<()> {
         let written = ["background", "source", "deviation", "parts"];
         output_guard::folder(&self.output, &self.paths, &written)?;
         let selection = self.selection.config()?;

@@ -12,7 +12,7 @@ use seismix::stage::PipelineError;
 use seismix::vae::ModelFile;
 use serde_json::{Value, json};
 
-use super::context::Context;
+use super::context::CommandContext;
 use super::exit::{Failure, Result};
 use super::options::{MAX_ITERATIONS, Replacing, Seed};
 use super::parsers::whole;
@@ -70,7 +70,7 @@ pub struct Synth {
 
 impl Synth {
     /// Runs the command.
-    pub fn run(&self, context: &mut Context) -> Result<()> {
+    pub fn run(&self, context: &mut CommandContext) -> Result<()> {
         context.open_first(&self.output);
         let single = [&self.like, &self.model, &self.clusters];
         let inputs = single.into_iter().flatten().chain(&self.features);
@@ -97,7 +97,7 @@ impl Synth {
         }
     }
 
-    fn like(&self, context: &mut Context, path: &Path) -> Result<()> {
+    fn like(&self, context: &mut CommandContext, path: &Path) -> Result<()> {
         let input = Npy::read(path)?;
         let target = SynthTarget::Like {
             signals: input.values.view(),
@@ -110,7 +110,7 @@ impl Synth {
         self.write(context, &made, &input)
     }
 
-    fn of_model(&self, context: &mut Context, cluster: &Target, path: &Path) -> Result<()> {
+    fn of_model(&self, context: &mut CommandContext, cluster: &Target, path: &Path) -> Result<()> {
         let model = ModelFile::load(path).map_err(PipelineError::from)?;
         let target = SynthTarget::Model {
             model: &model,
@@ -125,7 +125,12 @@ impl Synth {
         self.write(context, &made, &input)
     }
 
-    fn of_cluster(&self, context: &mut Context, cluster: &Target, clusters: &Path) -> Result<()> {
+    fn of_cluster(
+        &self,
+        context: &mut CommandContext,
+        cluster: &Target,
+        clusters: &Path,
+    ) -> Result<()> {
         let target = SynthTarget::Windows {
             features: &self.features,
             clusters,
@@ -140,7 +145,7 @@ impl Synth {
         self.write(context, &made, &input)
     }
 
-    fn write(&self, context: &mut Context, made: &Synthesized, input: &Value) -> Result<()> {
+    fn write(&self, context: &mut CommandContext, made: &Synthesized, input: &Value) -> Result<()> {
         if interrupt::asked() {
             return Err(Failure::Interrupted);
         }
@@ -172,7 +177,7 @@ impl Synth {
         self.print(context, made)
     }
 
-    fn print(&self, context: &mut Context, made: &Synthesized) -> Result<()> {
+    fn print(&self, context: &mut CommandContext, made: &Synthesized) -> Result<()> {
         let output = self.output.display().to_string();
         let errors: Vec<f64> = made.error.iter().copied().collect();
         let worst = errors.iter().fold(0.0_f64, |m, e| m.max(*e));

@@ -9,9 +9,9 @@ use seismix::train::{ModelInputs, model_inputs, plan, train};
 use serde_json::json;
 
 use super::cluster::print_transients;
-use super::context::Context;
+use super::context::CommandContext;
 use super::exit::Result;
-use super::options::{Rehearsal, Resuming, Seed, Training};
+use super::options::{Rehearsal, Resuming, Seed, TrainingArgs};
 use super::output_guard;
 
 /// Train the model that groups windows into clusters at all scales at once
@@ -24,7 +24,7 @@ pub struct Train {
     #[arg(long, short, value_name = "MODEL")]
     output: PathBuf,
     #[command(flatten)]
-    training: Training,
+    training: TrainingArgs,
     #[command(flatten)]
     seed: Seed,
     #[command(flatten)]
@@ -43,7 +43,7 @@ fn stability(model: &seismix::vae::ModelFile) -> Result<Option<Stability>> {
 
 impl Train {
     /// Runs the command.
-    pub fn run(&self, context: &mut Context) -> Result<()> {
+    pub fn run(&self, context: &mut CommandContext) -> Result<()> {
         output_guard::file(&self.output, self.features.iter().map(PathBuf::as_path))?;
         let training = self.training.config()?;
         let stage = self.resuming.context(Some(&self.seed), &context.observer);

@@ -10,7 +10,7 @@ use seismix::config::{Objective, PerLayer, Precision, SeparationMethod};
 use seismix::separation::{ChannelSeparation, Optimization, OptimizerStop, Outcome};
 use serde_json::{Value, json};
 
-use super::context::Context;
+use super::context::CommandContext;
 use super::exit::{Failure, Result};
 use super::options::{MAX_ITERATIONS, MAX_SNIPPETS, Replacing};
 use super::parsers::{method_parser, named, whole};
@@ -152,7 +152,7 @@ impl Files {
 
 impl Unmix {
     /// Runs the command.
-    pub fn run(&self, context: &mut Context) -> Result<()> {
+    pub fn run(&self, context: &mut CommandContext) -> Result<()> {
         context.open_first(&self.output);
         let optional = [&self.evaluate, &self.local.source_snippets];
         let inputs = [&self.mixture, &self.background].into_iter();
@@ -296,7 +296,12 @@ impl Unmix {
         provenance
     }
 
-    fn write(&self, context: &mut Context, found: &Unmixed, provenance: &Value) -> Result<()> {
+    fn write(
+        &self,
+        context: &mut CommandContext,
+        found: &Unmixed,
+        provenance: &Value,
+    ) -> Result<()> {
         let channels = &found.channels;
         let reasons: Vec<&str> = channels.iter().map(stop_reason).collect();
         let outcomes: Vec<&str> = channels.iter().map(|s| outcome(&s.outcome)).collect();
@@ -345,7 +350,7 @@ impl Unmix {
 
     fn write_evaluation(
         &self,
-        context: &mut Context,
+        context: &mut CommandContext,
         loss: &Array2<f64>,
         gradient: &ArrayD<f64>,
         provenance: &Value,

@@ -17,7 +17,7 @@ mod transform;
 pub use error::{ConfigError, Result};
 pub use length::Length;
 #[cfg(feature = "vae")]
-pub use recipe::{Cooling, Levels, Recipe, Schedule, Start};
+pub use recipe::{Cooling, InitialClusters, Levels, Recipe, Schedule};
 pub use run::{Memory, RunControl, Shard};
 pub use seismix_scattering::{Oversampling, Wavelet};
 #[cfg(feature = "vae")]
@@ -25,7 +25,7 @@ pub use seismix_vae::ComputeDevice;
 pub use selection::SelectionConfig;
 pub use separate::{Objective, SeparateConfig, SeparationMethod, Target};
 #[cfg(feature = "vae")]
-pub use train::{Preset, TrainConfig};
+pub use train::{TrainConfig, TrainPreset};
 pub use transform::{Boundary, PerLayer, Precision, ResolvedTransform, TransformConfig};
 
 /// Gives an enum without fields its names: `NAMES`, `Display`, `FromStr` and serde all use the same text.

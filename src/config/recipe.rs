@@ -12,7 +12,7 @@ use crate::config::{option_names, serde_as_text};
 
 /// Method for the first clusters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
-pub enum Start {
+pub enum InitialClusters {
     /// A hidden Markov model with one covariance, from k-means; it looks ahead in time.
     #[default]
     Hmm,
@@ -24,9 +24,9 @@ pub enum Start {
     Random,
 }
 
-option_names!(Start, { Hmm => "hmm", Mixture => "mixture", KMeans => "k-means", Random => "random" });
+option_names!(InitialClusters, { Hmm => "hmm", Mixture => "mixture", KMeans => "k-means", Random => "random" });
 
-impl Start {
+impl InitialClusters {
     /// Method for the first clusters; a random start finds them as well, for the deflation.
     pub fn method(self) -> InitMethod {
         match self {
@@ -167,7 +167,7 @@ serde_as_text!(Schedule, Cooling, Levels);
 #[serde(deny_unknown_fields, default)]
 pub struct Recipe {
     /// Method for the first clusters.
-    pub start: Start,
+    pub start: InitialClusters,
     /// True if scales above the finest keep their slowest directions.
     pub temporal_whitening: bool,
     /// True if means of coarser clusters are subtracted from the finer features.
@@ -187,7 +187,7 @@ pub struct Recipe {
 impl Default for Recipe {
     fn default() -> Self {
         Self {
-            start: Start::Hmm,
+            start: InitialClusters::Hmm,
             temporal_whitening: true,
             deflation: true,
             finest_levels: Levels(LocalLogPower::Tail),

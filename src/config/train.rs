@@ -5,25 +5,25 @@ use serde::{Deserialize, Serialize};
 
 use crate::config::error::{ConfigError, Result};
 use crate::config::option_names;
-use crate::config::recipe::{Recipe, Start};
+use crate::config::recipe::{InitialClusters, Recipe};
 
 /// A set of sizes for the model and its training.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Preset {
+pub enum TrainPreset {
     /// Trains in minutes on two cores; features free of amplitude, started from k-means.
     Compact,
     /// The paper's sizes, features and cold start.
     Paper,
 }
 
-option_names!(Preset, { Compact => "compact", Paper => "paper" });
+option_names!(TrainPreset, { Compact => "compact", Paper => "paper" });
 
 /// The model and its training.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct TrainConfig {
     /// The preset that the other fields started from; it also chooses the features and the start.
-    pub preset: Preset,
+    pub preset: TrainPreset,
     /// Clusters K a scale.
     pub clusters: usize,
     /// True if K is chosen by the clusters' repeatability, in place of `clusters`.
@@ -53,9 +53,9 @@ pub struct TrainConfig {
 
 impl TrainConfig {
     /// The sizes of a preset.
-    pub fn preset(preset: Preset) -> Self {
+    pub fn preset(preset: TrainPreset) -> Self {
         match preset {
-            Preset::Compact => Self {
+            TrainPreset::Compact => Self {
                 preset,
                 clusters: 9,
                 auto_clusters: false,
@@ -70,7 +70,7 @@ impl TrainConfig {
                 device: ComputeDevice::Cpu,
                 recipe: Recipe::default(),
             },
-            Preset::Paper => Self {
+            TrainPreset::Paper => Self {
                 preset,
                 clusters: 9,
                 auto_clusters: false,
@@ -91,7 +91,7 @@ impl TrainConfig {
 
 impl Default for TrainConfig {
     fn default() -> Self {
-        Self::preset(Preset::Compact)
+        Self::preset(TrainPreset::Compact)
     }
 }
 
@@ -114,21 +114,23 @@ impl TrainConfig {
         let repeats = self.auto_clusters || self.seeds > 1;
         let refuse = |what: &str| Err(ConfigError::new(what));
         match self.preset {
-            Preset::Paper if repeats => refuse(
+            TrainPreset::Paper if repeats => refuse(
                 "--clusters auto and --seeds look at the first clusters, which --preset paper has none of: use --preset \
                  compact, or give --clusters a number and leave --seeds out",
             ),
-            Preset::Paper if self.recipe.changes_inputs() => refuse(
+            TrainPreset::Paper if self.recipe.changes_inputs() => refuse(
                 "--start, --no-temporal-whitening, --no-deflation and --finest-levels are steps of --preset compact: use it, \
                  or leave them out",
             ),
-            Preset::Paper if self.amplitude > 0.0 => refuse(
+            TrainPreset::Paper if self.amplitude > 0.0 => refuse(
                 "--amplitude is an option of --preset compact: the paper's features are free of amplitude",
             ),
-            Preset::Compact if repeats && self.recipe.start == Start::Random => refuse(
-                "--clusters auto and --seeds look at the first clusters, which a network from --start random does not have: \
+            TrainPreset::Compact if repeats && self.recipe.start == InitialClusters::Random => {
+                refuse(
+                    "--clusters auto and --seeds look at the first clusters, which a network from --start random does not have: \
                  use --start hmm, mixture or k-means, or give --clusters a number and leave --seeds out",
-            ),
+                )
+            }
             _ => Ok(()),
         }
     }

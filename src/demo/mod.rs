@@ -17,7 +17,7 @@ use crate::stage::progress::Observer;
 use crate::stage::provenance::provenance;
 use crate::stage::{Artifact, Making, PipelineError, Result, StageContext};
 
-/// What the demo found, beside the run's own summary.
+/// Scores of the demo against the known sources.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct DemoScores {
     /// Agreement with the known sources, scale by scale.
@@ -26,7 +26,7 @@ pub struct DemoScores {
     pub detection: Detection,
     /// SNR of the background in each target.
     pub targets: Vec<TargetSnr>,
-    /// The same in short.
+    /// Summary of the SNR by pulse amplitude.
     pub snr: Vec<SnrSummary>,
     /// Samples outside the targets that differ from the input: none.
     pub changed_outside: usize,
@@ -51,7 +51,7 @@ pub struct SnrSummary {
     pub gain_median_db: f64,
 }
 
-/// What the demo made.
+/// Outputs of the demo.
 pub struct Demo {
     /// The run.
     pub summary: RunSummary,

@@ -30,7 +30,7 @@ pub(crate) struct Blocks {
     pub coefficients: Vec<f32>,
 }
 
-/// What turns a segment into blocks.
+/// Plan that turns a segment into blocks.
 pub(crate) trait BlockPlan: Sync {
     /// The coefficient table.
     fn index(&self) -> Vec<CoefficientRow>;

@@ -20,7 +20,7 @@ use crate::records::{open_archive, sampling_rate, station_keys};
 use crate::stage::progress::Observer;
 use crate::stage::{Artifact, Existing, Making, PipelineError, Result, StageContext};
 
-/// What `features` did.
+/// Summary of the `features` stage.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct FeaturesSummary {
     /// Feature files of the days that were requested, written or found up to date.

@@ -1,4 +1,4 @@
-//! Where sources are said to be: clusters of a table, or windows listed by hand.
+//! Origin of the targets: clusters of a table, or windows listed by hand.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -9,7 +9,7 @@ use seismix_data::time::parse_utc;
 use crate::separate::targets::TargetSpan;
 use crate::stage::{PipelineError, Result};
 
-/// What tells where the sources are.
+/// Origin of the targets.
 #[derive(Debug, Clone, Copy)]
 pub enum TargetSource<'a> {
     /// The table of `seismix cluster`; the settings name the target clusters.

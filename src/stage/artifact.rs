@@ -271,7 +271,7 @@ impl Artifact {
         self.is_current_without(making, context, "")
     }
 
-    /// As [`is_current`](Self::is_current), without a look at one file that the caller can restore from the others.
+    /// Like [`is_current`](Self::is_current), without the check of one file that the caller can restore from the others.
     ///
     /// # Errors
     /// As [`is_current`](Self::is_current).
@@ -360,7 +360,7 @@ impl Artifact {
         self.publish_made_from(name, "", write)
     }
 
-    /// As [`publish`](Self::publish), with a fingerprint of the file's own.
+    /// Publishes like [`publish`](Self::publish), with a fingerprint of the file's own.
     ///
     /// # Errors
     /// As [`publish`](Self::publish).

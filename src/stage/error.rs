@@ -1,4 +1,4 @@
-//! What can go wrong between the parts, and what to do about it.
+//! Errors of the stages, each with its remedy.
 
 use std::path::{Path, PathBuf};
 
@@ -44,9 +44,9 @@ pub enum PipelineError {
     /// A file of the run could not be read or written.
     #[error("{action} `{}`: {source}", path.display())]
     Io {
-        /// What was being done.
+        /// Action that failed.
         action: &'static str,
-        /// To which file.
+        /// File of the action.
         path: PathBuf,
         /// Why it failed.
         source: std::io::Error,
@@ -101,9 +101,9 @@ pub enum PipelineError {
     /// The input cannot be used for what was asked.
     #[error("{what}")]
     Unusable {
-        /// What is wrong.
+        /// Fault.
         what: String,
-        /// What to do.
+        /// Remedy.
         help: String,
     },
     /// The user stopped the run; the same command goes on from there.
@@ -133,7 +133,7 @@ impl From<vae::init::InitError> for PipelineError {
 pub type Result<T> = std::result::Result<T, PipelineError>;
 
 impl PipelineError {
-    /// What to do, where the text alone does not say so.
+    /// Remedy, if the text of the error does not contain it.
     pub fn help(&self) -> Option<&str> {
         match self {
             Self::Unusable { help, .. } => Some(help),

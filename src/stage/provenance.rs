@@ -1,4 +1,4 @@
-//! Where an output came from, and whether it can be taken as it is.
+//! Provenance of an output, and the check that it is current.
 
 use std::fmt::Write as _;
 use std::path::Path;

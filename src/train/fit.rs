@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use seismix_vae as vae;
 
-use crate::config::{Preset, TrainConfig};
+use crate::config::{TrainConfig, TrainPreset};
 use crate::stage::{PipelineError, Result, StageContext};
 use crate::train::decoding::DecoderData;
 use crate::train::feature_dataset::FeatureDataset;
@@ -70,11 +70,11 @@ impl Fit<'_> {
         let config = self.config;
         let scales = &prepared.data.scales;
         let mut preset = match config.preset {
-            Preset::Compact => {
+            TrainPreset::Compact => {
                 let widths: Vec<usize> = scales.iter().map(|scale| scale.dim().2).collect();
                 vae::Preset::compact(names, &widths)
             }
-            Preset::Paper => {
+            TrainPreset::Paper => {
                 let (_, channels, width) = scales[0].dim();
                 vae::Preset::paper(names, width, channels)
             }
@@ -96,7 +96,7 @@ impl Fit<'_> {
         if let Some(temperature) = config.recipe.temperature {
             options.temperature = temperature.0;
         }
-        if config.preset == Preset::Compact {
+        if config.preset == TrainPreset::Compact {
             options.label_epochs = config.epochs;
         }
         options.initial_labels = prepared.initial_labels.take();

@@ -5,7 +5,7 @@ use seismix_vae as vae;
 use seismix_vae::features::paper::{PaperFeatures, PaperScaler};
 use seismix_vae::features::{EnergyFeatures, FeaturePipeline, InputsOptions, WindowFeatures};
 
-use crate::config::{Preset, Start, TrainConfig};
+use crate::config::{InitialClusters, TrainConfig, TrainPreset};
 use crate::stage::{Observer, PipelineError, Result, StageContext};
 use crate::train::feature_dataset::{FeatureDataset, WindowTime};
 use crate::train::stability::{FitProgress, Fits, Stability};
@@ -30,8 +30,8 @@ pub(super) fn prepare(
     context: &StageContext,
 ) -> Result<Prepared> {
     match config.preset {
-        Preset::Compact => compact(dataset, config, context.seed, context.progress),
-        Preset::Paper => paper(dataset, config, context.progress),
+        TrainPreset::Compact => compact(dataset, config, context.seed, context.progress),
+        TrainPreset::Paper => paper(dataset, config, context.progress),
     }
 }
 
@@ -92,7 +92,7 @@ fn compact(
         n_clusters: options.clusters(0),
         data: compact_data(&scales),
         split,
-        initial_labels: (recipe.start != Start::Random).then_some(initial_labels),
+        initial_labels: (recipe.start != InitialClusters::Random).then_some(initial_labels),
     })
 }
 

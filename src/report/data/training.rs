@@ -139,10 +139,10 @@ fn panel(title: &str, series: Vec<TrainingSeries>) -> TrainingPanel {
     }
 }
 
-/// Preset, number of epochs, why training ended, and warnings about the kept epoch.
+/// TrainPreset, number of epochs, why training ended, and warnings about the kept epoch.
 fn remark(model: &vae::ModelFile) -> String {
     let mut text = format!(
-        "Preset {}, {} epochs.",
+        "TrainPreset {}, {} epochs.",
         model.preset,
         model.history.epochs.len()
     );
