@@ -219,7 +219,7 @@ impl Region {
                 .map(|c| format!("channel {c}"))
                 .collect(),
             samples: channels.iter().map(|c| c.mixture.clone()).collect(),
-            targets: vec![0..n],
+            targets: std::iter::once(0..n).collect(),
             snippets: channels
                 .iter()
                 .map(|c| Snippets {

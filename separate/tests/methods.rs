@@ -122,7 +122,7 @@ fn a_new_method_applies_to_arrays() {
         source_snippets: Vec::new(),
     };
     let all: Vec<Box<dyn Method>> = vec![Box::new(Mute)];
-    let (name, found) = separate_arrays(&all, &[channel.clone()], &NoProgress).unwrap();
+    let (name, found) = separate_arrays(&all, std::slice::from_ref(&channel), &NoProgress).unwrap();
     // Arrays have no events, so nothing is muted.
     assert_eq!((name, found.len()), ("mute", 1));
     assert_eq!(found[0].background, channel.mixture);

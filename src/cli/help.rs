@@ -103,7 +103,7 @@ const EXAMPLES: [(&str, &str); 13] = [
 
 /// The command line with examples; expert options are hidden unless `all`.
 pub fn command(all: bool) -> Command {
-    let command = Cli::command().mut_subcommands(|subcommand| {
+    Cli::command().mut_subcommands(|subcommand| {
         let name = subcommand.get_name().to_owned();
         let subcommand = match EXAMPLES.iter().find(|(command, _)| *command == name) {
             Some((_, text)) => subcommand.after_help(format!("Examples:\n{text}")),
@@ -113,8 +113,7 @@ pub fn command(all: bool) -> Command {
             let is_expert = arg.get_long().is_some_and(|long| EXPERT.contains(&long));
             arg.hide(is_expert && !all)
         })
-    });
-    command
+    })
 }
 
 /// The command line for these arguments: `--help-all` becomes `--help` with the expert options, and `--color` holds for

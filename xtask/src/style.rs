@@ -249,7 +249,7 @@ impl Tree {
             "inline comments      {density:.1} per 1000 lines of numerical code"
         ));
         for fault in &self.faults {
-            say(format!("{fault}"));
+            say(fault.clone());
         }
         match self.faults.len() {
             0 => Ok(()),

@@ -4,11 +4,10 @@
 //!
 //! - **background**, in states of 2 to 5 hours: Gaussian noise of one of two spectral slopes, or the increments of a
 //!   multifractal random walk; three sources mixed into the channels; its rms follows a quiet and a windy part of the
-//! day;
+//!   day;
 //! - **bursts** of 10 to 30 minutes: band noise, steady or modulated in amplitude, 2 to 5 times the background's rms;
 //! - **pulses** of about a minute: a seismometer's response to a step in acceleration, one-sided, with the response
-//! to a
-//!   step in displacement (a short precursor) at the onset, 5 to 100 times the background's rms, in spells;
+//!   to a step in displacement (a short precursor) at the onset, 5 to 100 times the background's rms, in spells;
 //! - one **gap** on the second day with a full-scale sample before it, as real records have.
 //!
 //! Each of the first three is rounded to integers before they are added, so the parts sum to the record exactly.
