@@ -12,7 +12,7 @@ use py_literal::Value;
 use sha2::{Digest, Sha256};
 
 #[cfg(feature = "pipeline")]
-use crate::stage::{PipelineError, artifact::write_output};
+use crate::stage::{PipelineError, write_output};
 
 /// Longest header that is read; NumPy itself refuses more than 10,000 bytes unless asked.
 const MAX_HEADER: u64 = 1 << 16;

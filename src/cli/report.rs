@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use seismix::report::{ReportData, ReportSources, gather, write_report};
 use seismix::run::{RunFiles, read_settings, report_of};
-use seismix::stage::artifact::write_output;
+use seismix::stage::write_output;
 use serde_json::json;
 
 use super::context::CommandContext;

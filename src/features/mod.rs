@@ -49,6 +49,9 @@ pub fn features(
     out: &Path,
 ) -> Result<FeaturesSummary> {
     let archive = open_archive(paths, selection, context.progress)?;
+    context
+        .inputs
+        .notice(archive.files().iter().map(|file| file.path.as_path()));
     let artifact = Artifact::shard(out, context.shard)?;
     context.recall(artifact.state());
     let settings = json!({"configuration": {"transform": transform, "selection": selection}});

@@ -104,6 +104,7 @@ pub fn separate(
     let artifact = Artifact::folder(out)?;
     context.recall(artifact.state());
     let read: Vec<&Path> = archive.files().iter().map(|f| f.path.as_path()).collect();
+    context.inputs.notice(read.iter().copied());
     let provenance = provenance_of(&archive, selection, source, config, context)?;
     let making = Making::new("separate", &provenance);
     if artifact.is_current(&making, context)?

@@ -3,11 +3,15 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use seismix_core::regular_file;
 use seismix_data::StationKey;
 use seismix_data::time::parse_utc;
 
 use crate::separate::targets::TargetSpan;
 use crate::stage::{PipelineError, Result};
+
+/// Largest table of windows that is read: a million rows, and no more than memory has room for.
+const MAX_TABLE_BYTES: u64 = 1 << 28;
 
 /// Origin of the targets.
 #[derive(Debug, Clone, Copy)]
@@ -58,7 +62,8 @@ pub(super) fn read_windows(
              2019-06-05T12:00:00Z,2019-06-05T12:01:00Z,XB.ELYSE.02.BH",
         )
     };
-    let text = std::fs::read(path).map_err(PipelineError::io("reading", path))?;
+    let text =
+        regular_file::read(path, MAX_TABLE_BYTES).map_err(PipelineError::io("reading", path))?;
     let mut reader = csv::ReaderBuilder::new()
         .trim(csv::Trim::All)
         .from_reader(&text[..]);

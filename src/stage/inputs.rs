@@ -84,6 +84,17 @@ impl Inputs {
         crate::stage::write_json(&state.join(KNOWN), &used)
     }
 
+    /// Notes size and time of files that are about to be used, so that a change is noticed from now on.
+    pub fn notice<'a>(&self, paths: impl IntoIterator<Item = &'a Path>) {
+        let mut used = locked(&self.used);
+        for path in paths {
+            // A file that is gone already is reported when it is read.
+            if let Ok(metadata) = fs::metadata(path) {
+                used.entry(canonical(path)).or_insert(Stamp::of(&metadata));
+            }
+        }
+    }
+
     /// Name, size and hash of an input.
     ///
     /// A file that seismix wrote is compared with the checksum from then, so damaged features or models are found by

@@ -8,9 +8,10 @@ use std::fs::{self, File};
 use std::io::{BufRead as _, BufReader, Read, Write as _};
 use std::path::{Path, PathBuf};
 
+use seismix_core::checksum::checksum_file;
+use seismix_core::regular_file;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use twox_hash::XxHash3_128;
 
 use crate::stage::{PipelineError, Result};
 
@@ -39,11 +40,10 @@ impl FileRecord {
     /// # Errors
     /// [`std::io::Error`] if it cannot be read.
     pub fn of(path: &Path) -> std::io::Result<Self> {
-        let mut hasher = XxHash3_128::new();
-        let bytes = read_in_pieces(path, |piece| hasher.write(piece))?;
+        let (bytes, sum) = checksum_file(path)?;
         Ok(Self {
             bytes,
-            xxh3: format!("{:032x}", hasher.finish_128()),
+            xxh3: format!("{sum:032x}"),
             made_from: String::new(),
         })
     }
@@ -61,10 +61,7 @@ impl FileRecord {
 /// # Errors
 /// [`std::io::Error`]; devices, FIFOs and folders are refused before they are opened, since a FIFO would block.
 pub fn read_in_pieces(path: &Path, mut each: impl FnMut(&[u8])) -> std::io::Result<u64> {
-    if !fs::metadata(path)?.is_file() {
-        return Err(std::io::Error::other("it is not a regular file"));
-    }
-    let mut file = File::open(path)?;
+    let mut file = regular_file::open(path)?;
     let mut buffer = vec![0; CHUNK];
     let mut bytes = 0;
     loop {

@@ -8,6 +8,7 @@ pub mod manifest;
 mod output_path;
 pub mod progress;
 pub mod provenance;
+mod publish;
 
 use std::path::Path;
 
@@ -18,6 +19,7 @@ pub use artifact::{Artifact, Making};
 pub use context::{Existing, StageContext};
 pub use error::{PipelineError, Result};
 pub use progress::{NoProgress, Observer};
+pub use publish::write_output;
 
 /// Writes a file, whole or not at all.
 pub(crate) fn write_atomic(path: &Path, bytes: &[u8]) -> Result<()> {

@@ -9,6 +9,7 @@ use seismix_data::time::format_utc;
 use seismix_vae::features::{BlockSegment, CoefficientTable, EnergySegment, WindowLayout};
 
 use crate::features::notes::DayNote;
+use crate::stage::artifact::written_record;
 use crate::stage::progress::Observer;
 use crate::stage::{PipelineError, Result};
 
@@ -46,6 +47,14 @@ impl FeatureDataset {
     pub fn open(paths: &[PathBuf], observer: &dyn Observer) -> Result<Self> {
         let set = FeatureSet::open(paths)?;
         for rejected in set.rejected() {
+            // Without a damaged file the model would be another one, and replace the good one.
+            if let Some(record) = written_record(&rejected.path)
+                && !record.matches(&rejected.path)
+            {
+                return Err(PipelineError::Damaged {
+                    path: rejected.path.clone(),
+                });
+            }
             let path = rejected.path.display().to_string();
             let text = rejected.error.to_string();
             // Most errors of the store name the file themselves.

@@ -1,11 +1,11 @@
 //! The index of an archive: which stream lies where in which file.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
 
 use rayon::prelude::*;
+use seismix_core::regular_file;
 use serde::{Serialize, Serializer};
 use sha2::{Digest, Sha256};
 
@@ -58,7 +58,7 @@ impl ArchiveFile {
     /// # Errors
     /// [`Error::Io`].
     pub fn sha256(&self) -> Result<String> {
-        let mut file = File::open(&self.path).map_err(Error::io("read", &self.path))?;
+        let mut file = regular_file::open(&self.path).map_err(Error::io("read", &self.path))?;
         let mut hash = HashWriter(Sha256::new());
         io::copy(&mut file, &mut hash).map_err(Error::io("read", &self.path))?;
         Ok(hex(&hash.0.finalize()))

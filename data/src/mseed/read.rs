@@ -2,8 +2,10 @@
 
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::io::{self, Read};
+use std::io::Read;
 use std::path::Path;
+
+use seismix_core::regular_file;
 
 use super::decode;
 use super::header::{RecordError, RecordHeader};
@@ -139,13 +141,7 @@ pub fn read_headers(path: &Path) -> Result<FileHeaders> {
 }
 
 fn open(path: &Path) -> Result<File> {
-    let file = File::open(path).map_err(Error::io("read", path))?;
-    let metadata = file.metadata().map_err(Error::io("read", path))?;
-    if !metadata.is_file() {
-        let reason = io::Error::new(io::ErrorKind::InvalidInput, "it is no regular file");
-        return Err(Error::io("read", path)(reason));
-    }
-    Ok(file)
+    regular_file::open(path).map_err(Error::io("read", path))
 }
 
 fn at_least_one(path: &Path, n_records: usize, faults: &[Fault]) -> Result<()> {

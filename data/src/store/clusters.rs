@@ -14,6 +14,7 @@ use ndarray::{Array2, ArrayView1};
 use super::StoreError;
 use crate::time::{format_utc, parse_utc};
 use seismix_core::atomic_file::atomic_write;
+use seismix_core::regular_file;
 
 /// More clusters than this in a header are a mistake.
 const MAX_CLUSTERS: usize = 100_000;
@@ -300,7 +301,7 @@ fn shared(ids: &mut Vec<Arc<str>>, id: &str) -> Arc<str> {
 /// # Errors
 /// [`StoreError::Table`] with the line number and what is wrong there, [`StoreError::Io`].
 pub fn read_clusters(path: &Path) -> Result<ClusterTable, StoreError> {
-    let file = File::open(path).map_err(|e| StoreError::io(path, "reading", e))?;
+    let file = regular_file::open(path).map_err(|e| StoreError::io(path, "reading", e))?;
     let fail = |line: u64, reason: String| StoreError::Table {
         path: path.to_path_buf(),
         line,
