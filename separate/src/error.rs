@@ -1,3 +1,4 @@
+use seismix_core::progress::Progress;
 use thiserror::Error as ThisError;
 
 /// What a separation can refuse; each text says what to change.
@@ -136,4 +137,14 @@ pub enum Error {
     /// The optimiser broke off with an error of its own.
     #[error("the optimiser failed: {0}")]
     Optimizer(String),
+}
+
+impl Error {
+    /// Returns [`Error::Interrupted`] once the user wants to stop.
+    pub(crate) fn if_cancelled(progress: &dyn Progress) -> Result<(), Self> {
+        if progress.cancelled() {
+            return Err(Self::Interrupted);
+        }
+        Ok(())
+    }
 }

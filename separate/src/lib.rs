@@ -58,7 +58,7 @@ pub use separation::{
     ChannelOutcome, Diagnostics, EstimateKind, FoundSource, Separation, SourceAmplitudes,
     SourceComponent, WindowReport,
 };
-pub use snippets::{SnippetCandidate, choose_snippets};
+pub use snippets::{SnippetCandidate, SnippetRules, choose_snippets};
 pub use synthesis::{Mismatch, Synthesis, SynthesisOptions, Synthetic};
 pub use template::TemplateMethod;
 pub use wiener::{LocalWiener, WienerMethod, local_wiener};

@@ -123,8 +123,9 @@ impl ChannelMethod for WienerMethod {
     fn separate_with_progress(
         &self,
         channel: &Channel,
-        _: &dyn Progress,
+        progress: &dyn Progress,
     ) -> Result<ChannelSeparation, Error> {
+        Error::if_cancelled(progress)?;
         PowerOfTwoScale::of_channel(channel)?.solve(channel, |channel| {
             let test = AcceptanceTest::new(channel, self.objective)?;
             Ok(test

@@ -2,7 +2,7 @@
 
 use seismix_data::StreamId;
 use seismix_data::time::format_utc;
-use seismix_separate::{SnippetUse, Snippets, choose_snippets, pieces};
+use seismix_separate::{SnippetRules, SnippetUse, Snippets, choose_snippets, pieces};
 
 use crate::config::SeparateConfig;
 use crate::demo::score::quantile;
@@ -85,7 +85,16 @@ fn background(
     // Half as many again, since outliers are left out.
     let wanted = job.n_snippets + job.n_snippets / 2;
     for confidence in CONFIDENCE {
-        let chosen = choose_snippets(candidates, span, wanted, confidence, day_ns, DAY_PENALTY_S);
+        let chosen = choose_snippets(
+            candidates,
+            span,
+            SnippetRules {
+                count: wanted,
+                min_probability: confidence,
+                day_ns,
+                day_penalty_s: DAY_PENALTY_S,
+            },
+        );
         if chosen.len() < job.n_snippets && confidence > 0.0 {
             continue;
         }

@@ -18,7 +18,7 @@ use crate::separate::regions::{LoadedRegion, PlacedRegion, Plan};
 use crate::separate::result::{ChannelResult, SampleTimes, SourceEntry};
 use crate::separate::result_file::TargetResult;
 use crate::separate::targets::TargetSpan;
-use crate::stage::progress::Observer;
+use crate::stage::progress::{Observer, Stage};
 use crate::stage::{PipelineError, Result};
 
 /// Regions that are loaded and separated together, between two cancellation checks.
@@ -201,13 +201,33 @@ impl<'a> StationLoop<'a> {
         if let Some(kept) = self.checkpoint.read_other(&name) {
             return Ok(kept);
         }
-        self.observer.begin("learn", 1, "station");
-        let regions = training_regions(job, key, training, &mut self.cache)?;
-        let fit = fit(job, &**method, regions, self.observer)?;
+        let regions = self.training_regions(key, training)?;
+        let fit = fit(job, &*self.methods[index], regions, self.observer)?;
         self.checkpoint.write_other(&name, &fit)?;
-        self.observer.advance(1);
-        self.observer.end();
         Ok(fit)
+    }
+
+    /// Regions that a method learns from, spread evenly over the station's record.
+    fn training_regions(
+        &mut self,
+        key: &StationKey,
+        training: TrainingPlan,
+    ) -> Result<Vec<Region>> {
+        let plan = Plan::new(self.job, key, training.context);
+        let every = plan.groups.len().div_ceil(training.max_regions).max(1);
+        let n_groups = plan.groups.len().div_ceil(every) as u64;
+        let stage = Stage::begin(self.observer, "read", n_groups, "training regions");
+        let mut regions = Vec::new();
+        for group in plan.groups.iter().step_by(every) {
+            if self.observer.cancelled() {
+                return Err(PipelineError::Interrupted);
+            }
+            let loaded = plan.load(group, &mut self.cache)?.into_iter();
+            let usable = loaded.filter_map(|l| l.region.ok());
+            regions.extend(usable.map(|placed| placed.region));
+            stage.advance(1);
+        }
+        Ok(regions)
     }
 }
 
@@ -223,8 +243,7 @@ pub(super) fn fit(
         snippet_samples: job.snippet_samples,
         regions,
     };
-    let progress = CancelWhen(|| observer.cancelled());
-    method.fit(station, &progress).map_err(refused)
+    method.fit(station, observer).map_err(refused)
 }
 
 /// Error of a method in terms of the command line.
@@ -241,27 +260,6 @@ fn refused(error: Error) -> PipelineError {
         .into(),
         other => other.into(),
     }
-}
-
-/// Regions that a method learns from, spread evenly over the station's record.
-fn training_regions(
-    job: &Job,
-    key: &StationKey,
-    training: TrainingPlan,
-    cache: &mut RecordCache,
-) -> Result<Vec<Region>> {
-    let plan = Plan::new(job, key, training.context);
-    let every = plan.groups.len().div_ceil(training.max_regions).max(1);
-    let mut regions = Vec::new();
-    for group in plan.groups.iter().step_by(every) {
-        let loaded = plan.load(group, cache)?.into_iter();
-        regions.extend(
-            loaded
-                .filter_map(|l| l.region.ok())
-                .map(|placed| placed.region),
-        );
-    }
-    Ok(regions)
 }
 
 impl Chosen {

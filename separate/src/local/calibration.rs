@@ -3,12 +3,14 @@
 
 use rand_chacha::ChaCha8Rng;
 use rayon::prelude::*;
+use seismix_core::progress::Progress;
 
 use super::expected::{Line, features};
-use super::filters::{Candidate, Clusters, Filter, Filtered, Grid, Members};
+use super::filters::{Candidate, Filter, Filtered, Grids, Members};
 pub(super) use super::trials::Trial;
 use super::trials::{FOLDS, trials};
 use super::weights::{best_factor, combine, combine_variances, fit_weights};
+use crate::error::Error;
 
 /// Half width of a band that holds 90 % of a Gaussian, in standard deviations.
 const NINETY: f64 = 1.644_853_626_951_472_7;
@@ -74,14 +76,17 @@ pub(super) struct WeightedEstimate {
 
 impl Calibration {
     /// Tries `candidates`, all of `grids`' frame lengths, on `n_mixtures` mixtures.
+    ///
+    /// # Errors
+    /// [`Error::Interrupted`].
     pub fn new(
-        clusters: &Clusters,
-        grids: &[(usize, Grid)],
+        grids: &Grids<'_>,
         candidates: Vec<Candidate>,
         n_mixtures: usize,
         rng: &mut ChaCha8Rng,
-    ) -> Self {
-        let trials = trials(clusters, grids, &candidates, n_mixtures, rng);
+        progress: &dyn Progress,
+    ) -> Result<Self, Error> {
+        let trials = trials(grids, &candidates, n_mixtures, rng, progress)?;
         let weights = fit_weights(&trials.iter().collect::<Vec<_>>());
         let found = cross_validated(&trials, &weights);
         let (band, draw_scale) = scales(&trials, &found);
@@ -114,7 +119,7 @@ impl Calibration {
                 estimate: background,
             })
             .collect();
-        Self {
+        Ok(Self {
             beyond_scaling_db: moments(&reached).0 - moments(&scaled).0,
             held_out,
             candidates,
@@ -125,7 +130,7 @@ impl Calibration {
             draw_scale,
             estimate: Line::new(&features, &reached),
             nothing: Line::new(&features, &untouched),
-        }
+        })
     }
 
     /// Candidates with weight, each with its index. All of them if none has: the mixture is the estimate then, and its
@@ -218,12 +223,6 @@ fn scores(trials: &[Trial], candidates: &[Candidate], weights: &[f64]) -> Vec<Me
         }
     };
     weights.iter().enumerate().map(score).collect()
-}
-
-/// Grid of frames of this length.
-pub(super) fn grid_of(grids: &[(usize, Grid)], frame: usize) -> &Grid {
-    let at = grids.iter().position(|(length, _)| *length == frame);
-    &grids[at.unwrap_or(0)].1
 }
 
 pub(super) fn dot(a: &[f64], b: &[f64]) -> f64 {

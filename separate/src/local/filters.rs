@@ -3,6 +3,7 @@
 
 use rand::Rng;
 use rand_distr::{Distribution, StandardNormal};
+use rayon::prelude::*;
 use realfft::num_complex::Complex;
 
 use super::gains::{Cluster, Powers, local_powers};
@@ -21,6 +22,25 @@ pub(super) struct Clusters {
 pub(super) struct Members {
     pub background: Vec<usize>,
     pub source: Vec<usize>,
+}
+
+impl Members {
+    /// All snippets of both clusters.
+    pub fn all(clusters: &Clusters) -> Self {
+        Self {
+            background: (0..clusters.background.len()).collect(),
+            source: (0..clusters.source.len()).collect(),
+        }
+    }
+
+    /// These snippets of both clusters.
+    pub fn pick(&self, clusters: &Clusters) -> Clusters {
+        let pick = |all: &[Vec<f64>], of: &[usize]| of.iter().map(|k| all[*k].clone()).collect();
+        Clusters {
+            background: pick(&clusters.background, &self.background),
+            source: pick(&clusters.source, &self.source),
+        }
+    }
 }
 
 /// The cells of all snippets in frames of one length.
@@ -57,6 +77,34 @@ impl Grid {
     }
 }
 
+/// Cells of the snippets of both clusters, in frames of all lengths that filters use.
+pub(super) struct Grids<'a> {
+    pub clusters: &'a Clusters,
+    by_frame: Vec<(usize, Grid)>,
+}
+
+impl<'a> Grids<'a> {
+    pub fn new(clusters: &'a Clusters, candidates: &[Candidate]) -> Self {
+        let mut frames: Vec<usize> = candidates.iter().map(|c| c.frame).collect();
+        frames.sort_unstable();
+        frames.dedup();
+        let by_frame = frames
+            .into_par_iter()
+            .map(|frame| (frame, Grid::new(clusters, frame)));
+        Self {
+            by_frame: by_frame.collect(),
+            clusters,
+        }
+    }
+
+    /// Fits a candidate to some of the snippets.
+    pub fn fit(&self, candidate: Candidate, members: &Members) -> Filter<'_> {
+        let of_frame = |(frame, _): &(usize, Grid)| *frame == candidate.frame;
+        let at = self.by_frame.iter().position(of_frame);
+        candidate.fit(&self.by_frame[at.unwrap_or(0)].1, members)
+    }
+}
+
 /// A kind of filter.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Kind {
@@ -89,7 +137,7 @@ impl Candidate {
     }
 
     /// Fitted to some of the snippets.
-    pub fn fit<'a>(self, grid: &'a Grid, members: &Members) -> Filter<'a> {
+    fn fit<'a>(self, grid: &'a Grid, members: &Members) -> Filter<'a> {
         let n_bins = grid.transform.n_bins();
         let bands = match self.kind {
             Kind::Octaves => Bands::octaves(n_bins),

@@ -6,10 +6,10 @@ use rayon::prelude::*;
 use seismix_core::progress::Progress;
 use serde::{Deserialize, Serialize};
 
-use super::calibration::{Calibration, ExpectedSnr, MethodScore, WeightedEstimate, grid_of};
-use super::filters::{Candidate, Clusters, Filter, Grid, Kind, Members};
+use super::calibration::{Calibration, ExpectedSnr, MethodScore, WeightedEstimate};
+use super::filters::{Candidate, Clusters, Filter, Grid, Grids, Kind, Members};
 use super::level::Levels;
-use super::realization_choice::Recipe;
+use super::realization_choice::{RealizedWindow, Recipe};
 use super::source_spectrum::without_background;
 use crate::channel::{
     Assessment, Channel, ChannelMethod, ChannelSeparation, RejectionReason, check_finite,
@@ -99,7 +99,11 @@ impl LocalMethod {
         }
     }
 
-    fn solve_channel(&self, channel: &Channel) -> Result<ChannelSeparation, Error> {
+    fn solve_channel(
+        &self,
+        channel: &Channel,
+        progress: &dyn Progress,
+    ) -> Result<ChannelSeparation, Error> {
         let mixture = &channel.mixture;
         let window = check_snippets(mixture, &channel.snippets)?;
         let pieces = OverlapAdd::halves(mixture.len(), window);
@@ -126,7 +130,7 @@ impl LocalMethod {
             Levels::new(&pieces.cut(mixture), &clusters, &grid)
         };
         levels.equalise(&mut clusters);
-        let (mut result, beyond_scaling_db) = self.solve(mixture, &pieces, &clusters)?;
+        let (mut result, beyond_scaling_db) = self.solve(mixture, &pieces, &clusters, progress)?;
         result.source_level_db = levels.source_db();
         let verdict = accept(&result, beyond_scaling_db);
         let separation = ChannelSeparation::judged(mixture, result.waveform.clone(), verdict);
@@ -137,91 +141,53 @@ impl LocalMethod {
         })
     }
 
+    /// Separates a mixture by filters that are calibrated on its clusters. Returns the gain over scaling, dB, as well.
     fn solve(
         &self,
         mixture: &[f64],
         pieces: &OverlapAdd,
         clusters: &Clusters,
+        progress: &dyn Progress,
     ) -> Result<(LocalResult, f64), Error> {
-        let window = clusters.background[0].len();
         let mut rng = ChaCha8Rng::seed_from_u64(self.seed);
-        let candidates = Self::candidates(window);
-        let mut lengths: Vec<usize> = candidates.iter().map(|c| c.frame).collect();
-        lengths.sort_unstable();
-        lengths.dedup();
-        let grids: Vec<(usize, Grid)> = lengths
-            .par_iter()
-            .map(|length| (*length, Grid::new(clusters, *length)))
-            .collect();
-        let calibration = Calibration::new(
-            clusters,
-            &grids,
-            candidates,
-            self.n_mixtures.max(1),
-            &mut rng,
-        );
-        let all = Members {
-            background: (0..clusters.background.len()).collect(),
-            source: (0..clusters.source.len()).collect(),
-        };
-        let fit = |c: Candidate| c.fit(grid_of(&grids, c.frame), &all);
-        let needed: Vec<Candidate> = calibration.needed().into_iter().map(|(_, c)| c).collect();
-        let filters: Vec<Filter<'_>> = needed.par_iter().map(|c| fit(*c)).collect();
+        let candidates = Self::candidates(clusters.background[0].len());
+        let grids = Grids::new(clusters, &candidates);
+        let n_mixtures = self.n_mixtures.max(1);
+        let calibration = Calibration::new(&grids, candidates, n_mixtures, &mut rng, progress)?;
+        // Trials leave snippets out; the estimate itself is made with all of them.
+        let all = Members::all(clusters);
+        let needed = calibration.needed();
+        let filters = needed.par_iter().map(|(_, c)| grids.fit(*c, &all));
+        let filters: Vec<Filter<'_>> = filters.collect();
+        let mut weighed = Vec::new();
         let parts = pieces.cut(mixture);
-        let weighed: Vec<WeightedEstimate> = parts
-            .iter()
-            .map(|part| calibration.apply(part, &filters))
-            .collect();
-        let collect = |pick: &dyn Fn(&WeightedEstimate) -> &Vec<f64>| -> Vec<Vec<f64>> {
-            weighed.iter().map(|w| pick(w).clone()).collect()
+        for part in &parts {
+            Error::if_cancelled(progress)?;
+            weighed.push(calibration.apply(part, &filters));
+        }
+        let posterior = Posterior {
+            pieces,
+            parts,
+            weighed,
+            best: grids.fit(calibration.best, &all),
         };
-        let waveform = pieces.mean(&collect(&|w| &w.background));
-        let deviation = pieces.mean(&collect(&|w| &w.deviation));
-
-        let best = fit(calibration.best);
+        let waveform = posterior.mean(|w| &w.background);
         let mut draws = Vec::with_capacity(self.n_draws);
         for _ in 0..self.n_draws {
-            let deviations: Vec<Vec<f64>> = parts
-                .iter()
-                .map(|part| best.draw_deviation(part, &mut rng))
-                .collect();
-            let deviation = pieces.mean_of_independent(&deviations);
-            draws.push(
-                waveform
-                    .iter()
-                    .zip(&deviation)
-                    .map(|(mean, d)| mean + calibration.draw_scale * d)
-                    .collect(),
-            );
+            Error::if_cancelled(progress)?;
+            draws.push(posterior.draw(&waveform, calibration.draw_scale, &mut rng));
         }
         let realisation = if self.realisation {
-            let recipe = Recipe::choose(
-                &calibration.held_out,
-                clusters,
-                &grids,
-                calibration.best,
-                calibration.draw_scale,
-                self.objective,
-            )?;
-            let refined: Vec<Result<Vec<f64>, Error>> = parts
-                .par_iter()
-                .zip(&weighed)
-                .enumerate()
-                .map(|(i, (part, weighed))| {
-                    let estimate = &weighed.background;
-                    recipe.realise(part, estimate, clusters, &best, self.objective, i)
-                })
-                .collect();
-            let refined: Vec<Vec<f64>> = refined.into_iter().collect::<Result<_, _>>()?;
-            Some(pieces.mean(&refined))
+            let recipe = Recipe::choose(&calibration, &grids, self.objective, progress)?;
+            Some(posterior.realise(recipe, clusters, self.objective)?)
         } else {
             None
         };
         let result = LocalResult {
-            expected: together(&weighed, |w| w.expected),
-            untouched: together(&weighed, |w| w.expected_nothing),
+            expected: together(&posterior.weighed, |w| w.expected),
+            untouched: together(&posterior.weighed, |w| w.expected_nothing),
+            deviation: posterior.mean(|w| &w.deviation),
             waveform,
-            deviation,
             scores: calibration.scores,
             source_level_db: 0.0,
             realisation,
@@ -294,11 +260,10 @@ impl ChannelMethod for LocalMethod {
         channel: &Channel,
         progress: &dyn Progress,
     ) -> Result<ChannelSeparation, Error> {
-        if progress.cancelled() {
-            return Err(Error::Interrupted);
-        }
+        Error::if_cancelled(progress)?;
         check_snippets(&channel.mixture, &channel.snippets)?;
-        PowerOfTwoScale::of_channel(channel)?.solve(channel, |channel| self.solve_channel(channel))
+        PowerOfTwoScale::of_channel(channel)?
+            .solve(channel, |channel| self.solve_channel(channel, progress))
     }
 }
 
@@ -327,6 +292,64 @@ impl WindowMethod for LocalMethod {
 
     fn least_snippets(&self) -> usize {
         LEAST_SNIPPETS
+    }
+}
+
+/// Posterior of a mixture's background: its pieces, and the weighted estimate of each.
+struct Posterior<'a> {
+    pieces: &'a OverlapAdd,
+    parts: Vec<&'a [f64]>,
+    weighed: Vec<WeightedEstimate>,
+    /// Filter with the best mean SNR.
+    best: Filter<'a>,
+}
+
+impl Posterior<'_> {
+    /// Weighted mean over the pieces.
+    fn mean(&self, pick: impl Fn(&WeightedEstimate) -> &Vec<f64>) -> Vec<f64> {
+        let parts: Vec<Vec<f64>> = self.weighed.iter().map(|w| pick(w).clone()).collect();
+        self.pieces.mean(&parts)
+    }
+
+    /// Draw about the posterior mean.
+    fn draw(&self, mean: &[f64], scale: f64, rng: &mut ChaCha8Rng) -> Vec<f64> {
+        let parts = self.parts.iter();
+        let deviations: Vec<Vec<f64>> = parts
+            .map(|part| self.best.draw_deviation(part, rng))
+            .collect();
+        // Draws of overlapping pieces are independent; their plain mean would vary too little.
+        let deviation = self.pieces.mean_of_independent(&deviations);
+        mean.iter()
+            .zip(&deviation)
+            .map(|(mean, d)| mean + scale * d)
+            .collect()
+    }
+
+    /// Realisation by a recipe, piece by piece.
+    fn realise(
+        &self,
+        recipe: Recipe,
+        clusters: &Clusters,
+        options: ObjectiveOptions,
+    ) -> Result<Vec<f64>, Error> {
+        let pieces: Vec<Result<Vec<f64>, Error>> = self
+            .parts
+            .par_iter()
+            .zip(&self.weighed)
+            .enumerate()
+            .map(|(i, (part, weighed))| {
+                let window = RealizedWindow {
+                    mixture: part,
+                    estimate: &weighed.background,
+                    clusters,
+                    filter: &self.best,
+                    seed: i as u64,
+                };
+                recipe.realise(&window, options)
+            })
+            .collect();
+        let pieces: Vec<Vec<f64>> = pieces.into_iter().collect::<Result<_, _>>()?;
+        Ok(self.pieces.mean(&pieces))
     }
 }
 

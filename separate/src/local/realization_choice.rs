@@ -4,9 +4,10 @@
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use rayon::prelude::*;
+use seismix_core::progress::Progress;
 
-use super::calibration::{HeldOut, grid_of};
-use super::filters::{Candidate, Clusters, Filter, Grid};
+use super::calibration::{Calibration, HeldOut};
+use super::filters::{Clusters, Filter, Grids};
 use super::realization::Realisation;
 use super::statistics::Statistics;
 use crate::error::Error;
@@ -39,13 +40,12 @@ impl Recipe {
     /// # Errors
     /// What the transform or the optimiser refuses.
     pub fn choose(
-        held_out: &[HeldOut],
-        clusters: &Clusters,
-        grids: &[(usize, Grid)],
-        best: Candidate,
-        draw_scale: f64,
+        calibration: &Calibration,
+        grids: &Grids<'_>,
         options: ObjectiveOptions,
+        progress: &dyn Progress,
     ) -> Result<Self, Error> {
+        let held_out = &calibration.held_out;
         let recipes: Vec<Self> = (0..TETHERS.len())
             .flat_map(|tether| REFINED.map(|refined| (tether, refined)))
             .flat_map(|(tether, refined)| DRAWN.map(|drawn| (tether, refined, drawn)))
@@ -54,7 +54,7 @@ impl Recipe {
                 tether,
                 refined,
                 drawn,
-                draw_scale,
+                draw_scale: calibration.draw_scale,
             })
             .collect();
         let step = held_out.len().div_ceil(TRIALS).max(1);
@@ -63,22 +63,16 @@ impl Recipe {
             .step_by(step)
             .enumerate()
             .map(|(i, trial)| {
-                let own = Clusters {
-                    background: pick(&clusters.background, &trial.members.background),
-                    source: pick(&clusters.source, &trial.members.source),
+                Error::if_cancelled(progress)?;
+                let own = trial.members.pick(grids.clusters);
+                let window = RealizedWindow {
+                    mixture: &trial.mixture,
+                    estimate: &trial.estimate,
+                    clusters: &own,
+                    filter: &grids.fit(calibration.best, &trial.members),
+                    seed: i as u64,
                 };
-                let filter = best.fit(grid_of(grids, best.frame), &trial.members);
-                let statistics = Statistics::new(trial.truth.len(), options)?;
-                let deviations = statistics.deviations(&own.background);
-                let truth = statistics.measure(&trial.truth);
-                let parts = Moves::new(&trial.mixture, &trial.estimate, &own, &filter, options, i)?;
-                Ok(recipes
-                    .iter()
-                    .map(|recipe| {
-                        let made = parts.made(*recipe);
-                        deviations.distance(&statistics.measure(&made), &truth)
-                    })
-                    .collect())
+                distances(&recipes, trial, &window, options)
             })
             .collect();
         let mut sums = vec![0.0; recipes.len()];
@@ -92,21 +86,45 @@ impl Recipe {
         Ok(recipes[best.unwrap_or(0)])
     }
 
-    /// A realisation about `estimate`, of a window of T samples.
+    /// Realisation about the estimate of a window.
     ///
     /// # Errors
-    /// What the transform or the optimiser refuses.
+    /// Refusals of the transform or the optimiser.
     pub fn realise(
         self,
-        mixture: &[f64],
-        estimate: &[f64],
-        clusters: &Clusters,
-        filter: &Filter<'_>,
+        window: &RealizedWindow<'_>,
         options: ObjectiveOptions,
-        piece: usize,
     ) -> Result<Vec<f64>, Error> {
-        Ok(Moves::new(mixture, estimate, clusters, filter, options, piece)?.made(self))
+        Ok(Moves::new(window, options)?.made(self))
     }
+}
+
+/// Window with its estimate, and the model of both clusters that it is realised with.
+pub(super) struct RealizedWindow<'a> {
+    pub mixture: &'a [f64],
+    pub estimate: &'a [f64],
+    pub clusters: &'a Clusters,
+    pub filter: &'a Filter<'a>,
+    /// Seed of the posterior draw.
+    pub seed: u64,
+}
+
+/// Distance of each recipe's realisation from the truth of a held-out mixture.
+fn distances(
+    recipes: &[Recipe],
+    trial: &HeldOut,
+    window: &RealizedWindow<'_>,
+    options: ObjectiveOptions,
+) -> Result<Vec<f64>, Error> {
+    let statistics = Statistics::new(trial.truth.len(), options)?;
+    let deviations = statistics.deviations(&window.clusters.background);
+    let truth = statistics.measure(&trial.truth);
+    let moves = Moves::new(window, options)?;
+    let distance = |recipe: &Recipe| {
+        let made = statistics.measure(&moves.made(*recipe));
+        deviations.distance(&made, &truth)
+    };
+    Ok(recipes.iter().map(distance).collect())
 }
 
 /// The estimate of a window with what may be added to it.
@@ -118,18 +136,19 @@ struct Moves<'a> {
 }
 
 impl<'a> Moves<'a> {
-    fn new(
-        mixture: &[f64],
-        estimate: &'a [f64],
-        clusters: &Clusters,
-        filter: &Filter<'_>,
-        options: ObjectiveOptions,
-        seed: usize,
-    ) -> Result<Self, Error> {
+    fn new(window: &RealizedWindow<'a>, options: ObjectiveOptions) -> Result<Self, Error> {
+        let RealizedWindow {
+            mixture,
+            estimate,
+            clusters,
+            filter,
+            seed,
+        } = *window;
         let mut objective = Realisation::new(mixture, estimate, clusters, filter, options)?;
+        // Root mean square of the background, the unit of the optimiser's first step.
         let n = clusters.background.len() * mixture.len();
         let power: f64 = clusters.background.iter().flatten().map(|v| v * v).sum();
-        let mut rng = ChaCha8Rng::seed_from_u64(seed as u64);
+        let mut rng = ChaCha8Rng::seed_from_u64(seed);
         let mut refined = Vec::with_capacity(TETHERS.len());
         for tether in TETHERS {
             objective = objective.tethered(tether);
@@ -151,8 +170,4 @@ impl<'a> Moves<'a> {
             .map(|((e, r), d)| e + recipe.refined * (r - e) + drawn * d)
             .collect()
     }
-}
-
-fn pick(all: &[Vec<f64>], of: &[usize]) -> Vec<Vec<f64>> {
-    of.iter().map(|k| all[*k].clone()).collect()
 }

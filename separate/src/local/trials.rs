@@ -3,9 +3,10 @@
 use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
 use rayon::prelude::*;
+use seismix_core::progress::Progress;
 
-use super::calibration::grid_of;
-use super::filters::{Candidate, Clusters, Filter, Filtered, Grid, Members};
+use super::filters::{Candidate, Filter, Filtered, Grids, Members};
+use crate::error::Error;
 
 /// Parts that the snippets are dealt into; those of one part are mixed and given to filters made of the others.
 pub(super) const FOLDS: usize = 3;
@@ -51,13 +52,17 @@ impl Trial {
 }
 
 /// Makes `n_mixtures` trials, an equal number in each fold.
+///
+/// # Errors
+/// [`Error::Interrupted`].
 pub(super) fn trials(
-    clusters: &Clusters,
-    grids: &[(usize, Grid)],
+    grids: &Grids<'_>,
     candidates: &[Candidate],
     n_mixtures: usize,
     rng: &mut ChaCha8Rng,
-) -> Vec<Trial> {
+    progress: &dyn Progress,
+) -> Result<Vec<Trial>, Error> {
+    let clusters = grids.clusters;
     // Shuffled, since neighbouring windows of a record are alike.
     let orders = [clusters.background.len(), clusters.source.len()].map(|n| {
         let mut order: Vec<usize> = (0..n).collect();
@@ -77,22 +82,25 @@ pub(super) fn trials(
         }
         let filters: Vec<Filter<'_>> = candidates
             .par_iter()
-            .map(|c| c.fit(grid_of(grids, c.frame), &members))
+            .map(|c| grids.fit(*c, &members))
             .collect();
         let n = n_mixtures.div_ceil(FOLDS);
-        let made: Vec<Trial> = (0..n)
+        let made: Vec<Result<Trial, Error>> = (0..n)
             .into_par_iter()
             .map(|i| {
+                Error::if_cancelled(progress)?;
                 let truth = &clusters.background[background[i % background.len()]];
                 // Each background gets another partner in each round.
                 let round = i / background.len();
                 let source = &clusters.source[source[(i + round) % source.len()]];
-                Trial::new(fold, &members, [truth, source], &filters)
+                Ok(Trial::new(fold, &members, [truth, source], &filters))
             })
             .collect();
-        trials.extend(made);
+        for trial in made {
+            trials.push(trial?);
+        }
     }
-    trials
+    Ok(trials)
 }
 
 /// Snippets of a fold: every third of the shuffled ones.

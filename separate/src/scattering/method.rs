@@ -123,9 +123,7 @@ impl ScatteringMethod {
             }
         };
         let minimum = optimizer.minimize(judge.objective(), &start, &mut rule)?;
-        if progress.cancelled() {
-            return Err(Error::Interrupted);
-        }
+        Error::if_cancelled(progress)?;
         let optimization = Optimization {
             history: minimum.history,
             reason: minimum.reason,

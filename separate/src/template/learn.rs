@@ -4,6 +4,7 @@
 use std::ops::Range;
 
 use rayon::prelude::*;
+use seismix_core::progress::{NoProgress, Progress, Stage};
 
 use super::cancel::Cancel;
 use super::fit::{Fitted, fit};
@@ -12,7 +13,9 @@ use super::options::{
     AUTOREGRESSION_ORDER, DetectionThresholds, LEARNING_CHI2, Layout, MIN_TRAINING_Z, MIN_WINDOWS,
 };
 use super::segment::{RecordSegment, WhitenedSegment};
-use super::shape_fit::{Observation, discrepancy, fit_with_restarts, normalised, upper_median};
+use super::shape_fit::{
+    Observation, discrepancy, fit_with_restarts, n_starts, normalised, upper_median,
+};
 use super::source::TemplateSource;
 use super::spectra::{Fourier, at_level, cut};
 use super::template::{Evidence, Template};
@@ -30,21 +33,21 @@ impl Template {
     /// Learns the shape from segments whose targets are about `window_samples` long. `None` if the energy of no target
     /// exceeds its background's, or no background can be modelled.
     pub fn learn(segments: &[RecordSegment], window_samples: usize) -> Option<(Self, Evidence)> {
-        let learned = Self::learn_with_cancel(segments, window_samples, &|| false);
+        let learned = Self::learn_with_progress(segments, window_samples, &NoProgress);
         learned.ok().flatten()
     }
 
-    /// Learns the shape as [`learn`](Self::learn) does, until `cancelled`.
+    /// Learns the shape as [`learn`](Self::learn) does, in one stage of `progress`, until that is cancelled.
     ///
     /// The evidence is from windows that were not learned from: every second window, by the shape of those between.
     ///
     /// # Errors
     /// [`Error::Interrupted`]; [`Error::ChannelLength`] or [`Error::NotFinite`] for samples that cannot be used;
     /// [`Error::ChannelCount`] if the segments do not have the same channels.
-    pub fn learn_with_cancel(
+    pub fn learn_with_progress(
         segments: &[RecordSegment],
         window_samples: usize,
-        cancelled: &(dyn Fn() -> bool + Sync),
+        progress: &dyn Progress,
     ) -> Result<Option<(Self, Evidence)>, Error> {
         let expected = segments.first().map_or(0, |s| s.channels.len());
         for segment in segments {
@@ -54,14 +57,17 @@ impl Template {
                 return Err(Error::ChannelCount { found, expected });
             }
         }
-        let cancel = Cancel::new(cancelled);
+        let cancel = Cancel::new(progress);
         let layout = Layout::for_windows(window_samples, AUTOREGRESSION_ORDER);
         let learner = Learner {
             fourier: &Fourier::new(layout.grid),
             layout,
             cancel: &cancel,
         };
+        let n_steps = learner.n_steps(segments.len(), expected);
+        let stage = Stage::begin(progress, "learn", n_steps as u64, "fits");
         let learned = learner.learn(segments);
+        drop(stage);
         // Whatever was returned is incomplete then.
         if cancel.is_set() {
             return Err(Error::Interrupted);
@@ -78,6 +84,15 @@ struct Learner<'a> {
 }
 
 impl Learner<'_> {
+    /// Fits of segments and of shapes in [`learn`](Self::learn).
+    fn n_steps(&self, n_segments: usize, n_channels: usize) -> usize {
+        let rounds = LEARNING_CHI2.len();
+        // Each half has one round, and is tested on the other; a first shape precedes the rounds.
+        let of_segments = 2 * (1 + 1) + rounds;
+        let of_shapes = 2 * (1 + 1) + (1 + rounds);
+        n_segments * of_segments + n_channels * n_starts() * of_shapes
+    }
+
     fn learn(&self, segments: &[RecordSegment]) -> Option<(Template, Evidence)> {
         let whitened: Vec<WhitenedSegment> = segments
             .par_iter()
@@ -123,6 +138,10 @@ impl Learner<'_> {
                     .into_par_iter()
                     .zip(&observed)
                     .map(|(segment, (fitted, _))| {
+                        // A background model takes a while; the next round would stop before it is used.
+                        if self.cancel.is_set() {
+                            return segment;
+                        }
                         let n = segment.record.n_samples();
                         let removed = template.render(&fitted.sources, n);
                         segment.without(&fitted.sources, &removed, self.layout)
@@ -189,6 +208,7 @@ impl Learner<'_> {
                 }
             }
         }
+        self.cancel.advance();
         (fitted, observed)
     }
 
@@ -260,6 +280,7 @@ impl Learner<'_> {
         let of = |segment: &WhitenedSegment| -> Vec<f64> {
             let data = WhitenedData::new(self.fourier, self.layout, &template.shape, segment);
             let fitted = fit(&data, &segment.fitted_targets, thresholds, self.cancel);
+            self.cancel.advance();
             let share = |target: &Range<usize>| {
                 let before = excess_energy(&data, data.white, target);
                 let chance = (2.0 * (target.len() * data.n_channels()) as f64).sqrt();

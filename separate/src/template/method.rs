@@ -54,8 +54,7 @@ impl Method for TemplateMethod {
     fn fit(&self, station: TrainingSet, progress: &dyn Progress) -> Result<Fit, Error> {
         let window_samples = station.window_samples;
         let (channels, segments) = most_frequent_channels(station.regions);
-        let cancelled = || progress.cancelled();
-        let learned = Template::learn_with_cancel(&segments, window_samples, &cancelled)?;
+        let learned = Template::learn_with_progress(&segments, window_samples, progress)?;
         let evidence = learned.as_ref().map(|(_, evidence)| *evidence);
         let model = LearnedTemplate {
             template: learned.map(|(template, _)| template),
@@ -180,8 +179,7 @@ impl LearnedTemplate {
             targets: region.targets.clone(),
             neighbour_targets: region.neighbours.clone(),
         };
-        let cancelled = || progress.cancelled();
-        let Some(fit) = template.fit_with_cancel(&segment, &cancelled)? else {
+        let Some(fit) = template.fit_with_progress(&segment, progress)? else {
             let reason =
                 "its background cannot be modelled: too few samples without a source, or no signal";
             return Ok(Err(reason.into()));

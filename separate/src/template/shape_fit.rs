@@ -137,6 +137,7 @@ pub(crate) fn fit_with_restarts(
                 best = Some((residual, shape));
             }
         }
+        cancel.advance();
     };
     consider(observations.clone(), previous);
     for ratio in ratios() {
@@ -147,6 +148,11 @@ pub(crate) fn fit_with_restarts(
         consider(start, None);
     }
     best.map(|(_, shape)| shape)
+}
+
+/// Number of starts of [`fit_with_restarts`]: from the previous shape, and from each ratio.
+pub(crate) fn n_starts() -> usize {
+    1 + ratios().count()
 }
 
 /// Ratios of second derivative to response that are tried.

@@ -1,5 +1,6 @@
 //! Template: the shape that sources share, and its fit to a segment of the record.
 
+use seismix_core::progress::{NoProgress, Progress};
 use serde::{Deserialize, Deserializer, Serialize};
 
 use super::cancel::Cancel;
@@ -98,23 +99,23 @@ impl Template {
     /// Fits the sources of a segment. `None` if its background cannot be modelled, or its channels do not match the
     /// template's.
     pub fn fit(&self, segment: &RecordSegment) -> Option<TemplateFit> {
-        self.fit_with_cancel(segment, &|| false).ok().flatten()
+        self.fit_with_progress(segment, &NoProgress).ok().flatten()
     }
 
-    /// Fits the sources of a segment as [`fit`](Self::fit) does, until `cancelled`.
+    /// Fits the sources of a segment as [`fit`](Self::fit) does, until `progress` is cancelled.
     ///
     /// # Errors
     /// [`Error::Interrupted`]; [`Error::ChannelLength`] or [`Error::NotFinite`] for samples that cannot be used.
-    pub fn fit_with_cancel(
+    pub fn fit_with_progress(
         &self,
         segment: &RecordSegment,
-        cancelled: &(dyn Fn() -> bool + Sync),
+        progress: &dyn Progress,
     ) -> Result<Option<TemplateFit>, Error> {
         segment.check()?;
         if segment.channels.len() != self.n_channels() {
             return Ok(None);
         }
-        let cancel = Cancel::new(cancelled);
+        let cancel = Cancel::new(progress);
         let fourier = Fourier::new(self.layout.grid);
         let Some(first) = WhitenedSegment::new(segment, self.layout) else {
             return Ok(None);
