@@ -93,7 +93,7 @@ fn pulses_of_one_shape_are_a_family() {
     let file = file(root, "out");
     assert_eq!(file.method, "template");
     assert!(
-        file.reasons[0].contains("stand out of the background"),
+        file.reasons[0].contains("exceed the background"),
         "{:?}",
         file.reasons
     );
@@ -273,7 +273,7 @@ fn one_window_is_no_family() {
     // Nothing to learn a shape from.
     assert_ne!(auto.method, "template");
     assert!(
-        auto.reasons[0].contains("too few windows stand out"),
+        auto.reasons[0].contains("too few windows exceed"),
         "{:?}",
         auto.reasons
     );
@@ -382,7 +382,7 @@ fn a_window_with_something_else_in_it_stays_and_expects_nothing() {
         .unwrap();
     for channel in &stranger.channels {
         let window = &channel.windows[0];
-        assert!(window.why.contains("something else"), "{}", window.why);
+        assert!(window.why.contains("unmodelled signal"), "{}", window.why);
         assert_eq!(window.expected_snr_db, None);
         assert_eq!(channel.outcome, seismix::separate::Outcome::NotSeparable);
     }

@@ -1,28 +1,28 @@
-//! The level and trend of windows, which are the instrument's: taken off before a separation, and given back to the
+//! Level and trend of windows, which are due to the instrument: subtracted before a separation, and added to the
 //! background after it.
 
 use crate::channel::{Channel, ChannelSeparation, Outcome};
 use crate::scaling::largest;
 
-/// What is left of a signal is rounding up to so many units in its last place.
+/// Units in the last place of the largest sample below which a remainder is rounding.
 const ROUNDING: f64 = 64.0 * f64::EPSILON;
 
-/// Snippets share a level if their levels differ by no more than so many times what they vary by about them: slow waves of the
-/// background move levels by one or two, and belong to it.
+/// Ratio of the deviation of levels to that of samples about them up to which snippets share a level.
+// Slow waves of the background move levels by one or two deviations, and belong to it.
 const AGREEING: f64 = 3.0;
 
-/// Straight lines from node to node of a window, a snippet's length apart; one line through a window of that length.
+/// Straight lines between nodes that are a snippet's length apart; one line in a window of that length.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Baseline {
-    /// Places, in samples, and values; the first and the last line go on to the ends. At least two.
+    /// Positions, in samples, and values; at least two. The outer lines continue to the ends.
     nodes: Vec<(f64, f64)>,
 }
 
 impl Baseline {
-    /// Of `samples`, in lines of about `snippet` samples. Nodes are means over a sixteenth of a snippet, so that a pulse
-    /// between them does not tilt it.
+    /// Baseline of `samples`, in lines of about `snippet` samples.
     pub fn new(samples: &[f64], snippet: usize) -> Self {
         let n = samples.len();
+        // Nodes are means over a sixteenth of a snippet, so that a pulse between them does not tilt the line.
         let part = (snippet / 16).clamp(1, n.max(1));
         let n_lines = (n as f64 / snippet.max(1) as f64).round().max(1.0) as usize;
         let node = |k: usize| {
@@ -36,7 +36,7 @@ impl Baseline {
         }
     }
 
-    /// Its value at a sample.
+    /// Value at a sample.
     pub fn at(&self, index: usize) -> f64 {
         let x = index as f64;
         let right = self.nodes.partition_point(|(place, _)| *place <= x);
@@ -49,12 +49,12 @@ impl Baseline {
         }
     }
 
-    /// The samples without it; zeros where what is left is rounding.
+    /// Subtracts the baseline from samples; zeros where the remainder is rounding.
     pub fn subtract(&self, samples: &[f64]) -> Vec<f64> {
         without(samples, |i| self.at(i))
     }
 
-    /// Gives it back to the samples.
+    /// Adds the baseline to samples.
     pub fn add(&self, samples: &mut [f64]) {
         for (i, v) in samples.iter_mut().enumerate() {
             *v += self.at(i);
@@ -62,19 +62,21 @@ impl Baseline {
     }
 }
 
-/// Samples without a line, or a level; zeros where what is left is rounding.
+/// Subtracts a line or a level from samples; zeros where the remainder is rounding.
 pub(crate) fn without(samples: &[f64], line: impl Fn(usize) -> f64) -> Vec<f64> {
     let left = samples.iter().enumerate().map(|(i, v)| v - line(i));
     let left: Vec<f64> = left.collect();
+    // A constant record must be silent, not a signal of rounding errors that methods would separate.
     if largest(&left) <= ROUNDING * largest(samples) {
         return vec![0.0; samples.len()];
     }
     left
 }
 
-/// The line that all snippets lie on, where their levels agree to within what slow waves make of them: then the level of
-/// the background is known, and one that the mixture has beside is the source's. A `level` has no trend, and there is none
-/// if the line has.
+/// Line that all snippets lie on, if their levels agree to within the effect of slow waves.
+///
+/// The level of the background is known then, and a further one in the mixture belongs to the source. With `level`
+/// the line has no trend; `None` if the levels do not agree.
 fn shared(snippets: &[Vec<f64>], own: &[Baseline], level: bool) -> Option<Baseline> {
     let first = own.first()?;
     if snippets.iter().any(|s| s.len() != snippets[0].len()) {
@@ -100,7 +102,7 @@ fn shared(snippets: &[Vec<f64>], own: &[Baseline], level: bool) -> Option<Baseli
         .iter()
         .flat_map(|own| own.nodes.iter().zip(&line.nodes).map(|(a, b)| a.1 - b.1))
         .collect();
-    // In a unit in which no square is too large or too small.
+    // In units of the largest value, so that no square overflows or vanishes.
     let unit = left
         .iter()
         .map(|s| largest(s))
@@ -116,7 +118,7 @@ fn shared(snippets: &[Vec<f64>], own: &[Baseline], level: bool) -> Option<Baseli
     (spread <= AGREEING.powi(2) * own).then_some(line)
 }
 
-/// Whether signals lie nearer to a line than to zero.
+/// Reports if signals lie nearer to a line than to zero.
 fn lie_on(signals: &[Vec<f64>], line: &Baseline, snippet: usize) -> bool {
     let n = (signals.len() * line.nodes.len()) as f64;
     let (mut level, mut target) = (0.0, 0.0);
@@ -129,8 +131,10 @@ fn lie_on(signals: &[Vec<f64>], line: &Baseline, snippet: usize) -> bool {
 }
 
 impl Channel {
-    /// The channel without the level and trend of its windows, and those of the mixture. One line for all where the snippets
-    /// share it, one level where the mixture is longer than they are; where they share none, every window's own line.
+    /// Channel without the level and trend of its windows, and those of the mixture.
+    ///
+    /// One line is subtracted from all windows if the snippets share it, and one level if the mixture is longer than
+    /// they are. Otherwise each window loses its own line.
     pub fn without_baseline(&self) -> (Self, Baseline) {
         let snippet = self.snippets.first().map_or(self.mixture.len(), Vec::len);
         let of = |samples: &Vec<f64>| Baseline::new(samples, snippet);
@@ -146,7 +150,7 @@ impl Channel {
             };
             return (channel, baseline);
         };
-        // Windows of a cluster lie on it too, sources alone do not; what goes on past a snippet's length keeps its end.
+        // Windows of a cluster lie on the line too, sources alone do not. Beyond a snippet's length the line repeats.
         let too = lie_on(&self.source_snippets, &line, snippet);
         let off = |s: &Vec<f64>| without(s, |i| line.at(i % snippet.max(1)));
         // A mixture that is a line holds no signal, wherever the snippets lie.
@@ -166,7 +170,7 @@ impl Channel {
 }
 
 impl ChannelSeparation {
-    /// The separation of `mixture` from that of the same without its baseline, which goes to the background.
+    /// Separation of `mixture`, from that of the mixture without its baseline, which is added to the background.
     pub fn with_baseline(mut self, baseline: &Baseline, mixture: &[f64]) -> Self {
         if self.outcome == Outcome::Separated {
             baseline.add(&mut self.background);

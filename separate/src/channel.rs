@@ -143,7 +143,7 @@ pub struct ChannelSeparation {
 }
 
 impl ChannelSeparation {
-    /// Separation that has passed the acceptance test, or has been rejected by it, in which case the background is the mixture.
+    /// Separation after the acceptance test; if the test has rejected it, the background is the mixture.
     pub(crate) fn judged(
         mixture: &[f64],
         background: Vec<f64>,

@@ -1,7 +1,7 @@
 use seismix_core::progress::Progress;
 use thiserror::Error as ThisError;
 
-/// What a separation can refuse; each text says what to change.
+/// Faults of the input of a separation; each text names the change to make.
 #[derive(Debug, Clone, PartialEq, ThisError)]
 #[non_exhaustive]
 pub enum Error {
@@ -30,6 +30,16 @@ pub enum Error {
         found: usize,
         /// The first's.
         expected: usize,
+    },
+    /// Region of a record that is shorter than a snippet.
+    #[error(
+        "the record around it has {found} samples, a snippet {least}; choose a longer record, or shorter snippets"
+    )]
+    RecordLength {
+        /// Samples of the region.
+        found: usize,
+        /// Samples of a snippet.
+        least: usize,
     },
     /// Segments of a record with different numbers of channels.
     #[error("a segment has {found} channels, the first {expected}; give all the same channels")]
@@ -81,10 +91,10 @@ pub enum Error {
     SameSnippets,
     /// Samples too large, too small, or too unlike in size.
     #[error(
-        "{what} came out as no finite number: the samples are too large, too small, or too unlike in size; bring them nearer to 1 (other units)"
+        "{what} is not a finite number: the samples are too large, too small, or too different in size; scale them to values near 1 (other units)"
     )]
     OutOfRange {
-        /// What is not finite.
+        /// Name of the value.
         what: &'static str,
     },
     /// Mixture and snippets are of sizes that cannot be compared.
@@ -132,7 +142,7 @@ pub enum Error {
     #[error(transparent)]
     Scattering(#[from] seismix_scattering::Error),
     /// The caller asked to stop.
-    #[error("stopped before it was done, as asked; nothing is given out")]
+    #[error("interrupted by the user; no result is returned")]
     Interrupted,
     /// The optimiser broke off with an error of its own.
     #[error("the optimiser failed: {0}")]

@@ -1,18 +1,18 @@
 //! Separation of a chosen source from a record, in the time domain.
 //!
-//! A [`Method`] is fitted to a station and gives a [`FittedModel`], a value that can be saved. The [`Separator`] built from
-//! it separates a [`Region`] of the record into background and sources: a [`Separation`] for each target. [`METHODS`] lists
-//! them all:
+//! A [`Method`] is fitted to a station and gives a [`FittedModel`], a value that can be saved. The [`Separator`]
+//! built from it separates a [`Region`] of the record into background and sources: a [`Separation`] for each target.
+//! [`METHODS`] lists them all:
 //!
 //! - [`TemplateMethod`]: sources that repeat a waveform, learned from a whole record ([`template`]).
 //! - [`LocalMethod`]: a local Gaussian model of both clusters, which estimates its own SNR.
-//! - [`ScatteringMethod`]: optimises the background n until its scattering covariance, and the independence of the source
-//!   x - n, match the snippets n_k (arXiv 2301.11981, 2305.16189).
+//! - [`ScatteringMethod`]: optimises the background n until its scattering covariance, and the independence of the
+//!   source x - n, match the snippets n_k (arXiv 2301.11981, 2305.16189).
 //! - [`WienerMethod`]: shrinks cells of time and frequency to the snippets' spectrum.
 //!
-//! Below these: [`ChannelMethod`] separates one channel given its snippets, [`AcceptanceTest`] tests the result by leaving
-//! out snippets, [`ScatteringObjective`] is the loss L1 + L2 + L3 with its exact gradient, [`Lbfgs`] minimises it, or any other
-//! [`Objective`], and [`Synthesis`] makes new signals with a given scattering covariance.
+//! Below these: [`ChannelMethod`] separates one channel given its snippets. [`AcceptanceTest`] tests the result by
+//! leaving out snippets. [`ScatteringObjective`] is the loss L1 + L2 + L3 with its exact gradient; [`Lbfgs`]
+//! minimises it, or any other [`Objective`]. [`Synthesis`] makes new signals with a given scattering covariance.
 
 mod baseline;
 mod channel;

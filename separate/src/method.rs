@@ -1,8 +1,8 @@
 //! Separation methods: fitted to a station, then applied to regions of its record.
 //!
-//! A [`Method`] fits itself to a station's [`TrainingSet`]. The [`FittedModel`] is a value that can be saved and applied
-//! day by day: [`Method::separator`] builds a [`Separator`] from it, which separates one [`Region`] after the other. All
-//! methods are listed in the [registry](crate::METHODS).
+//! A [`Method`] fits itself to a station's [`TrainingSet`]. The [`FittedModel`] is a value that can be saved and
+//! applied day by day: [`Method::separator`] builds a [`Separator`] from it, which separates one [`Region`] after the
+//! other. All methods are listed in the [registry](crate::METHODS).
 
 use seismix_core::progress::Progress;
 use serde::de::DeserializeOwned;
@@ -186,7 +186,7 @@ impl RecordContext {
 pub enum Grouping {
     /// One region for each target.
     Single,
-    /// Targets within so many samples share a region, which has at least so many samples.
+    /// Targets that are at most this number of samples apart share a region, which is at least as long.
     Block(usize),
 }
 
@@ -195,7 +195,7 @@ pub enum Grouping {
 pub enum TargetExtent {
     /// Those of the target.
     AsGiven,
-    /// Half a window more on either side of windows of clusters, so that a source that continues past its window is not cut.
+    /// Half a window more on either side of windows of clusters, since a source may continue past its window.
     Widened,
 }
 

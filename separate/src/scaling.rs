@@ -1,15 +1,16 @@
-//! A unit in which the samples of a channel are near 1, so that squares of squares fit, and what does not is told.
+//! Unit in which the samples of a channel are near 1, so that fourth powers neither overflow nor vanish.
 
 use crate::channel::{Channel, ChannelSeparation, Outcome};
 use crate::error::Error;
 use crate::scattering::terms::ObjectiveTerms;
 
-/// Samples up to this size, and down to its inverse, are computed with as they are in double precision.
+/// Largest size of samples that are used unchanged; its inverse is the smallest.
+// The loss squares squared samples, and 1e30 to the fourth power is far below the largest double, 1.8e308.
 const ORDINARY: f64 = 1e30;
-/// Mixture and snippets whose sizes are further apart than this have no statistics in common.
+/// Ratio of the sizes of mixture and snippets above which they have no statistics in common.
 const COMPARABLE: f64 = 1e50;
 
-/// A power of two, so that samples divided by it come back as they were.
+/// Power of two: dividing by it and multiplying again restores every bit.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct PowerOfTwoScale(f64);
 
@@ -41,7 +42,7 @@ impl PowerOfTwoScale {
         Ok(Self::unless_ordinary(most))
     }
 
-    /// 1 for a size that can be computed with as it is.
+    /// Unit 1 for an ordinary size, else the power of two below it.
     pub(crate) fn unless_ordinary(size: f64) -> Self {
         if (1.0 / ORDINARY..=ORDINARY).contains(&size) {
             Self(1.0)
@@ -53,6 +54,7 @@ impl PowerOfTwoScale {
     fn below(size: f64) -> Self {
         let exponent = size.log2().floor();
         Self(if exponent.is_finite() {
+            // Subnormal powers of two would lose bits, and 2^1024 is infinite.
             exponent.clamp(-1000.0, 1000.0).exp2()
         } else {
             1.0
@@ -64,15 +66,15 @@ impl PowerOfTwoScale {
         signal.iter().map(|v| v / self.0).collect()
     }
 
-    /// Samples in this unit as they were.
+    /// Restores samples from this unit.
     pub(crate) fn multiply(self, signal: &mut [f64]) {
         signal.iter_mut().for_each(|v| *v *= self.0);
     }
 
-    /// Solves a channel in this unit, and checks what comes out.
+    /// Solves a channel in this unit, and checks the result.
     ///
     /// # Errors
-    /// What `solve` refuses; [`Error::OutOfRange`] if a number of the result is not finite.
+    /// Refusals of `solve`; [`Error::OutOfRange`] if a number of the result is not finite.
     pub(crate) fn solve(
         self,
         channel: &Channel,

@@ -1,4 +1,4 @@
-//! Cells of time and frequency, and the signal whose cells they are.
+//! Short-time Fourier transform, and the signal of given cells.
 
 use std::f64::consts::PI;
 use std::sync::Arc;
@@ -6,7 +6,8 @@ use std::sync::Arc;
 use realfft::num_complex::Complex;
 use realfft::{ComplexToReal, RealFftPlanner, RealToComplex};
 
-/// A frame is so many hops long.
+/// Hops per frame.
+// Squared sine windows at four hops a frame add up to a constant, 2.
 pub(crate) const HOPS_A_FRAME: usize = 4;
 
 /// Cells, frame by frame.
@@ -23,7 +24,8 @@ pub(crate) struct ShortTime {
 }
 
 impl ShortTime {
-    /// For signals of `n_samples` >= 1, in frames of `frame` samples, a multiple of [`HOPS_A_FRAME`].
+    /// Plans the transform for signals of `n_samples` >= 1, in frames of `frame` samples, a multiple of
+    /// [`HOPS_A_FRAME`].
     pub fn new(n_samples: usize, frame: usize) -> Self {
         let window = (0..frame)
             .map(|i| (PI * (i as f64 + 0.5) / frame as f64).sin())
@@ -47,15 +49,16 @@ impl ShortTime {
         self.n_samples.div_ceil(self.hop) + HOPS_A_FRAME - 1
     }
 
-    /// Mean power of a cell of white noise of unit variance: the window's energy.
+    /// Mean power of a cell of white noise of unit variance, which is the energy of the window.
     pub fn gain(&self) -> f64 {
         self.frame as f64 / 2.0
     }
 
-    /// Sample of the window at position `i` of frame `m`, by reflection at its ends.
+    /// Sample of the signal at position `i` of frame `m`, by reflection at its ends.
     fn sample(&self, m: usize, i: usize) -> usize {
         let n = self.n_samples as i64;
         let t = (m * self.hop + i) as i64 - (self.frame - self.hop) as i64;
+        // Reflection about the half samples -1/2 and n - 1/2 has the period 2n, however long the frame is.
         let t = t.rem_euclid(2 * n);
         (if t < n { t } else { 2 * n - 1 - t }) as usize
     }
@@ -87,18 +90,19 @@ impl ShortTime {
         });
     }
 
-    /// The signal whose cells these are, by weighted overlap and addition.
+    /// Signal of given cells, by weighted overlap and addition.
     pub fn synthesize(&self, cells: Cells) -> Vec<f64> {
         let mut sum = vec![0.0; self.n_samples];
         self.frames_back(cells, |m, i, value| {
             if let Some(t) = self.inside(m, i) {
+                // The inverse transform is not scaled.
                 sum[t] += value / self.frame as f64;
             }
         });
         sum.iter().zip(self.weights()).map(|(s, w)| s / w).collect()
     }
 
-    /// Mean of a value a frame over the frames around each sample, by the windows' squares.
+    /// Mean of one value per frame over the frames around each sample, weighted by the squared windows.
     pub fn spread(&self, of_frames: &[f64]) -> Vec<f64> {
         let mut sum = vec![0.0; self.n_samples];
         for (m, value) in of_frames.iter().enumerate() {
@@ -129,11 +133,12 @@ impl ShortTime {
             .filter(|t| *t < self.n_samples)
     }
 
-    /// Each frame's windowed samples, from its cells.
+    /// Passes each frame's windowed samples, computed from its cells, to `take`.
     fn frames_back(&self, cells: Cells, mut take: impl FnMut(usize, usize, f64)) {
         let mut real = self.inverse.make_output_vec();
         let mut scratch = self.inverse.make_scratch_vec();
         for (m, mut cells) in cells.into_iter().enumerate() {
+            // A real signal has real values at 0 and half the sampling rate; the transform refuses others.
             cells[0].im = 0.0;
             if let Some(last) = cells.last_mut() {
                 last.im = 0.0;

@@ -1,4 +1,4 @@
-//! New signals with a given scattering covariance, by the same adjoint and optimiser as the separation.
+//! Synthesis of signals with a given scattering covariance, by the adjoint and optimiser of the separation.
 
 use std::ops::ControlFlow;
 use std::sync::{Arc, Mutex};
@@ -20,44 +20,44 @@ use crate::scattering::optimize::{Objective, OptimizerStop, State};
 use crate::scattering::spread::natural_scales;
 use crate::scattering::workspace::Workspace;
 
-/// Updates that the optimiser remembers.
+/// Number of updates that the optimiser remembers.
 const MEMORY: usize = 30;
-/// A synthesis that lowers its loss by less than this share in so many iterations has come as near as it will: a target that no
-/// signal has, such as a random draw, cannot be reached.
+/// Relative decrease of the loss, and iterations, below which a synthesis has stalled.
+// A target that no signal has, such as a random draw, cannot be reached; the error is reported instead.
 const STALLED: (f64, usize) = (0.02, 50);
-/// Centre frequency of the first octave, in cycles a sample.
+/// Centre frequency of the first octave, cycles per sample.
 const FIRST_CENTER: f64 = 0.425;
 
-/// How far a signal is from its target, in natural scales of the coefficients.
+/// Difference of a signal from its target, in natural scales of the coefficients.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub struct Mismatch {
     /// Mean over the coefficients of the squared deviation.
     pub mean_square: f64,
-    /// The largest deviation.
+    /// Largest deviation.
     pub worst: f64,
 }
 
-/// A signal of `n_samples` whose scattering covariance (`scat+cov`, not normalised) is wanted.
+/// Synthesis of signals of `n_samples` with a target scattering covariance (`scat+cov`, not normalised).
 ///
 /// The natural scale of a coefficient is the root of the two energies that it correlates, or of the energy of what it
-/// averages; a coefficient of an empty band does not count.
+/// averages. A coefficient of an empty band is not used.
 pub struct Synthesis {
     covariance: ScatteringCovariance<f64>,
     target: Vec<Complex<f64>>,
     /// 1 / natural scale.
     inverse_scale: Vec<f64>,
     spare: Mutex<Vec<Workspace<f64>>>,
-    /// What the signals are made in units of, and the level that is put back.
+    /// Unit of the computation, and level that is added at the end.
     unit: PowerOfTwoScale,
     level: f64,
 }
 
-/// When a synthesis ends.
+/// End of a synthesis.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct SynthesisOptions {
-    /// The largest deviation that is good enough, in natural scales.
+    /// Largest acceptable deviation, in natural scales.
     pub tolerance: f64,
-    /// Most iterations of L-BFGS.
+    /// Maximum number of iterations of L-BFGS.
     pub max_iterations: usize,
 }
 
@@ -70,24 +70,25 @@ impl Default for SynthesisOptions {
     }
 }
 
-/// A new signal.
+/// Synthetic signal.
 #[derive(Debug, Clone)]
 pub struct Synthetic {
     /// The signal `(T,)`.
     pub signal: Vec<f64>,
-    /// How far its covariance is from the target.
+    /// Difference of its covariance from the target.
     pub mismatch: Mismatch,
     /// Iterations made.
     pub n_iterations: usize,
-    /// Why it ended; [`OptimizerStop::Reached`] also where it stalled, which `mismatch` tells.
+    /// Reason for its end; [`OptimizerStop::Reached`] also after a stall, which `mismatch` shows.
     pub reason: OptimizerStop,
 }
 
 impl Synthesis {
-    /// For the scattering covariance of `signal` `(T,)` about its mean, and signals as long; the mean is put back.
+    /// Synthesis like `signal` `(T,)`: its scattering covariance about its mean is the target, and the mean is added
+    /// at the end.
     ///
     /// # Errors
-    /// [`Error::NotFinite`], or what the transform refuses.
+    /// [`Error::NotFinite`], or refusals of the transform.
     pub fn like(signal: &[f64], octaves: usize) -> Result<Self, Error> {
         if let Some(index) = signal.iter().position(|v| !v.is_finite()) {
             let what = "the signal".into();
@@ -107,11 +108,11 @@ impl Synthesis {
         })
     }
 
-    /// For the coefficients `target`, in the order of [`paths`](Self::paths).
+    /// Synthesis with the coefficients `target`, in the order of [`paths`](Self::paths).
     ///
     /// # Errors
-    /// [`Error::Target`] if their number is not that of the coefficients at these octaves, or one is not finite; or what
-    /// the transform refuses.
+    /// [`Error::Target`] if their number is not that of the coefficients at these octaves, or one is not finite; or
+    /// refusals of the transform.
     pub fn of_coefficients(
         target: Vec<Complex<f64>>,
         n_samples: usize,
@@ -150,10 +151,10 @@ impl Synthesis {
         self.covariance.paths()
     }
 
-    /// A new signal; another seed, another one.
+    /// Draws a signal; each seed gives another one.
     ///
-    /// It starts at Gaussian noise with the target's power in each octave. What is optimised is that noise before its
-    /// colour, so that all octaves are equally easy to move.
+    /// It starts at Gaussian noise with the target's power in each octave. The unknowns are that noise before its
+    /// colour, so that all octaves change equally fast.
     ///
     /// # Errors
     /// [`Error::SilentTarget`] if the target holds no energy, [`Error::Optimizer`].
@@ -161,10 +162,10 @@ impl Synthesis {
         self.draw_until(seed, options, &|| false)
     }
 
-    /// As [`draw`](Self::draw), and looks after each iteration whether it is `asked` to stop.
+    /// Draws a signal as [`draw`](Self::draw) does, until `asked` returns true after an iteration.
     ///
     /// # Errors
-    /// As there; [`Error::Interrupted`] if so.
+    /// Those of [`draw`](Self::draw); [`Error::Interrupted`] once `asked` returns true.
     pub fn draw_until(
         &self,
         seed: u64,
@@ -268,7 +269,7 @@ impl Objective for Synthesis {
     }
 }
 
-/// A synthesis as a function of white noise that is filtered to the target's power in each octave.
+/// Synthesis as a function of white noise that is filtered to the target's power in each octave.
 struct Coloured<'a> {
     synthesis: &'a Synthesis,
     mean: f64,
@@ -279,7 +280,7 @@ struct Coloured<'a> {
 }
 
 impl<'a> Coloured<'a> {
-    /// The octaves' powers are compared with those of `white`.
+    /// Filter from the ratio of the octaves' powers to those of `white`.
     fn new(synthesis: &'a Synthesis, white: &[f64]) -> Result<Self, Error> {
         let n = white.len();
         let target = &synthesis.target;
@@ -291,14 +292,14 @@ impl<'a> Coloured<'a> {
             .iter()
             .map(|&row| target[row].re / of_white[row].re.max(f64::MIN_POSITIVE))
             .collect();
-        // The low-pass, which is last, holds the mean too; a part is left so that nothing is fixed at zero.
+        // The low-pass, which is last, holds the mean too; a part remains so that no unknown is multiplied by zero.
         if let (Some(power), Some(&row)) = (powers.last_mut(), rows.last()) {
             let rest = (1.0 - mean * mean / target[row].re.max(f64::MIN_POSITIVE)).max(1e-6);
             *power *= rest;
         }
         let amplitude: Vec<f64> = (0..=n / 2)
             .map(|k| {
-                // Octaves below the first centre; between two of them the power goes over geometrically.
+                // Octaves below the first centre; between two of them the power is interpolated geometrically.
                 let octave = (FIRST_CENTER * n as f64 / k.max(1) as f64).log2();
                 let at = octave.clamp(0.0, (powers.len() - 1) as f64);
                 let (low, part) = (at as usize, at.fract());
@@ -319,7 +320,7 @@ impl<'a> Coloured<'a> {
         })
     }
 
-    /// The filter, which is its own transpose.
+    /// Applies the filter, which is its own transpose.
     fn filter(&self, signal: &mut [f64]) {
         let mut spectrum = self.forward.make_output_vec();
         let done = self.forward.process(signal, &mut spectrum);
@@ -331,7 +332,7 @@ impl<'a> Coloured<'a> {
         debug_assert!(done.is_ok(), "buffers are the plan's own");
     }
 
-    /// The signal of the white noise `white`.
+    /// Signal of the white noise `white`.
     fn signal(&self, white: &[f64]) -> Vec<f64> {
         let mut signal = white.to_vec();
         self.filter(&mut signal);
@@ -353,6 +354,7 @@ impl Objective for Coloured<'_> {
             None => self.synthesis.evaluate(&signal, None),
             Some(gradient) => {
                 let mismatch = self.synthesis.evaluate(&signal, Some(&mut *gradient));
+                // The filter is real and even in frequency, hence symmetric, and the chain rule applies it once more.
                 self.filter(gradient);
                 mismatch
             }
@@ -365,7 +367,7 @@ impl Objective for Coloured<'_> {
 }
 
 fn plan(n_samples: usize, octaves: usize) -> Result<ScatteringCovariance<f64>, Error> {
-    // 3e-4 of a natural scale off: far below any tolerance that makes sense here.
+    // Coarse grids change coefficients by 3e-4 of a natural scale, far below any useful tolerance.
     let grids = Oversampling::Times(4);
     let transform = WaveletTransform::new(Wavelet::default(), octaves, n_samples, grids)?;
     Ok(ScatteringCovariance::new(

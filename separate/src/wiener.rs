@@ -1,9 +1,8 @@
-//! A first estimate of the background: what stands out of the snippets' spectrum, cell by cell of time and frequency,
-//! is shrunk to it.
+//! First estimate of the background: cells of time and frequency that exceed the snippets' spectrum are shrunk to it.
 //!
-//! The scattering objective is blind to where in the window a source is; started from the mixture it ends far from the
-//! truth when the source is strong. A local Wiener filter knows the places and nothing of the texture, so it is where
-//! the objective starts.
+//! The scattering objective does not depend on the position of a source in the window; started from the mixture it
+//! ends far from the truth if the source is strong. A local Wiener filter uses position and spectrum, and no texture,
+//! so the objective starts from its estimate.
 
 use realfft::num_complex::Complex;
 use seismix_core::progress::Progress;
@@ -19,25 +18,26 @@ use crate::separation::EstimateKind;
 use crate::short_time::{HOPS_A_FRAME, ShortTime};
 use crate::window_method::{Cover, WindowMethod};
 
-/// A cell is taken as clean up to this quantile of what the snippets' own cells reach.
+/// Quantile of the ratios of the snippets' own cells to the spectrum, up to which a cell is background.
+// Two of a hundred cells of pure background are shrunk; a lower quantile would remove more of it.
 const CLEAN_QUANTILE: f64 = 0.98;
 
-/// The local Wiener filter of one channel: the snippets' spectrum, and what its cells vary by.
+/// Local Wiener filter of one channel: the snippets' spectrum, and the variation of its cells.
 ///
-/// A cell whose power, averaged over its neighbours, is within what the snippets' cells reach is left as it is; in the
-/// others the mixture is multiplied by B / P, background over observed power. Frames of T/8 samples.
+/// A cell whose power, averaged over its neighbours, is in the range of the snippets' cells remains unchanged. In the
+/// others the mixture is multiplied by B / P, background over observed power. Frames have T/8 samples.
 pub struct LocalWiener {
     transform: ShortTime,
     /// Power of the background in each bin.
     background: Vec<f64>,
-    /// Up to so many times the background's power a cell is taken as clean.
+    /// Ratio to the background's power up to which a cell is background.
     clean: f64,
-    /// Energy that the filter takes out of each snippet, its spectrum made of the others.
+    /// Energy that the filter removes from each snippet, with the spectrum of the others.
     removed_from_snippets: Vec<f64>,
 }
 
 impl LocalWiener {
-    /// From snippets of `n_samples` samples.
+    /// Fits the filter to snippets of `n_samples` samples.
     pub fn new(n_samples: usize, snippets: &[Vec<f64>]) -> Self {
         let frame = (n_samples / 8).max(16).next_multiple_of(HOPS_A_FRAME);
         let transform = ShortTime::new(n_samples, frame);
@@ -72,6 +72,7 @@ impl LocalWiener {
         let clean = if at < ratios.len() {
             *ratios.select_nth_unstable_by(at, f64::total_cmp).1
         } else {
+            // Without any power in the snippets there is no background to shrink to, so every cell remains.
             f64::INFINITY
         };
         let removed_from_snippets = snippets
@@ -81,6 +82,7 @@ impl LocalWiener {
                 let others: Vec<f64> = total
                     .iter()
                     .zip(mean)
+                    // Without its own power, since a mixture has no share in the spectrum either.
                     .map(|(total, own)| (total - own).max(0.0) / (n - 1.0).max(1.0))
                     .collect();
                 energy_between(snippet, &filter(&transform, snippet, &others, clean))
@@ -94,12 +96,12 @@ impl LocalWiener {
         }
     }
 
-    /// The background of `mixture` `(T,)`.
+    /// Estimate of the background of `mixture` `(T,)`.
     pub fn estimate(&self, mixture: &[f64]) -> Vec<f64> {
         filter(&self.transform, mixture, &self.background, self.clean)
     }
 
-    /// Which part of the snippets, 0 to 1, has less taken out of it by the filter than `mixture`.
+    /// Share of the snippets, 0 to 1, from which the filter removes less energy than from `mixture`.
     pub fn rank(&self, mixture: &[f64]) -> f64 {
         let removed = energy_between(mixture, &self.estimate(mixture));
         let below = self.removed_from_snippets.iter().filter(|r| **r < removed);
@@ -107,15 +109,15 @@ impl LocalWiener {
     }
 }
 
-/// The background of `mixture` `(T,)` by a [`LocalWiener`] filter made from `snippets`.
+/// Estimate of the background of `mixture` `(T,)` by a [`LocalWiener`] filter fitted to `snippets`.
 pub fn local_wiener(mixture: &[f64], snippets: &[Vec<f64>]) -> Vec<f64> {
     LocalWiener::new(mixture.len(), snippets).estimate(mixture)
 }
 
-/// The local Wiener filter ([`LocalWiener`]) alone, tested by the scattering objective.
+/// Local Wiener filter ([`LocalWiener`]) alone, tested by the scattering objective.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct WienerMethod {
-    /// The loss that tests the result.
+    /// Loss that tests the result.
     pub objective: ObjectiveOptions,
 }
 
@@ -161,6 +163,7 @@ impl WindowMethod for WienerMethod {
 
 fn filter(transform: &ShortTime, mixture: &[f64], background: &[f64], clean: f64) -> Vec<f64> {
     let mut cells = transform.analyze(mixture);
+    // A single cell of noise varies by its own mean; the mean over nine cells varies less.
     let observed = smooth(&power(&cells));
     for (cells, observed) in cells.iter_mut().zip(observed) {
         for ((cell, p), b) in cells.iter_mut().zip(observed).zip(background) {

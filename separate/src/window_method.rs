@@ -346,6 +346,11 @@ impl<'a> UsableChannel<'a> {
             source_snippets: Vec::new(),
         };
         tried.check()?;
+        let (found, least) = (region.samples[c].len(), tried.mixture.len());
+        // Windows of a snippet's length would reach beyond the record.
+        if found < least {
+            return Err(Error::RecordLength { found, least });
+        }
         check_finite("the record around it", &region.samples[c])?;
         Ok(Self {
             id: &region.channels[c],

@@ -48,7 +48,7 @@ pub(crate) fn with_margin(
 /// Decrease of a window's weight towards its ends.
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum Taper {
-    /// Linear over so many samples.
+    /// Linear over this number of samples.
     Linear(usize),
     /// sin^2 over the whole window.
     SinSquared,
@@ -152,10 +152,10 @@ impl OverlapAdd {
     }
 }
 
-/// Writes `estimate` into `record` from sample `start` on, faded in and out over `fade` samples at either end with
-/// cos^2 ramps, so that the seams have no step; samples outside stay bit-identical.
+/// Writes `estimate` into `record` from sample `start`, faded over `fade` samples at either end.
 ///
-/// Returns the number of samples written: samples beyond the end of the record are dropped.
+/// The ramps are cos^2, so that the seams have no step; samples outside keep their bits. Returns the number of
+/// samples written: samples beyond the end of the record are dropped.
 pub fn cross_fade(record: &mut [f64], start: usize, estimate: &[f64], fade: usize) -> usize {
     let n = estimate.len().min(record.len().saturating_sub(start));
     let fade = fade.min(estimate.len() / 2);

@@ -120,6 +120,7 @@ impl Calibration {
             })
             .collect();
         Ok(Self {
+            // The posterior mean of two equal clusters is half the mixture, which would pass for a gain of 3 dB.
             beyond_scaling_db: moments(&reached).0 - moments(&scaled).0,
             held_out,
             candidates,
@@ -167,9 +168,9 @@ impl Calibration {
     }
 }
 
-/// Estimate of each trial and its variance, with weights fitted to the trials of the other folds: weights that were fitted
-/// to a trial would promise too much for it.
+/// Estimate of each trial and its variance, with weights fitted to the trials of the other folds.
 fn cross_validated(trials: &[Trial], weights: &[f64]) -> Vec<(Vec<f64>, Vec<f64>)> {
+    // Weights that were fitted to a trial itself would predict too high an SNR for it.
     let by_fold: Vec<Vec<f64>> = (0..FOLDS)
         .map(|fold| {
             let others: Vec<&Trial> = trials.iter().filter(|t| t.fold != fold).collect();
@@ -190,8 +191,8 @@ fn cross_validated(trials: &[Trial], weights: &[f64]) -> Vec<(Vec<f64>, Vec<f64>
     trials.iter().map(of).collect()
 }
 
-/// Factors on the standard deviation: for a band that holds 90 % of the samples, and for draws whose energy is the median
-/// error's.
+/// Factors on the standard deviation: for a band with 90 % of the samples, and for draws with the energy of the
+/// median error.
 fn scales(trials: &[Trial], found: &[(Vec<f64>, Vec<f64>)]) -> (f64, f64) {
     let mut ratios: Vec<f64> = Vec::new();
     let mut energies: Vec<f64> = Vec::new();
@@ -205,6 +206,7 @@ fn scales(trials: &[Trial], found: &[(Vec<f64>, Vec<f64>)]) -> (f64, f64) {
         }
         energies.push(errors / variance.iter().sum::<f64>().max(f64::MIN_POSITIVE));
     }
+    // Posterior variances assume known powers, so they are too small; the trials give the factor.
     let band = quantile(&mut ratios, 0.9) / NINETY;
     (band, quantile(&mut energies, 0.5).sqrt())
 }
@@ -237,6 +239,7 @@ fn snr_db(truth: &[f64], estimate: &[f64]) -> f64 {
         .map(|(a, b)| (a - b).powi(2))
         .sum();
     let own = dot(truth, truth).max(f64::MIN_POSITIVE);
+    // An estimate without error has an infinite SNR, which no mean could include.
     (10.0 * (own / error.max(f64::MIN_POSITIVE)).log10()).clamp(-200.0, 200.0)
 }
 

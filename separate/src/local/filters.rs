@@ -1,5 +1,5 @@
-//! Filters made of clusters: each says how the power of a window's cells is shared, and the background is what a Wiener
-//! filter of these powers leaves.
+//! Filters fitted to clusters: each divides the power of a window's cells between background and source, and a Wiener
+//! filter of these powers estimates the background.
 
 use rand::Rng;
 use rand_distr::{Distribution, StandardNormal};
@@ -17,7 +17,7 @@ pub(super) struct Clusters {
     pub source: Vec<Vec<f64>>,
 }
 
-/// Which snippets of each cluster a filter is made of.
+/// Indices of the snippets of each cluster that a filter is fitted to.
 #[derive(Debug, Clone)]
 pub(super) struct Members {
     pub background: Vec<usize>,
@@ -43,7 +43,7 @@ impl Members {
     }
 }
 
-/// The cells of all snippets in frames of one length.
+/// Cells of all snippets in frames of one length.
 pub(super) struct Grid {
     pub transform: ShortTime,
     background: Vec<Powers>,
@@ -105,20 +105,20 @@ impl<'a> Grids<'a> {
     }
 }
 
-/// A kind of filter.
+/// Model of a filter.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Kind {
-    /// Source power is what the window's mean power has above the background's.
+    /// Source power is the window's mean power above that of the background.
     Excess,
-    /// Both spectra are the clusters' own.
+    /// Both spectra are those of the clusters.
     Spectra,
-    /// Spectra times a gain a frame.
+    /// Spectra times one gain per frame.
     Frames,
-    /// Spectra times a gain a frame and octave.
+    /// Spectra times one gain per frame and octave.
     Octaves,
 }
 
-/// A kind of filter in frames of some length.
+/// Model and frame length of a filter.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Candidate {
     pub kind: Kind,
@@ -136,7 +136,7 @@ impl Candidate {
         format!("{kind}, {} samples", self.frame)
     }
 
-    /// Fitted to some of the snippets.
+    /// Fits the filter to some of the snippets.
     fn fit<'a>(self, grid: &'a Grid, members: &Members) -> Filter<'a> {
         let n_bins = grid.transform.n_bins();
         let bands = match self.kind {
@@ -154,7 +154,7 @@ impl Candidate {
     }
 }
 
-/// A candidate fitted to clusters.
+/// Candidate fitted to clusters.
 pub(super) struct Filter<'a> {
     pub transform: &'a ShortTime,
     kind: Kind,
@@ -163,7 +163,7 @@ pub(super) struct Filter<'a> {
     pub source: Cluster,
 }
 
-/// What a filter makes of a window.
+/// Estimate of the background of a window by one filter.
 #[derive(Debug, Clone)]
 pub(super) struct Filtered {
     /// Posterior mean of the background `(T,)`.
@@ -186,6 +186,7 @@ impl Filter<'_> {
                     .enumerate()
                     .map(|(f, b)| {
                         let mean = observed.iter().map(|frame| frame[f]).sum::<f64>() / n;
+                        // A source power of 0 would give the posterior no variance, and a band of width 0.
                         (mean - b).max(1e-9 * b)
                     })
                     .collect();
@@ -207,7 +208,7 @@ impl Filter<'_> {
         }
     }
 
-    /// The signal of the cells times the background's share.
+    /// Wiener filter: the signal of the cells times v / (v + w), with v and w the powers of background and source.
     fn masked(&self, mut cells: Cells, [background, source]: &[Powers; 2]) -> Vec<f64> {
         for ((cells, v), w) in cells.iter_mut().zip(background).zip(source) {
             for ((cell, v), w) in cells.iter_mut().zip(v).zip(w) {
@@ -225,6 +226,7 @@ impl Filter<'_> {
             .iter()
             .zip(source)
             .map(|(v, w)| {
+                // Posterior variance of a Gaussian background in a cell: v w / (v + w).
                 let cell = |f: usize| v[f] * w[f] / (v[f] + w[f]);
                 let inner: f64 = (1..n_bins - 1).map(cell).sum();
                 unit * (cell(0) + 2.0 * inner + cell(n_bins - 1))
@@ -233,8 +235,10 @@ impl Filter<'_> {
         self.transform.spread(&of_frames)
     }
 
-    /// What a draw from the posterior deviates by from its mean: a background and a source of the window's local powers
-    /// are drawn, mixed and separated again, and what is missing from that background is the deviation.
+    /// Deviation of a posterior draw from the posterior mean.
+    ///
+    /// A background and a source of the window's local powers are drawn, mixed and separated again; the error of that
+    /// separation has the posterior's covariance.
     pub fn draw_deviation(&self, mixture: &[f64], rng: &mut impl Rng) -> Vec<f64> {
         let shares = self.shares(&powers(&self.transform.analyze(mixture)));
         let mut draw = |power: &Powers| -> Vec<f64> {
@@ -244,6 +248,7 @@ impl Filter<'_> {
             let mut cells = self.transform.analyze(&noise);
             for (cells, power) in cells.iter_mut().zip(power) {
                 for (cell, p) in cells.iter_mut().zip(power) {
+                    // White noise has the power `gain` in each cell, so this gives cells of power p.
                     *cell *= (p / self.transform.gain()).sqrt();
                 }
             }
@@ -256,7 +261,7 @@ impl Filter<'_> {
     }
 }
 
-/// Powers of cells.
+/// Power of each cell.
 pub(super) fn powers(cells: &Cells) -> Powers {
     let of = |frame: &Vec<Complex<f64>>| frame.iter().map(|cell| cell.norm_sqr()).collect();
     cells.iter().map(of).collect()

@@ -1,15 +1,16 @@
-//! Local levels of two clusters in one window: the power of a cell is `b B + a S`, with the clusters' spectra B and S as
-//! templates, and gains b and a that vary from frame to frame, and from band to band where there are several.
+//! Local levels of two clusters in one window.
 //!
-//! Log gains are Gaussian a priori, with the mean and the covariance between bands of those of the snippets, and a
-//! first-order autoregression in time; the gains are the most probable ones given the window's power (Whittle's
-//! likelihood).
+//! The power of a cell is `b B + a S`, with the clusters' spectra B and S as templates, and gains b and a that vary
+//! from frame to frame, and between bands if there are several. Log gains are Gaussian a priori, with the mean and
+//! the covariance between bands of those of the snippets, and a first-order autoregression in time. The gains are the
+//! most probable ones given the window's power (Whittle's likelihood).
 
 use super::grid::Bands;
 
 /// Weight of a cell in the likelihood: frames that overlap by three quarters are not independent.
 const CELL_WEIGHT: f64 = 0.5;
 /// Sweeps over all gains.
+// Steps of at most 1 in 30 sweeps reach every log gain within its bounds of -30 to 30.
 const SWEEPS: usize = 30;
 /// Added to relative band powers before their logarithm, which would be infinite for a silent band.
 const QUIET: f64 = 1e-3;
@@ -35,7 +36,7 @@ pub(super) struct Cluster {
 }
 
 impl Cluster {
-    /// From the powers of at least one snippet.
+    /// Estimates spectrum and gains from the powers of at least one snippet.
     pub fn new(snippets: &[&Powers], bands: &Bands) -> Self {
         let n_bins = bands.n_bins();
         let n_frames: usize = snippets.iter().map(|frames| frames.len()).sum();
@@ -56,6 +57,7 @@ impl Cluster {
         // Frames four apart share no sample.
         let later: f64 = (0..bands.len()).map(|j| levels.covariance(4, j, j)).sum();
         let inertia = (later / own.iter().sum::<f64>())
+            // At 1 the prior precision 1 / (1 - rho^2) would be infinite, and no gain could change.
             .clamp(0.0, 0.95)
             .powf(0.25);
         Self {
@@ -86,7 +88,7 @@ impl LogLevels {
         }
     }
 
-    /// Covariance of band `i` with band `j` so many frames later.
+    /// Covariance of band `i` with band `j` that is `lag` frames later.
     fn covariance(&self, lag: usize, i: usize, j: usize) -> f64 {
         let mut sum = 0.0;
         let mut count = 0;
@@ -186,6 +188,7 @@ impl GainFit<'_> {
     fn update(&mut self, which: usize, cluster: &Cluster, m: usize, j: usize) {
         let (n_frames, n_bands) = (self.observed.len(), self.bands.len());
         let rho = cluster.inertia;
+        // Precision of a first-order autoregression: (1 + rho^2) / (1 - rho^2) inside, 1 / (1 - rho^2) at the ends.
         let unit = 1.0 / (1.0 - rho * rho);
         let neighbours = [m.checked_sub(1), Some(m + 1)].into_iter().flatten();
         let neighbours: Vec<usize> = neighbours.filter(|n| *n < n_frames).collect();

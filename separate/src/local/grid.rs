@@ -1,23 +1,23 @@
-//! Bands of a spectrum.
+//! Frequency bands of a spectrum.
 
 use std::ops::Range;
 
-/// Bins in bands.
+/// Division of the bins of a spectrum into bands.
 #[derive(Debug, Clone)]
 pub(super) struct Bands {
-    /// Where each band begins, and the number of bins.
+    /// First bin of each band, and the number of bins.
     edges: Vec<usize>,
 }
 
 impl Bands {
-    /// All of `n_bins` in one band.
+    /// One band of all `n_bins`.
     pub fn whole(n_bins: usize) -> Self {
         Self {
             edges: vec![0, n_bins],
         }
     }
 
-    /// A band an octave; the first holds two bins.
+    /// One band per octave; the first has two bins.
     pub fn octaves(n_bins: usize) -> Self {
         let mut edges = vec![0];
         let mut edge = 2;
@@ -25,7 +25,7 @@ impl Bands {
             edges.push(edge);
             edge *= 2;
         }
-        // What is left above the last octave belongs to it when it is a bin or two.
+        // One or two bins above the last octave are too few for a level of their own, and join it.
         if edges.len() > 2 && n_bins - edges[edges.len() - 1] < 3 {
             edges.pop();
         }
@@ -49,7 +49,7 @@ impl Bands {
         self.range(band).len()
     }
 
-    /// Logarithm of each band's mean power relative to a template, `floor` added.
+    /// Logarithm of each band's mean power relative to a template, plus `floor`.
     pub fn log_levels(&self, frame: &[f64], template: &[f64], floor: f64) -> Vec<f64> {
         (0..self.len())
             .map(|j| {

@@ -1,20 +1,20 @@
-//! How loud both clusters are in a window, against their snippets.
+//! Levels of both clusters in a window, relative to those of their snippets.
 
 use super::filters::{Clusters, Grid, powers};
 use super::gains::Powers;
 
-/// Log gains that are tried, in steps.
+/// Range and step of the log gains that are tried, neper of power.
 const RANGE: f64 = 9.0;
 const STEP: f64 = 0.1;
 /// Least deviation of a window's log power from its cluster's.
 const LEAST_SPREAD: f64 = 0.3;
-/// How far the snippets of background and source are moved to the window's level: the background's is known worse, and
-/// is the same from window to window more often.
+/// Share of the way that background and source snippets are moved to the window's level.
+// The background's level in the window is estimated less exactly, and varies less from window to window.
 const KNOWN: [f64; 2] = [0.5, 1.0];
-/// How far the snippets' own levels are brought together.
+/// Share of the differences between the snippets' own levels that is removed.
 const NARROWED: [f64; 2] = [0.5, 1.0];
 
-/// Log powers of the snippets, and what the window's own are against their mean.
+/// Log powers of the snippets, and those of the window.
 pub(super) struct Levels {
     /// Log power of each background and each source snippet.
     pub snippets: [Vec<f64>; 2],
@@ -23,8 +23,10 @@ pub(super) struct Levels {
 }
 
 impl Levels {
-    /// The most probable under Whittle's likelihood of the mean spectrum, given the clusters' spectra, and under
-    /// Gaussians of the log powers as wide as those of the snippets.
+    /// Estimates the most probable levels of a window.
+    ///
+    /// The likelihood is Whittle's, of the mean spectrum given the clusters' spectra; the priors are Gaussians of the
+    /// log powers as wide as those of the snippets.
     pub fn new(mixture_pieces: &[&[f64]], clusters: &Clusters, grid: &Grid) -> Self {
         let spectra = |signals: &mut dyn Iterator<Item = &[f64]>| -> Powers {
             signals
@@ -55,7 +57,7 @@ impl Levels {
             mean_frame(&equal)
         });
         let floor = 1e-12 * observed.iter().copied().fold(f64::MIN_POSITIVE, f64::max);
-        // Each bin's mean is over so many cells that do not overlap.
+        // Frames overlap by three quarters, so a quarter of the cells is independent.
         let cells = (grid.transform.n_frames() * mixture_pieces.len()) as f64 / 4.0;
         let cost = |logs: [f64; 2]| -> f64 {
             let [b, a] = logs.map(f64::exp);
@@ -69,10 +71,13 @@ impl Levels {
                 })
                 .sum();
             let prior = |c: usize| 0.5 * ((logs[c] - centers[c]) / spreads[c]).powi(2);
+            // Bounded, so that the prior keeps weight: the spectra of a window are never exactly those of the
+            // clusters.
             cells.min(8.0) * misfit + prior(0) + prior(1)
         };
         let steps = (2.0 * RANGE / STEP) as usize;
         let mut window = centers;
+        // The cost is not convex in the log levels, so each in turn is searched on a grid.
         for _ in 0..4 {
             for c in [1, 0] {
                 let tried = (0..=steps).map(|i| centers[c] - RANGE + STEP * i as f64);
@@ -89,12 +94,12 @@ impl Levels {
         Self { snippets, window }
     }
 
-    /// The source's level in the window over its snippets', in dB.
+    /// Level of the source in the window relative to its snippets, dB.
     pub fn source_db(&self) -> f64 {
         (self.window[1] - mean(&self.snippets[1])) * 10.0 / std::f64::consts::LN_10
     }
 
-    /// Brings the snippets to the window's level.
+    /// Scales the snippets to the window's level.
     pub fn equalise(&self, clusters: &mut Clusters) {
         for (c, snippets) in [&mut clusters.background, &mut clusters.source]
             .into_iter()
@@ -104,6 +109,7 @@ impl Levels {
             for (snippet, log) in snippets.iter_mut().zip(&self.snippets[c]) {
                 let wanted = center + KNOWN[c] * (self.window[c] - center);
                 let own = center + (1.0 - NARROWED[c]) * (log - center);
+                // Log powers, so half of the difference scales the samples.
                 let factor = (0.5 * (own + wanted - center - log)).exp();
                 snippet.iter_mut().for_each(|v| *v *= factor);
             }

@@ -1,4 +1,4 @@
-//! The local Gaussian model as a method.
+//! Local Gaussian model as a method.
 
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
@@ -27,67 +27,67 @@ use crate::windowing::OverlapAdd;
 
 /// Fewest snippets of either cluster: with fewer, nothing is left to hold out.
 const LEAST_SNIPPETS: usize = 4;
-/// With less gain than this over turning the whole mixture down, in dB, the clusters are alike.
+/// Gain over the mixture times its best factor, in dB, below which the clusters are alike.
 const LEAST_BEYOND_SCALING_DB: f64 = 0.2;
 
-/// What snippets of a source hold.
+/// Content of the snippets of a source.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum SourceSnippets {
-    /// The source.
+    /// The source alone.
     Alone,
-    /// The source and background, as a cluster's windows do; the background's mean power is taken off.
+    /// Source and background, as in windows of a cluster; the background's mean power is subtracted.
     WithBackground,
 }
 
-/// Separates by the statistics of both clusters: the power of each cell of time and frequency is the background's
-/// spectrum times a local gain plus the source's spectrum times a local gain, and a Wiener filter of these powers gives
-/// the background.
+/// Separates by the statistics of both clusters.
 ///
-/// Filters of several kinds and frame lengths are tried on mixtures of held-out snippets at the target's level; the
-/// estimate is their weighed mean, and the same mixtures tell its expected SNR and the band in which 90 % of the samples
-/// lie. Needs [`Channel::source_snippets`].
+/// The power of each cell of time and frequency is the background's spectrum times a local gain plus the source's
+/// spectrum times a local gain; a Wiener filter of these powers gives the background. Filters of several kinds and
+/// frame lengths are tried on mixtures of held-out snippets at the target's level. The estimate is their weighted
+/// mean, and the same mixtures give its expected SNR and the band of 90 % of the samples. Requires
+/// [`Channel::source_snippets`].
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct LocalMethod {
-    /// The loss whose terms are reported, and which refines a realisation.
+    /// Loss whose terms are reported, and which refines a realisation.
     pub objective: ObjectiveOptions,
-    /// Mixtures of held-out snippets; at least 30 for an expectation that can be trusted.
+    /// Number of mixtures of held-out snippets; an expected SNR requires at least 30.
     pub n_mixtures: usize,
-    /// What the source snippets hold.
+    /// Content of the source snippets.
     pub source_snippets: SourceSnippets,
-    /// Draws from the posterior.
+    /// Number of draws from the posterior.
     pub n_draws: usize,
-    /// Whether the estimate is refined until background and source have their clusters' statistics.
+    /// True if the estimate is refined until background and source have their clusters' statistics.
     pub realisation: bool,
     /// Seed of mixtures and draws.
     pub seed: u64,
 }
 
-/// Gain of the background's SNR below which a window stays as it is, dB beyond what chance may bring.
+/// Gain of the background's SNR, dB beyond the effect of chance, below which a window remains unchanged.
 const LEAST_GAIN_DB: f64 = 1.0;
 
-/// What the local model makes of a channel, whatever the verdict.
+/// Result of the local model for a channel, accepted or not.
 #[derive(Debug, Clone, PartialEq)]
 pub struct LocalResult {
-    /// Best waveform: the posterior mean of the background `(T,)`. It has less energy than the background itself.
+    /// Posterior mean of the background `(T,)`, which has less energy than the background itself.
     pub waveform: Vec<f64>,
-    /// Standard deviation of each of its samples `(T,)`: within 1.645 of them lie 90 % of the samples of the truth.
+    /// Standard deviation of each sample `(T,)`; 90 % of the true samples lie within 1.645 of them.
     pub deviation: Vec<f64>,
-    /// The SNR that it is expected to have.
+    /// Expected SNR of the waveform.
     pub expected: ExpectedSnr,
-    /// The SNR that the mixture itself is expected to have.
+    /// Expected SNR of the unchanged mixture.
     pub untouched: ExpectedSnr,
-    /// What each filter reached on the mixtures of snippets.
+    /// SNR of each filter on the mixtures of snippets.
     pub scores: Vec<MethodScore>,
-    /// The source's level over its snippets', dB.
+    /// Level of the source relative to its snippets, dB.
     pub source_level_db: f64,
-    /// One plausible realisation of the background `(T,)`, where asked for.
+    /// Plausible realisation of the background `(T,)`, if requested.
     pub realisation: Option<Vec<f64>>,
     /// Draws from the posterior, each `(T,)`.
     pub draws: Vec<Vec<f64>>,
 }
 
 impl LocalMethod {
-    /// With 40 mixtures, without draws and realisation.
+    /// Options with 40 mixtures, without draws and realisation.
     pub fn new(octaves: usize) -> Self {
         Self {
             objective: ObjectiveOptions::floored(octaves),
@@ -108,6 +108,7 @@ impl LocalMethod {
         let window = check_snippets(mixture, &channel.snippets)?;
         let pieces = OverlapAdd::halves(mixture.len(), window);
         let rejected = |reason| Ok(ChannelSeparation::judged(mixture, Vec::new(), Err(reason)));
+        // A constant has no spectrum, and every filter would divide 0 by 0.
         if mixture.iter().all(|v| *v == mixture[0]) {
             return rejected(RejectionReason::NoSignal);
         }
@@ -129,6 +130,7 @@ impl LocalMethod {
             let grid = Grid::new(&clusters, frame(window, 8));
             Levels::new(&pieces.cut(mixture), &clusters, &grid)
         };
+        // The expected SNR follows from mixtures of these snippets, so they must be as loud as in the window.
         levels.equalise(&mut clusters);
         let (mut result, beyond_scaling_db) = self.solve(mixture, &pieces, &clusters, progress)?;
         result.source_level_db = levels.source_db();
@@ -220,7 +222,7 @@ impl LocalMethod {
         all
     }
 
-    /// Terms of the scattering objective, the mean over the pieces.
+    /// Terms of the scattering objective, mean over the pieces.
     fn assess(
         &self,
         channel: &Channel,
@@ -253,8 +255,9 @@ impl LocalMethod {
 }
 
 impl ChannelMethod for LocalMethod {
-    /// Separates a channel, whose mixture may be longer than its snippets: it is processed in overlapping pieces of their
-    /// length, with one calibration for all.
+    /// Separates a channel, whose mixture may be longer than its snippets.
+    ///
+    /// It is processed in overlapping pieces of their length, with one calibration for all.
     fn separate_with_progress(
         &self,
         channel: &Channel,
@@ -372,12 +375,13 @@ fn accept(result: &LocalResult, beyond_scaling_db: f64) -> Result<(), RejectionR
     })
 }
 
-/// Frames of a part of the window, at least 16 samples.
+/// Frame length: a part of the window, at least 16 samples.
 fn frame(window: usize, part: usize) -> usize {
+    // A multiple of the four hops of a frame.
     (window / part).max(16).next_multiple_of(4)
 }
 
-/// Source snippets in pieces of `window` samples, one after the other.
+/// Source snippets cut into pieces of `window` samples.
 fn cut_source(snippets: &[Vec<f64>], window: usize) -> Result<Vec<Vec<f64>>, Error> {
     if snippets.is_empty() {
         return Err(Error::NoSourceSnippets);
@@ -400,7 +404,7 @@ fn cut_source(snippets: &[Vec<f64>], window: usize) -> Result<Vec<Vec<f64>>, Err
     Ok(cut)
 }
 
-/// SNR of all pieces together: their energies over their errors'.
+/// SNR of all pieces: the sum of their energies over the sum of their errors'.
 fn together(
     pieces: &[WeightedEstimate],
     expected: impl Fn(&WeightedEstimate) -> ExpectedSnr,

@@ -1,5 +1,7 @@
-//! One plausible realisation: the estimate moved until background and source have the statistics of their snippets, held
-//! by a tether so that it stays within what the window tells.
+//! Plausible realisation of the background: the estimate, moved until background and source have the statistics of
+//! their snippets.
+//!
+//! A tether bounds its distance from the estimate by the posterior variance.
 
 use std::ops::ControlFlow;
 use std::sync::Mutex;
@@ -22,7 +24,7 @@ const LEAST_VARIANCE: f64 = 1e-3;
 /// Least deviation of a coefficient of the source, relative to the natural scale of the background's.
 const LEAKAGE: f64 = 0.1;
 
-/// L1(n) + L1(x - n) + tether.
+/// Objective L1(n) + L1(x - n) + strength * tether.
 pub(super) struct Realisation<'a> {
     mixture: &'a [f64],
     covariance: ScatteringCovariance<f64>,
@@ -38,11 +40,11 @@ struct Tether<'a> {
     anchor: Vec<f64>,
     /// 1 / (variance * cells), frame by frame.
     weights: Vec<Vec<f64>>,
-    /// Its weight in the loss.
+    /// Weight in the loss.
     pub strength: f64,
 }
 
-/// The parts of the objective.
+/// Parts of the objective.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Parts {
     pub background: f64,
@@ -51,10 +53,10 @@ pub(super) struct Parts {
 }
 
 impl<'a> Realisation<'a> {
-    /// About the estimate `anchor` of the background in `mixture`, whose cells `filter` shares.
+    /// Objective about the estimate `anchor` of the background in `mixture`, with the posterior of `filter`.
     ///
     /// # Errors
-    /// What the transform refuses.
+    /// Refusals of the transform.
     pub fn new(
         mixture: &'a [f64],
         anchor: &[f64],
@@ -82,7 +84,8 @@ impl<'a> Realisation<'a> {
         };
         let (background, own) = measure(&clusters.background)?;
         let (source, mut scales) = measure(&clusters.source)?;
-        // Octaves that the source leaves empty hold what is left of the background there.
+        // Snippets of the source hold a remainder of the background in octaves that the source leaves empty; without
+        // a floor these octaves would have the largest weights.
         for (scale, own) in scales.iter_mut().zip(&own) {
             *scale = scale.max(LEAKAGE / options.std_floor.max(f64::MIN_POSITIVE) * own);
         }
@@ -100,13 +103,13 @@ impl<'a> Realisation<'a> {
         })
     }
 
-    /// With this weight of the tether.
+    /// Sets the weight of the tether.
     pub fn tethered(mut self, strength: f64) -> Self {
         self.tether.strength = strength;
         self
     }
 
-    /// From `start` `(T,)`, in at most so many iterations.
+    /// Minimises the objective from `start` `(T,)` in at most `iterations` iterations.
     ///
     /// # Errors
     /// [`Error::Optimizer`].
@@ -161,11 +164,12 @@ impl<'a> Tether<'a> {
         let mut weights: Vec<Vec<f64>> = background
             .iter()
             .zip(&source)
+            // Posterior variance of a cell, v w / (v + w): where it is small, the window determines the background.
             .map(|(v, w)| v.iter().zip(w).map(|(v, w)| v * w / (v + w)).collect())
             .collect();
         let cells: usize = weights.iter().map(Vec::len).sum();
         let mean = weights.iter().flatten().sum::<f64>() / cells as f64;
-        // Both halves of the spectrum count, so that the mean is over twice as many.
+        // Both halves of the spectrum are used, so the mean is over twice as many cells.
         for weight in weights.iter_mut().flatten() {
             *weight =
                 0.5 / (weight.max(LEAST_VARIANCE * mean).max(f64::MIN_POSITIVE) * cells as f64);
@@ -185,6 +189,7 @@ impl<'a> Tether<'a> {
         for (cells, weights) in cells.iter_mut().zip(&self.weights) {
             let last = cells.len() - 1;
             for (f, (cell, weight)) in cells.iter_mut().zip(weights).enumerate() {
+                // The bins at 0 and half the sampling rate have no mirror image.
                 let twice = if f == 0 || f == last { 1.0 } else { 2.0 };
                 sum += twice * weight * cell.norm_sqr();
                 *cell *= *weight;
@@ -222,6 +227,7 @@ impl Objective for Realisation<'_> {
             gradient
                 .iter_mut()
                 .zip(&of_source)
+                // The source is x - n, so its gradient has the opposite sign.
                 .for_each(|(g, s)| *g -= s);
             parts
         } else {

@@ -1,5 +1,5 @@
-//! Which realisation is the most plausible: how far the estimate goes towards its refinement, and how much of a posterior
-//! draw is added, is chosen on mixtures of held-out snippets by how near the statistics come to the true window's.
+//! Choice of a realisation on mixtures of held-out snippets: the part of the refinement, and of a posterior draw,
+//! that makes the statistics most similar to those of the true window.
 
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
@@ -13,7 +13,7 @@ use super::statistics::Statistics;
 use crate::error::Error;
 use crate::scattering::terms::ObjectiveOptions;
 
-/// Mixtures that the choice is made on.
+/// Number of mixtures that the choice is made on.
 const TRIALS: usize = 15;
 /// Iterations of a refinement.
 const ITERATIONS: usize = 60;
@@ -23,10 +23,10 @@ const TETHERS: [f64; 2] = [3.0, 0.5];
 const REFINED: [f64; 5] = [0.0, 0.25, 0.5, 0.75, 1.0];
 const DRAWN: [f64; 4] = [0.0, 0.2, 0.4, 0.6];
 
-/// What is added to an estimate.
+/// Additions to an estimate.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Recipe {
-    /// Which of the tethers.
+    /// Index of the tether.
     tether: usize,
     refined: f64,
     drawn: f64,
@@ -35,10 +35,10 @@ pub(super) struct Recipe {
 }
 
 impl Recipe {
-    /// The best of all on held-out mixtures.
+    /// Chooses the recipe with the least mean log distance on held-out mixtures.
     ///
     /// # Errors
-    /// What the transform or the optimiser refuses.
+    /// Refusals of the transform or the optimiser; [`Error::Interrupted`].
     pub fn choose(
         calibration: &Calibration,
         grids: &Grids<'_>,
@@ -77,7 +77,7 @@ impl Recipe {
             .collect();
         let mut sums = vec![0.0; recipes.len()];
         for distances in tried {
-            // Logarithms, so that a window that is like no other does not decide.
+            // Logarithms, so that one atypical window does not decide.
             for (sum, d) in sums.iter_mut().zip(distances?) {
                 *sum += d.max(f64::MIN_POSITIVE).ln();
             }
@@ -127,10 +127,10 @@ fn distances(
     Ok(recipes.iter().map(distance).collect())
 }
 
-/// The estimate of a window with what may be added to it.
+/// Estimate of a window with its refinements and a posterior deviation.
 struct Moves<'a> {
     estimate: &'a [f64],
-    /// By tether.
+    /// Refinement for each tether.
     refined: Vec<Vec<f64>>,
     deviation: Vec<f64>,
 }
@@ -167,6 +167,7 @@ impl<'a> Moves<'a> {
             .iter()
             .zip(&self.refined[recipe.tether])
             .zip(&self.deviation)
+            // The refinement alone is too typical of its cluster, the mean alone too smooth.
             .map(|((e, r), d)| e + recipe.refined * (r - e) + drawn * d)
             .collect()
     }

@@ -1,13 +1,16 @@
-//! Windows of a source's cluster hold background as well.
+//! Spectrum of a source from windows that hold background as well.
 
 use super::filters::{Clusters, powers};
 use crate::short_time::ShortTime;
 
-/// Least part of a bin's power that stays.
+/// Least share of a bin's power that remains.
+// Bins where background and sum have equal power would otherwise be silent, which no filter can divide by.
 const LEAST_PART: f64 = 1e-4;
 
-/// Takes the background's mean power out of that of the source snippets, bin by bin: each cell is multiplied by the root of
-/// the part of the power that the background does not explain. So the cluster's spectrum is that of the source alone.
+/// Subtracts the background's mean power from that of the source snippets, bin by bin.
+///
+/// Each cell is multiplied by the root of the share of the power that the background does not explain, so the cluster
+/// has the spectrum of the source alone.
 pub(super) fn without_background(clusters: &mut Clusters, transform: &ShortTime) {
     let spectrum = |snippets: &[Vec<f64>]| -> Vec<f64> {
         let mut mean = vec![0.0; transform.n_bins()];

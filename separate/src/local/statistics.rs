@@ -1,4 +1,4 @@
-//! Scattering statistics of a window apart from its loudness, and how far two windows are apart in them.
+//! Scattering statistics of a window without its level, and the distance of two windows in them.
 
 use seismix_scattering::{
     CoefficientKind, CoefficientSet, Complex, ScatteringCovariance, Wavelet, WaveletTransform,
@@ -9,9 +9,10 @@ use crate::scattering::terms::ObjectiveOptions;
 use crate::scattering::workspace::Workspace;
 
 /// Least deviation of a coefficient over the snippets.
+// A coefficient that is constant over the snippets would decide alone.
 const LEAST_DEVIATION: f64 = 1e-2;
 
-/// Measures windows of one length.
+/// Statistics of windows of one length.
 pub(super) struct Statistics {
     covariance: ScatteringCovariance<f64>,
 }
@@ -20,8 +21,10 @@ pub(super) struct Statistics {
 pub(super) struct Deviations(Vec<f64>);
 
 impl Statistics {
+    /// Plans the transform for windows of `n_samples`.
+    ///
     /// # Errors
-    /// What the transform refuses.
+    /// Refusals of the transform.
     pub fn new(n_samples: usize, options: ObjectiveOptions) -> Result<Self, Error> {
         let transform = WaveletTransform::new(
             Wavelet::default(),
@@ -34,8 +37,8 @@ impl Statistics {
         })
     }
 
-    /// Logarithms of the powers, and the other coefficients over the roots of the powers that they belong to; the mean
-    /// is left out.
+    /// Logarithms of the powers, and the other coefficients over the roots of the powers that they belong to, without
+    /// the mean.
     pub fn measure(&self, signal: &[f64]) -> Vec<Complex<f64>> {
         let mut work = Workspace::new(&self.covariance, 0);
         work.analyze_own(self.covariance.transform(), signal);
@@ -51,6 +54,7 @@ impl Statistics {
         let all = paths.iter().zip(&work.phi);
         all.filter(|(path, _)| path.kind != CoefficientKind::Mean)
             .map(|(path, phi)| {
+                // Dividing by the powers removes the level, so that a loud window is compared by its texture.
                 let own = power(path.j1_left);
                 let other = path.j1_right.map_or(own, power);
                 match path.kind {
@@ -62,7 +66,7 @@ impl Statistics {
             .collect()
     }
 
-    /// Of at least two windows.
+    /// Deviations over at least two windows.
     pub fn deviations(&self, snippets: &[Vec<f64>]) -> Deviations {
         let all: Vec<Vec<Complex<f64>>> = snippets.iter().map(|s| self.measure(s)).collect();
         let n = all.len() as f64;
@@ -76,7 +80,7 @@ impl Statistics {
 }
 
 impl Deviations {
-    /// Root mean square over the coefficients of the difference, in deviations.
+    /// Root mean square of the difference over the coefficients, in deviations.
     pub fn distance(&self, a: &[Complex<f64>], b: &[Complex<f64>]) -> f64 {
         let squares = a
             .iter()

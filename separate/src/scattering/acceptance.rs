@@ -1,4 +1,4 @@
-//! Whether a background is like the snippets: the verdict on the result of any method.
+//! Acceptance test of the result of any method: the similarity of a background to the snippets.
 
 use seismix_scattering::Real;
 
@@ -8,32 +8,32 @@ use crate::scattering::loss::ScatteringLoss;
 use crate::scattering::terms::{ObjectiveOptions, ObjectiveTerms};
 use crate::wiener::LocalWiener;
 
-/// A mixture is background already if neither L1 nor the local Wiener filter sees more in it than in this part of the
-/// snippets. Chosen on toys of six kinds of source at 3 to 20 dB in two kinds of background (docs/benchmarks.md).
+/// Share of the snippets that a mixture may exceed, by L1 and by the local Wiener filter, and still be background.
+// Chosen on toys of six kinds of source at 3 to 20 dB in two kinds of background (docs/benchmarks.md).
 const CONSISTENT: f64 = 0.75;
-/// A term this many times above the largest of a left-out snippet says that the result cannot be.
+/// Ratio of a term to the largest of a left-out snippet above which a result is rejected.
 const IMPOSSIBLE: f64 = 2.0;
-/// A background with so much more energy than the mixture cannot be a part of it. By chance source and background may
-/// cancel a little.
+/// Excess of a background's energy over the mixture's above which it is not a part of the mixture, dB.
+// By chance source and background may cancel a little.
 const EXCESS_DB: f64 = 1.0;
 
-/// The judge in double precision.
+/// Acceptance test in double precision.
 pub type AcceptanceTest<'a> = AcceptanceTestIn<'a, f64>;
 
-/// The scattering objective of one channel, with what its terms are at the truth; transforms run in `F`.
+/// Scattering objective of one channel, with the expected terms at the truth; transforms run in `F`.
 pub struct AcceptanceTestIn<'a, F: Real> {
     channel: &'a Channel,
     objective: ScatteringLoss<F>,
     wiener: LocalWiener,
     start: ObjectiveTerms,
-    /// L1 expected at the truth, which does not depend on the source, and the most that passes for background.
+    /// Expected L1 at the truth, which does not depend on the source, and the largest that passes for background.
     expected_background: f64,
     consistent_background: f64,
     /// A typical sample of the background.
     scale: f64,
 }
 
-/// What the terms are at the truth, by leaving out one snippet after the other.
+/// Expected terms at the truth, from leaving out one snippet after the other.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub struct LeaveOneOutTerms {
     /// The median of each term.
@@ -43,14 +43,15 @@ pub struct LeaveOneOutTerms {
 }
 
 impl<'a, F: Real> AcceptanceTestIn<'a, F> {
-    /// For one channel.
+    /// Builds the test for one channel.
     ///
     /// # Errors
-    /// As [`ScatteringLoss::new`], and [`Error::NoBackground`] if the snippets hold no signal.
+    /// Those of [`ScatteringLoss::new`], and [`Error::NoBackground`] if the snippets hold no signal.
     pub fn new(channel: &'a Channel, options: ObjectiveOptions) -> Result<Self, Error> {
         let objective = ScatteringLoss::new(&channel.mixture, &channel.snippets, options)?;
         let power = channel.snippets.iter().map(|s| power(s)).sum::<f64>();
         let scale = (power / channel.snippets.len() as f64).sqrt();
+        // Silent snippets have no spread, and every weight would be infinite.
         if !(scale > 0.0 && scale.is_finite()) {
             return Err(Error::NoBackground);
         }
@@ -82,7 +83,7 @@ impl<'a, F: Real> AcceptanceTestIn<'a, F> {
         self.scale
     }
 
-    /// What the terms are at the truth, if the source is the mixture minus `background`.
+    /// Expected terms at the truth if the source is the mixture minus `background`.
     pub fn expectation(&self, background: &[f64]) -> LeaveOneOutTerms {
         let all = self.objective.expected_terms(background);
         let of = |quantile: f64| {
@@ -99,18 +100,18 @@ impl<'a, F: Real> AcceptanceTestIn<'a, F> {
         }
     }
 
-    /// Whether the loss, or L1 alone, is at its expected value at the truth or below.
-    ///
-    /// L1 alone counts too because the other terms need not get there: where the background of the window is unlike the
-    /// snippets in its own way, the loss would be driven down at the cost of the source.
+    /// Reports if the loss, or L1 alone, is at most its expected value at the truth.
     pub fn at_expectation(&self, background: &[f64], terms: &ObjectiveTerms) -> bool {
+        // L1 alone suffices: where the background differs from the snippets in its own way, the other terms never
+        // reach their expectation, and minimising them further removes the background instead (12.6 dB became 2.3).
         terms.background <= self.expected_background
             || terms.loss() <= self.expectation(background).median.loss()
     }
 
-    /// The verdict before anything is done: a mixture without signal, or one that is background already.
+    /// Verdict before any separation: a mixture without signal, or one that is background already.
     pub fn without_method(&self) -> Option<ChannelSeparation> {
         self.without_signal().or_else(|| {
+            // Both: L1 does not see short pulses, and the filter does not see changes of texture.
             let consistent = self.start.background <= self.consistent_background
                 && self.wiener.rank(&self.channel.mixture) <= CONSISTENT;
             let unchanged = || ChannelSeparation::unchanged(&self.channel.mixture);
@@ -147,7 +148,7 @@ impl<'a, F: Real> AcceptanceTestIn<'a, F> {
         }
     }
 
-    /// The terms at a background, and what they are at the truth.
+    /// Terms at a background, and their expectation at the truth.
     pub fn assess(&self, background: &[f64]) -> Assessment {
         let end = self.objective.evaluate(background, None);
         self.assessment(end, self.expectation(background))
@@ -178,6 +179,7 @@ impl<'a, F: Real> AcceptanceTestIn<'a, F> {
         end: ObjectiveTerms,
         expected: &LeaveOneOutTerms,
     ) -> Result<(), RejectionReason> {
+        // Subtracting a part of the mixture cannot add energy, apart from chance correlation.
         let excess_db = 10.0 * (power(background) / power(&self.channel.mixture)).log10();
         if excess_db > EXCESS_DB {
             return Err(RejectionReason::LessThanBackground { excess_db });
@@ -202,7 +204,7 @@ fn power(signal: &[f64]) -> f64 {
     signal.iter().map(|v| (v - mean).powi(2)).sum::<f64>() / n
 }
 
-/// Between the sorted values, linearly.
+/// Quantile of sorted values, interpolated linearly.
 fn at_quantile(sorted: &[f64], quantile: f64) -> f64 {
     let at = quantile * (sorted.len().max(1) - 1) as f64;
     let below = sorted[at as usize];

@@ -1,4 +1,4 @@
-//! What each term is at the truth, estimated from the snippets by leaving one out.
+//! Expected terms at the truth, estimated from the snippets by leaving one out.
 
 use rayon::prelude::*;
 use seismix_scattering::{Complex, Layers, Real};
@@ -8,11 +8,12 @@ use crate::scattering::spread::{distance, doubles, size};
 use crate::scattering::terms::ObjectiveTerms;
 
 impl<F: Real> ScatteringLoss<F> {
-    /// L1 at the true background: each snippet in turn plays it, weighed and compared with the others.
+    /// Expected L1 at the true background: each snippet in turn is the background, compared with the others.
     pub fn expected_background_terms(&self) -> Vec<f64> {
         let samples = &self.background.samples;
         (0..samples.len())
             .map(|k| {
+                // With its own deviation in the weights, a snippet would seem more typical than an unseen background.
                 let weights = self.background.weights_without(k);
                 mean_of_others(k, samples, |other| distance(&samples[k], other, &weights))
                     / weights.len() as f64
@@ -20,11 +21,13 @@ impl<F: Real> ScatteringLoss<F> {
             .collect()
     }
 
-    /// All terms at the truth, if the source is x - `background`: each snippet n_k in turn plays the unseen background
-    /// of the mixture x - n + n_k, and the terms at that truth are taken over the other snippets. The deviations of L2
-    /// and L3 are those around the mixture at hand, without n_k.
+    /// Expected terms at the truth if the source is x - `background`.
+    ///
+    /// Each snippet n_k in turn is the unseen background of the mixture x - n + n_k, and the terms at that truth are
+    /// taken over the other snippets. The deviations of L2 and L3 are those around the mixture at hand, without n_k.
     pub fn expected_terms(&self, background: &[f64]) -> Vec<ObjectiveTerms> {
         let measured = self.measure_snippets(background);
+        // Deviations around the mixture at hand need R forward transforms in place of R^2.
         let sums: Vec<Vec<Complex<f64>>> = measured.iter().map(|m| m.sum.clone()).collect();
         self.expected_background_terms()
             .into_iter()

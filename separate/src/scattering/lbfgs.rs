@@ -13,14 +13,14 @@ use argmin::solver::quasinewton::LBFGS;
 use crate::error::Error;
 use crate::scattering::optimize::{Minimum, Objective, Observer, OptimizerStop, State};
 
-/// The optimiser.
+/// L-BFGS optimiser.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Lbfgs {
     /// Most iterations.
     pub max_iterations: usize,
     /// Updates that are remembered; the published separation has 10.
     pub memory: usize,
-    /// A typical size of a sample: the unknown is optimised in its units, so that the first step does not depend on the
+    /// Typical size of a sample: the unknown is optimised in this unit, so that the first step does not depend on the
     /// record's.
     pub scale: f64,
 }
@@ -72,6 +72,7 @@ impl Lbfgs {
         let watch = Rc::clone(&problem.watch);
         let solver = Watched {
             inner: LBFGS::new(MoreThuenteLineSearch::new(), self.memory)
+                // argmin would stop at an absolute gradient or change of the cost; the end is decided in `terminate`.
                 .with_tolerance_grad(0.0)
                 .and_then(|solver| solver.with_tolerance_cost(0.0))
                 .map_err(refused)?,
@@ -88,6 +89,7 @@ impl Lbfgs {
                     .param(parameters)
                     .max_iters(self.max_iterations as u64)
             })
+            // The caller handles Ctrl-C, and asks by the observer.
             .ctrlc(false)
             .timer(false)
             .run();
@@ -227,6 +229,7 @@ impl<'p, O: Objective> Solver<Scaled<'p, O>, LbfgsState> for Watched<'_, '_, O::
                 self.minimum.point = point;
                 self.minimum.terms = here.terms;
             }
+            // Only the accepted point is asked for again; the trial points of the line search are not.
             watch.recent = vec![here];
         }
         Ok((state, log))

@@ -16,13 +16,14 @@ use crate::scattering::spread::{distance, double, doubles, narrow, natural_scale
 use crate::scattering::terms::{ObjectiveOptions, ObjectiveTerms};
 use crate::scattering::workspace::Workspace;
 
-/// Snippets summed by one task: fixed, so that the order of summation does not depend on the number of threads.
+/// Snippets that one task sums.
+// Fixed, so that the order of summation does not depend on the number of threads.
 const GROUP: usize = 4;
 
-/// The loss as a function of the background n `(T,)`, for a mixture and snippets in one unit.
+/// Loss as a function of the background n `(T,)`, for a mixture and snippets in one unit.
 ///
-/// Everything that does not depend on n is computed once, when it is built. Transforms run in `F`; coefficients, what they are
-/// compared with and all sums over them are in double precision.
+/// Values that do not depend on n are computed once. Transforms run in `F`; coefficients, and all sums over them, are
+/// in double precision.
 pub struct ScatteringLoss<F: Real> {
     pub(crate) covariance: ScatteringCovariance<F>,
     pub(crate) correlations: Correlations,
@@ -40,7 +41,7 @@ pub struct ScatteringLoss<F: Real> {
     workspaces: Mutex<Vec<Workspace<F>>>,
 }
 
-/// What a group of snippets adds.
+/// Contribution of a group of snippets.
 struct GroupSum<F: Real> {
     mixture: f64,
     independence: f64,
@@ -54,7 +55,8 @@ impl<F: Real> ScatteringLoss<F> {
     /// Builds the loss for `mixture` `(T,)` and `snippets`, R of `(T,)`.
     ///
     /// # Errors
-    /// [`Error::TooFewSnippets`], [`Error::SnippetLength`], [`Error::NotFinite`], [`Error::SameSnippets`], or what the transform refuses.
+    /// [`Error::TooFewSnippets`], [`Error::SnippetLength`], [`Error::NotFinite`], [`Error::SameSnippets`], or
+    /// refusals of the transform.
     pub fn new(
         mixture: &[f64],
         snippets: &[Vec<f64>],
@@ -81,6 +83,7 @@ impl<F: Real> ScatteringLoss<F> {
         work.analyze(transform, &mut mixture_centered, &narrow_mixture, false);
         covariance.measure_layers(&mixture_centered, &mut phi_mixture)?;
         let phi_mixture = doubles(&phi_mixture);
+        // Cross covariances of moduli are about their means; the covariance of one signal is not.
         work.analyze_second(transform, &mut mixture_centered, true);
 
         let mut phi_snippets = Vec::with_capacity(snippets.len());
@@ -98,6 +101,7 @@ impl<F: Real> ScatteringLoss<F> {
                 correlations.process(transform, left, right, &mut work.cross);
                 to.push(doubles(&work.cross));
             }
+            // W(x + n_k) = W x + W n_k, so the first layer of a sum needs no transform.
             work.layers.set_first_to_sum(&mixture_centered, &layers);
             work.analyze_second_own(transform);
             covariance.measure_layers(&work.layers, &mut work.phi)?;
@@ -132,13 +136,14 @@ impl<F: Real> ScatteringLoss<F> {
         })
     }
 
-    /// The terms at `background`, and, where `gradient` `(T,)` is given, the gradient of their sum.
+    /// Terms at `background`, and, if `gradient` `(T,)` is given, the gradient of their sum.
     pub fn evaluate(&self, background: &[f64], gradient: Option<&mut [f64]>) -> ObjectiveTerms {
         self.evaluate_weighted(background, [1.0; 3], gradient)
     }
 
-    /// As [`evaluate`](Self::evaluate), with the gradient of `weights[0] L1 + weights[1] L2 + weights[2] L3`; the
-    /// terms themselves are not weighted.
+    /// Evaluates the terms with the gradient of `weights[0] L1 + weights[1] L2 + weights[2] L3`.
+    ///
+    /// The terms themselves are not weighted.
     pub fn evaluate_weighted(
         &self,
         background: &[f64],
@@ -187,6 +192,7 @@ impl<F: Real> ScatteringLoss<F> {
             let mut through_source = vec![F::zero(); background.len()];
             work.backpropagate_own(transform, true, &mut through_source);
             for ((to, own), source) in gradient.iter_mut().zip(&total).zip(&through_source) {
+                // L2 and L3 depend on the source x - n, whose derivative by n is -1.
                 *to = (*own - *source).to_double();
             }
         }
@@ -236,6 +242,7 @@ impl<F: Real> ScatteringLoss<F> {
         let scale = 2.0 * weight / phi.len() as f64;
         let means = self.background.spread.mean();
         for ((phi, mean), w) in phi.iter_mut().zip(means).zip(&self.background.weights) {
+            // The mean over k of z - z_k is z minus the mean, so one vector serves all snippets.
             *phi = narrow((double(*phi) - mean) * (scale * w));
         }
     }
@@ -252,6 +259,7 @@ impl<F: Real> ScatteringLoss<F> {
         let n_snippets = self.snippets.len();
         let members = group * GROUP..((group + 1) * GROUP).min(n_snippets);
         let per_mixture = 1.0 / (n_snippets * self.phi_mixture.len()) as f64;
+        // L3 is the mean of both orders of the cross covariance.
         let per_cross = 0.5 / (n_snippets * self.correlations.len()) as f64;
         let mut sum = GroupSum {
             mixture: 0.0,

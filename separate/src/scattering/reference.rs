@@ -1,4 +1,4 @@
-//! What a term is compared with, or weighed by: one coefficient vector a snippet, and their spread.
+//! Reference of a term: one coefficient vector per snippet, and the weights from their spread.
 
 use seismix_scattering::Complex;
 

@@ -1,4 +1,4 @@
-//! How much a coefficient varies over the snippets, and its natural scale.
+//! Variance of a coefficient over the snippets, and its natural scale.
 
 use seismix_scattering::{CoefficientKind, Complex, Real, ScatteringPath};
 
@@ -19,7 +19,7 @@ pub(crate) fn size<F: Real>(z: &[Complex<F>], weights: &[f64]) -> f64 {
         .sum()
 }
 
-/// The same number in double precision.
+/// Converts a number to double precision.
 pub(crate) fn double<F: Real>(z: Complex<F>) -> Complex<f64> {
     Complex::new(z.re.to_double(), z.im.to_double())
 }
@@ -79,8 +79,9 @@ impl Spread {
             .collect()
     }
 
-    /// The same from all samples but `left_out`, one of them. With two samples the one that is left has no spread, and
-    /// that of both stands in for it.
+    /// Weights from all samples except `left_out`, one of them.
+    ///
+    /// With two samples the remaining one has no spread, and that of both is used in its place.
     pub fn weights_without(&self, left_out: &[Complex<f64>]) -> Vec<f64> {
         let n = self.n_samples as f64;
         if n < 3.0 {
@@ -92,6 +93,7 @@ impl Spread {
             .zip(left_out)
             .zip(&self.floor)
             .map(|(((squares, mean), z), floor)| {
+                // Removing z_k from n samples decreases the sum of squares by |z_k - mean|^2 n / (n - 1).
                 let own = (z - mean).norm_sqr() * n / (n - 1.0);
                 let others = squares - own;
                 // Below this the difference is rounding: the others do not vary.

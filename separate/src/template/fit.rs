@@ -16,15 +16,17 @@ const SECOND_DERIVATIVE_CHI2: f64 = 16.0;
 /// Most sources in a segment; the joint solution is cubic in their number.
 const MAX_SOURCES: usize = 96;
 /// Distance, in shapes, below which two onsets belong to one source.
+// Two responses closer than that are nearly collinear, and their amplitudes arbitrary.
 const MIN_DISTANCE: f64 = 0.03;
 /// Share of the local misfit that a source must explain.
 // A gust has a large chi-square under the noise model of a whole segment, but most of it remains after the fit.
 const MIN_EXPLAINED_MISFIT: f64 = 0.2;
-/// The same for a source that is not the strongest of its target.
+/// Share of the local misfit that a source must explain if it is not the strongest of its target.
 const MIN_EXPLAINED_MISFIT_SECOND: f64 = 0.5;
 /// Local misfit due to changes of the background within a segment.
 const USUAL_MISFIT: f64 = 1.25;
 /// Required chi-square decrease when the onset lies outside the typical range.
+// Strong sources begin at similar delays after a target's start; elsewhere a gust is more probable than a source.
 const ATYPICAL_ONSET_CHI2: f64 = 300.0;
 
 /// Sources of a segment, and the whitened record without them.
@@ -336,6 +338,7 @@ impl JointFit<'_> {
         let onset = self.candidates[source].onset;
         let n_local = self.data.local(self.data.layout.lead as f64).len().max(1) as f64;
         let rest = self.data.misfit(&self.residual, onset) - USUAL_MISFIT;
+        // Share of the misfit around the source that the fit removes: Dchi2 / (Dchi2 + n (misfit - usual)).
         let explained = decrease / (decrease + n_local * rest.max(0.0)).max(f64::MIN_POSITIVE);
         let (mut required, share) = if strongest {
             (thresholds.chi2_decrease, MIN_EXPLAINED_MISFIT)
@@ -343,6 +346,7 @@ impl JointFit<'_> {
             (thresholds.second_chi2_decrease, MIN_EXPLAINED_MISFIT_SECOND)
         };
         if !self.onset_is_typical(onset) {
+            // The strictest requirement applies, whatever the rank of the source in its target.
             required = required.max(ATYPICAL_ONSET_CHI2);
         }
         !(decrease < required || z < thresholds.z || explained < share)

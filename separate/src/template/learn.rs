@@ -1,5 +1,5 @@
-//! Learning of a template: a first shape from the windows that most others resemble, then fits of all sources and shapes
-//! from these fits in turns.
+//! Learning of a template: a first shape from the windows that most others resemble, then fits of all sources, and
+//! shapes from these fits, in turns.
 
 use std::ops::Range;
 
@@ -199,6 +199,7 @@ impl Learner<'_> {
         let own = |s: &&TemplateSource| {
             let begins =
                 |t: &Range<usize>| (t.start as f64 - lead..t.end as f64).contains(&s.onset);
+            // Sources of neighbour targets are observed by the segment that owns them, so none is used twice.
             s.z > MIN_TRAINING_Z && segment.targets.iter().any(begins)
         };
         for source in fitted.sources.iter().filter(own) {
@@ -283,6 +284,7 @@ impl Learner<'_> {
             self.cancel.advance();
             let share = |target: &Range<usize>| {
                 let before = excess_energy(&data, data.white, target);
+                // Energy of n normal samples: mean n, variance 2 n.
                 let chance = (2.0 * (target.len() * data.n_channels()) as f64).sqrt();
                 let rest = excess_energy(&data, &fitted.residual, target).max(0.0);
                 (before > STRONG * chance).then(|| (1.0 - rest / before).max(0.0))
@@ -333,6 +335,7 @@ fn onset_range(
     delays.sort_by(f64::total_cmp);
     let at = |q: f64| delays[(q * (delays.len() - 1) as f64).round() as usize];
     let room = ONSET_ROOM * layout.length as f64;
+    // Percentiles, so that a few false onsets do not widen the range to the whole target.
     Some((at(0.1) - room, at(0.9) + room))
 }
 

@@ -104,8 +104,8 @@ type Corner = ([f64; 2], f64);
 
 /// Minimises a function of two unknowns by a simplex search (Nelder and Mead).
 ///
-/// Starts at `start` with sides `sides`; ends after `evaluations` or when the sides are below `tolerance`. Own code, since
-/// a search of 80 evaluations is run for every source and must not allocate.
+/// Starts at `start` with sides `sides`; ends after `evaluations`, or when the sides are below `tolerance`. It is own
+/// code, since a search of 80 evaluations is run for every source and must not allocate.
 pub(crate) fn simplex(
     function: &mut dyn FnMut([f64; 2]) -> f64,
     start: [f64; 2],
@@ -152,7 +152,9 @@ fn extent([best, middle, worst]: &[Corner; 3], i: usize) -> f64 {
     distance(worst).max(distance(middle))
 }
 
-/// Corner in place of the worst, on the line from it through the middle of the others: reflected, expanded or contracted.
+/// Corner in place of the worst, on the line from it through the middle of the others.
+///
+/// It is reflected, expanded or contracted; `None` if none of these is better.
 fn better_corner(
     [best, middle, worst]: &[Corner; 3],
     function: &mut dyn FnMut([f64; 2]) -> Corner,

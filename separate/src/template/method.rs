@@ -1,4 +1,4 @@
-//! Template matching as a method: learned from a station's targets, fitted to each region, and accepted target by target.
+//! Template matching as a method: learned from a station's targets, fitted to each region, and accepted by target.
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -100,15 +100,15 @@ fn in_words(evidence: Option<Evidence>, model: &LearnedTemplate) -> String {
         _ if model.channels.is_empty() => {
             "the record around each of its targets has a gap, lacks a channel, or has samples that are not finite".into()
         }
-        None => "no window stands out of its background, or none can be modelled".into(),
+        None => "no window exceeds its background, or no background can be modelled".into(),
         Some(Evidence { n_windows: 0, .. }) => {
-            "too few windows stand out of their background to learn a shape from some and test it on others".into()
+            "too few windows exceed their background to learn a shape from some and test it on others".into()
         }
         Some(Evidence {
             n_windows,
             explained,
         }) => format!(
-            "{n_windows} windows stand out of the background, and a shape learned from every second of them explains \
+            "{n_windows} windows exceed the background, and a shape learned from every second of them explains \
              {:.0} % of the others' energy",
             100.0 * explained
         ),
@@ -164,7 +164,7 @@ impl LearnedTemplate {
             ));
         }
         let Some(template) = &self.template else {
-            let reason = "no target stands out of its background, so there is no shape to remove";
+            let reason = "no target exceeds its background, so there is no shape to remove";
             return Ok(Err(reason.into()));
         };
         if region.channels != self.channels {
@@ -260,7 +260,7 @@ impl FittedRegion {
         let unmodelled = residual_power > MAX_RESIDUAL_POWER;
         if unmodelled && !has_source {
             // The unmodelled signal may be as large as the record itself, and a source that continues from another
-            // target cannot be told from it: the target is unchanged.
+            // target is not distinguishable from it: the target is unchanged.
             removed.fill(0.0);
             deviation.fill(standard_deviation(record));
         }
@@ -275,7 +275,7 @@ impl FittedRegion {
         let mut why = why(sources, c, &removed, &deviation);
         if unmodelled {
             why += &format!(
-                "; something else stands out here, {residual_power:.1} times the background's power once whitened, and is unchanged"
+                "; an unmodelled signal of {residual_power:.1} times the whitened background's power remains here"
             );
         }
         let mut report = WindowReport::new(target.start, outcome, why);
@@ -374,9 +374,9 @@ fn why(sources: &[&TemplateSource], channel: usize, removed: &[f64], deviation: 
         return if removed.iter().any(|v| *v != 0.0) {
             "no source begins here; the end of one from another target was removed".into()
         } else if sources.is_empty() {
-            "no source like the others stands out of the background".into()
+            "no source with the learned shape exceeds the background".into()
         } else {
-            "the source stands out on other channels only".into()
+            "the source exceeds the background on other channels only".into()
         };
     }
     let strongest = here.iter().map(|s| s.z).fold(0.0, f64::max);

@@ -1,12 +1,13 @@
-//! Sources that repeat a shape: the shape is learned from the record itself, and fitted with the background's spectrum as
+//! Sources that repeat a shape: it is learned from the record itself, and fitted with the background's spectrum as
 //! weight.
 //!
-//! A [`Template`] is learned from [`RecordSegment`]s whose targets hold such sources, without labels: the windows that most
-//! others resemble are aligned, a waveform h of each channel is taken from them, the sources are searched and fitted with
-//! it, and h is learned anew from the fits, three times. A source is `a . (h * box(ramp)) + b . h''` with an onset that all
-//! channels share and a and b free on each; a strong one may have secondary steps of its own on a channel. Everything is
-//! weighted by an autoregression of the background around each segment. Components that are not significant are not
-//! removed.
+//! A [`Template`] is learned from [`RecordSegment`]s whose targets hold such sources, without labels. The windows
+//! that most others resemble are aligned, and a waveform h of each channel is estimated from them. The sources are
+//! searched and fitted with it, and h is learned anew from the fits, three times.
+//!
+//! A source is `a . (h * box(ramp)) + b . h''` with an onset that all channels share, and a and b free on each. A
+//! strong one may have secondary steps of its own on a channel. All sums are weighted by an autoregression of the
+//! background around each segment. Components that are not significant are not removed.
 
 mod cancel;
 mod detect;

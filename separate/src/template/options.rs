@@ -66,7 +66,7 @@ impl Layout {
 pub(crate) struct DetectionThresholds {
     /// Decrease of chi-square, all channels together.
     pub(crate) chi2_decrease: f64,
-    /// The same for every source of a target except its strongest.
+    /// Decrease of chi-square required of every source of a target except its strongest.
     pub(crate) second_chi2_decrease: f64,
     /// Root of the largest decrease of chi-square on one channel.
     pub(crate) z: f64,

@@ -27,6 +27,7 @@ impl JointFit<'_> {
     // A second step with a time of its own fitted real glitches 4 dB better; another time for all waves gained nothing.
     pub(super) fn add_secondary_steps(&mut self) -> bool {
         let mut any = false;
+        // One step of each source at a time: the second is searched in what the first leaves.
         for _ in 0..MAX_STEPS {
             let solved = self.eliminate();
             let found = self.secondary_steps(&solved);
@@ -100,6 +101,7 @@ impl JointFit<'_> {
                 let of =
                     |at: usize| data.weighted_gram(c, &kernels[at / n], &kernels[at % n], &weights);
                 let gram: Vec<f64> = (0..n * n).map(of).collect();
+                // Weighted least squares: (K' D K) a = K' D r, with D the weights by discrepancy.
                 let weighted: Vec<Complex64> =
                     cross[c].iter().zip(&weights).map(|(a, w)| a * w).collect();
                 let right: Vec<f64> = kernels
@@ -179,6 +181,7 @@ impl<'a> OwnWaves<'a> {
         let own: f64 = cross.iter().zip(&spanned).map(|(a, b)| a * b).sum();
         let dot: f64 = cross.iter().zip(&self.amplitudes).map(|(a, b)| a * b).sum();
         let rest = norm - own;
+        // The quotient of two roundings would be an arbitrary decrease.
         if rest < LEAST_INDEPENDENT * norm {
             return 0.0;
         }

@@ -1,10 +1,11 @@
-//! Shape from observed sources, each weighted by its background's spectrum: shape and amplitudes in turns, from several
-//! assumed precursor amplitudes.
+//! Shape from observed sources, each weighted by its background's spectrum: shape and amplitudes in turns, from
+//! several assumed precursor amplitudes.
 //!
-//! A source is `a h + b h''`. Where the observed sources have a ratio `b / a = g` in common, the fit ends with the shape
-//! `h + g h''` and is stationary there: other sources `h + r h''` are no sum of `h + g h''` and its second derivative at
-//! high frequencies, but no small change of the shape makes them one. For a given g, however, the observations determine
-//! the shape. So the fit is started once from each of many g, and the shape with the least residual is kept.
+//! A source is `a h + b h''`. Where the observed sources have a ratio `b / a = g` in common, the fit ends with the
+//! shape `h + g h''` and is stationary there. Other sources `h + r h''` are no sum of `h + g h''` and its second
+//! derivative at high frequencies, but no small change of the shape makes them one. For a given g, however, the
+//! observations determine the shape. So the fit is started once from each of many g, and the shape with the least
+//! residual is kept.
 
 use std::f64::consts::PI;
 
@@ -109,10 +110,10 @@ impl Observation {
     }
 }
 
-/// Fits the shape from several assumed precursor amplitudes and keeps the best. Without a `previous` shape the first fit
-/// starts from the amplitudes of the observations.
+/// Fits the shape from several assumed precursor amplitudes and keeps the best.
 ///
-/// `None` if the observations do not determine a shape.
+/// Without a `previous` shape the first fit starts from the amplitudes of the observations. `None` if the
+/// observations do not determine a shape.
 pub(crate) fn fit_with_restarts(
     observations: &[Observation],
     fourier: &Fourier,
@@ -191,6 +192,7 @@ impl ShapeFit<'_> {
                 weights = self::weights(observations, self.fourier, Some(&spectrum));
             }
             let mut h = self.solve(observations, &weights)?;
+            // Within the iteration, so that amplitudes and weights are those of the tapered shape.
             taper(&mut h, self.layout);
             let peak = h.iter().fold(0.0, |m: f64, v| m.max(v.abs()));
             if !(peak > 0.0 && peak.is_finite()) {
@@ -226,6 +228,7 @@ impl ShapeFit<'_> {
             let x = (k - from) as f64 / (n / 2 - from).max(1) as f64;
             *a += level * x.min(1.0);
         }
+        // The inverse transform of the diagonal normal matrix is its autocorrelation, the first Toeplitz row.
         let row = fourier.inverse(normal.iter().map(|a| Complex64::new(*a, 0.0)).collect());
         let mut row = row[..self.layout.length].to_vec();
         // Rounding may make the smallest eigenvalues negative.
@@ -277,8 +280,9 @@ fn weights(
         .collect()
 }
 
-/// Mean over the observations of the logarithm of the residual energy, in units of the background's, with the amplitudes
-/// fitted to the shape.
+/// Mean over the observations of the logarithm of the residual energy, in units of the background's.
+///
+/// The amplitudes are fitted to the shape first.
 fn log_residual(observations: &mut [Observation], fourier: &Fourier, shape: &[f64]) -> f64 {
     let spectrum = fourier.forward(shape);
     let weights = weights(observations, fourier, Some(&spectrum));
@@ -300,8 +304,9 @@ fn log_residual(observations: &mut [Observation], fourier: &Fourier, shape: &[f6
     sum / observations.len().max(1) as f64
 }
 
-/// Energy of a source of amplitude 1 that a shape does not describe: median over the observations of the residual energy
-/// above the background's, over the squared amplitude.
+/// Energy of a source of amplitude 1 that a shape does not describe.
+///
+/// It is the median over the observations of the residual energy above the background's, over the squared amplitude.
 pub(crate) fn discrepancy(observations: &[Observation], fourier: &Fourier, shape: &[f64]) -> f64 {
     let spectrum = fourier.forward(shape);
     let noise = fourier.n_samples() as f64;

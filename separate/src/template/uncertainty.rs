@@ -20,7 +20,8 @@ const CHANCE: f64 = 2.0;
 const SHAPE_ERROR: f64 = 0.03;
 /// Amplitude, in standard deviations, that a source may have without being found in a target, or on a channel.
 const UNSEEN: f64 = 1.5;
-/// The same for one more source in a target where one was found.
+/// Amplitude, in standard deviations, that a further source may have in a target where one was found.
+// A second source in a target is rarer than a first.
 const UNSEEN_SECOND: f64 = 0.5;
 /// Smoothing of a waveform's size, in shapes, to each side.
 const SMOOTHING: f64 = 0.01;
@@ -28,8 +29,9 @@ const SMOOTHING: f64 = 0.01;
 const ONSET_STEP: f64 = 0.05;
 const RAMP_STEP: f64 = 0.25;
 
-/// Standard deviation of the fitted sources, `[channel][sample]`; elsewhere in `targets`, that of a source too weak to be
-/// found.
+/// Standard deviation of the fitted sources, `[channel][sample]`.
+///
+/// Elsewhere in `targets` it is that of a source too weak to be found.
 pub(crate) fn deviations(
     data: &WhitenedData,
     fitted: &Fitted,
@@ -169,8 +171,9 @@ fn add_shape_variance(
     }
 }
 
-/// Power of the background, in units of its level, over as many samples as a source is judged over: the upper quartile of
-/// such stretches between targets, at least 1.
+/// Usual power of the background, in units of its level, over as many samples as a source is judged over.
+///
+/// It is the upper quartile of such stretches between targets, at least 1.
 // The background varies within a segment, and its usual excess must not pass for an error of the shape.
 fn usual_power(
     data: &WhitenedData,
@@ -315,6 +318,7 @@ impl Columns {
         let gram = Matrix::new(m, |i, j| {
             let v = self.gram.at(i, j);
             if i >= n && j >= n {
+                // Onset and ramp are common, so the information of the other channels on them is added to its own.
                 v + (shared[i - n][j - n] - own[i - n][j - n])
             } else {
                 v
@@ -366,6 +370,7 @@ fn derivative(
         for part in parts {
             let wave = match part.wave {
                 Wave::Response { ramp_length } => Wave::Response {
+                    // A ramp shorter than the step would become negative; a box of length -r is that of length r.
                     ramp_length: (ramp_length + sign * by_ramp).abs(),
                 },
                 Wave::SecondDerivative => Wave::SecondDerivative,

@@ -16,7 +16,7 @@ use super::whitening::WhiteningModel;
 const DISCREPANCY: f64 = 3.0;
 /// Samples after an onset over which a source is judged, in shapes.
 const LOCAL_LENGTH: f64 = 0.8;
-/// Share of g11 g22 below which two waves cannot be told apart.
+/// Share of g11 g22 below which two waves are not distinguishable.
 const SINGULAR: f64 = 1e-9;
 
 /// Channels as they are searched and fitted.
@@ -28,7 +28,7 @@ pub(crate) struct WhitenedData<'a> {
     pub(crate) white: &'a [Vec<f64>],
     /// Spectrum of each channel's shape, H.
     pub(crate) raw: Vec<Vec<Complex64>>,
-    /// The same behind the whitening filter, W H.
+    /// Spectrum of each channel's shape after the whitening filter, W H.
     pub(crate) whitened: Vec<Vec<Complex64>>,
     /// Responses of the whitening filters, W.
     pub(crate) responses: Vec<Vec<Complex64>>,

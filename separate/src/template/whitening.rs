@@ -15,7 +15,8 @@ const OUTLIER_REACH: (usize, usize) = (4, 24);
 const CLIP: f64 = 3.0;
 /// Median size of a standard normal variable.
 const NORMAL_MEDIAN: f64 = 0.6745;
-/// Least level, in units of that of the segment: a stretch of constant samples would make the rest infinitely significant.
+/// Least level, in units of that of the segment.
+// A stretch of constant samples would make the rest infinitely significant.
 const LEAST_LEVEL: f64 = 0.03;
 /// Samples required for each coefficient of the autoregression.
 const SAMPLES_PER_COEFFICIENT: usize = 20;
@@ -54,7 +55,7 @@ impl WhiteningModel {
             if order < 2 {
                 break;
             }
-            // What is left after masking may hold no signal; the model before is used then.
+            // The remainder after masking may hold no signal; the previous model is used then.
             let Some((coefficients, variance)) = burg(&differences, &usable, order) else {
                 break;
             };
@@ -193,9 +194,9 @@ fn convolve(samples: &[f64], filter: &[f64]) -> Vec<f64> {
         .collect()
 }
 
-/// Autoregression by Burg's method over the usable runs of a series: `[1, a_1 .. a_p]` and the variance of its innovations.
+/// Autoregression by Burg's method over the usable runs of a series: `[1, a_1 .. a_p]` and the innovations' variance.
 ///
-/// Forward and backward errors never reach over a hole. All reflection coefficients are below 1, so the model is stable.
+/// Forward and backward errors never cross a hole. All reflection coefficients are below 1, so the model is stable.
 fn burg(series: &[f64], usable: &[bool], order: usize) -> Option<(Vec<f64>, f64)> {
     let runs = runs(usable);
     let energy =
@@ -223,6 +224,7 @@ fn burg(series: &[f64], usable: &[bool], order: usize) -> Option<(Vec<f64>, f64)
         if n < 4 * order || power <= 0.0 {
             break;
         }
+        // Burg: k = -2 sum f b / sum (f^2 + b^2), whose size cannot exceed 1.
         let reflection = -2.0 * cross / power;
         for &(from, to) in &runs {
             for t in ((from + m)..to).rev() {
