@@ -7,6 +7,7 @@ use ndarray::Array2;
 use ndarray_npy::{ReadNpyExt, WriteNpyExt};
 
 use serde::{Deserialize, Serialize};
+use twox_hash::XxHash3_128;
 
 use crate::separate::result_file::TargetResult;
 use crate::stage::write_atomic;
@@ -54,7 +55,7 @@ impl Checkpoint {
 
     /// Reads a finished target; `None` if it is not there or damaged.
     pub fn read(&self, index: usize) -> Option<SeparatedTarget> {
-        let kept: Kept = serde_json::from_slice(&fs::read(self.path(index, "json")).ok()?).ok()?;
+        let kept: Kept = serde_json::from_slice(&read_checked(&self.path(index, "json"))?).ok()?;
         let deviation = match kept.has_deviation {
             true => Some(self.read_array(index, "deviation.npy")?),
             false => None,
@@ -67,7 +68,7 @@ impl Checkpoint {
     }
 
     fn read_array(&self, index: usize, extension: &str) -> Option<Array2<f64>> {
-        Array2::read_npy(fs::File::open(self.path(index, extension)).ok()?).ok()
+        Array2::read_npy(&read_checked(&self.path(index, extension))?[..]).ok()
     }
 
     /// Keeps a finished target.
@@ -85,18 +86,18 @@ impl Checkpoint {
             has_deviation: target.deviation.is_some(),
         };
         let json = serde_json::to_vec(&kept).map_err(PipelineError::internal)?;
-        write_atomic(&self.path(index, "json"), &json)
+        write_checked(&self.path(index, "json"), json)
     }
 
     fn write_array(&self, index: usize, extension: &str, array: &Array2<f64>) -> Result<()> {
         let mut npy = Vec::new();
         array.write_npy(&mut npy).map_err(PipelineError::internal)?;
-        write_atomic(&self.path(index, extension), &npy)
+        write_checked(&self.path(index, extension), npy)
     }
 
     /// Reads another value by name, such as a fitted model; `None` if it is not there or damaged.
     pub fn read_other<T: serde::de::DeserializeOwned>(&self, name: &str) -> Option<T> {
-        serde_json::from_slice(&fs::read(self.folder.join(format!("{name}.json"))).ok()?).ok()
+        serde_json::from_slice(&read_checked(&self.folder.join(format!("{name}.json")))?).ok()
     }
 
     /// Keeps another value by name.
@@ -104,10 +105,50 @@ impl Checkpoint {
     /// # Errors
     /// [`PipelineError::Io`].
     pub fn write_other(&self, name: &str, value: &impl Serialize) -> Result<()> {
-        crate::stage::write_json(&self.folder.join(format!("{name}.json")), value)
+        let json = serde_json::to_vec(value).map_err(PipelineError::internal)?;
+        write_checked(&self.folder.join(format!("{name}.json")), json)
     }
 
     fn path(&self, index: usize, extension: &str) -> PathBuf {
         Path::join(&self.folder, format!("{index:06}.{extension}"))
+    }
+}
+
+/// Writes bytes with their checksum at the end.
+fn write_checked(path: &Path, mut bytes: Vec<u8>) -> Result<()> {
+    let sum = XxHash3_128::oneshot(&bytes);
+    bytes.extend(sum.to_le_bytes());
+    write_atomic(path, &bytes)
+}
+
+/// Reads them back; `None` if they are not there or damaged.
+fn read_checked(path: &Path) -> Option<Vec<u8>> {
+    let mut bytes = fs::read(path).ok()?;
+    let at = bytes.len().checked_sub(size_of::<u128>())?;
+    let stored = bytes.split_off(at);
+    (stored == XxHash3_128::oneshot(&bytes).to_le_bytes()).then_some(bytes)
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_damaged_part_is_not_there() {
+        let folder = tempfile::tempdir().unwrap();
+        let open = || Checkpoint::open(folder.path().join("parts"), "one").unwrap();
+        open().write_other("fit", &[1.5, 2.5]).unwrap();
+        assert_eq!(open().read_other::<Vec<f64>>("fit"), Some(vec![1.5, 2.5]));
+        let path = folder.path().join("parts/fit.json");
+        let whole = fs::read(&path).unwrap();
+        for at in 0..whole.len() {
+            let mut damaged = whole.clone();
+            damaged[at] ^= 1;
+            fs::write(&path, damaged).unwrap();
+            assert!(open().read_other::<Vec<f64>>("fit").is_none(), "{at}");
+            fs::write(&path, &whole[..at]).unwrap();
+            assert!(open().read_other::<Vec<f64>>("fit").is_none(), "cut {at}");
+        }
     }
 }

@@ -15,6 +15,7 @@ use sha2::{Digest, Sha256};
 
 use crate::error::{Error, Result};
 use seismix_core::atomic_file::atomic_write;
+use seismix_core::regular_file;
 
 /// Metadata key of the checksum.
 const CHECKSUM: &str = "sha256";
@@ -131,7 +132,7 @@ impl Container {
 
     /// Reads any safetensors file; arrays of other types than F32 and F64 are ignored.
     pub fn read_unchecked(path: &Path) -> Result<Self> {
-        let bytes = std::fs::read(path).map_err(Error::io("read", path))?;
+        let bytes = regular_file::read(path, u64::MAX).map_err(Error::io("read", path))?;
         let damaged = |error: safetensors::SafeTensorError| {
             Error::file(path, format!("not a complete safetensors file: {error}"))
         };
