@@ -13,7 +13,8 @@ use crate::separate::targets::TargetSpan;
 use crate::stage::Result;
 
 /// Reason for which a target has no samples to work on.
-const NO_RECORD: &str = "the record around it has a gap or lacks a channel";
+const NO_RECORD: &str =
+    "the record around it has a gap, lacks a channel, or has samples that are not finite";
 
 /// Target of a station.
 #[derive(Debug, Clone)]
