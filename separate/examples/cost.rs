@@ -1,17 +1,17 @@
-//! What one loss with its gradient costs, on one thread, against the number of snippets and of samples: a table as CSV.
+//! Cost of one loss with its gradient on one thread, by number of snippets and of samples, as a table in CSV.
 //!
-//! Times are those of the thread's own CPU, least of several repeats, so that a busy machine does not show.
-//! `scripts/plot_cost.py` draws it. With the argument `all` it goes to R = 200 and T = 16384.
+//! Times are CPU times of the thread, the least of several repeats, so that the load of the machine has no effect.
+//! `scripts/plot_cost.py` draws the table. The argument `all` extends it to R = 200 and T = 16384.
 #![allow(clippy::print_stdout, missing_docs)]
 
 use std::fs;
 
 use seismix_separate::{ObjectiveOptions, ScatteringObjective};
 
-/// CPU time of this thread in ms, or of the clock where the system does not tell.
+/// CPU time of this thread, or wall time where the system has no such clock, ms.
 fn cpu_ms(start: std::time::Instant) -> f64 {
-    let told = fs::read_to_string("/proc/thread-self/schedstat").ok();
-    let ns = told.and_then(|text| text.split(' ').next()?.parse::<f64>().ok());
+    let text = fs::read_to_string("/proc/thread-self/schedstat").ok();
+    let ns = text.and_then(|text| text.split(' ').next()?.parse::<f64>().ok());
     ns.map_or_else(|| start.elapsed().as_secs_f64() * 1e3, |ns| ns / 1e6)
 }
 
@@ -57,7 +57,7 @@ fn table(all: bool) -> Result<(), seismix_separate::Error> {
         .map(|t| (*t, 20))
         .chain(snippets.iter().map(|r| (base, *r)));
     let mut sizes: Vec<(usize, usize)> = sizes.collect();
-    // The largest memory so far is that of the last one.
+    // The peak of memory is that of the largest size so far, so sizes ascend.
     sizes.sort_by_key(|(t, r)| t * r);
     sizes.dedup();
     println!("grids,samples,snippets,setup_ms,evaluation_ms,peak_mb");
@@ -78,7 +78,7 @@ fn table(all: bool) -> Result<(), seismix_separate::Error> {
             objective.evaluate(&n, Some(&mut gradient));
             let mut least = f64::INFINITY;
             for _ in 0..repeats {
-                // The system counts in ticks of some ms; a repeat is long beside them.
+                // The clock has ticks of some ms, and a repeat is much longer.
                 let (before, mut evaluations) = (cpu_ms(clock), 0);
                 let spent = loop {
                     objective.evaluate(&n, Some(&mut gradient));

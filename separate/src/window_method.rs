@@ -319,7 +319,7 @@ fn expected_inside(
         x[part.start.min(n)..n].iter().sum::<f64>() / x.iter().sum::<f64>()
     };
     let change_db = 10.0 * (share(&kept) / share(&error)).log10();
-    // A part without energy or without error says nothing about its own SNR.
+    // The SNR of a part without energy or without error is not defined.
     if change_db.is_finite() {
         whole_db + change_db
     } else {

@@ -1,4 +1,4 @@
-//! Runs of zeros, where a digitiser or a gap filler wrote nothing: there is no source to remove.
+//! Runs of zeros, which a digitiser or a gap filler left: they hold no source.
 
 /// Shortest run that is not chance.
 const LEAST_RUN: usize = 16;

@@ -1,4 +1,4 @@
-//! One loss with its gradient, beside a naive version of the same; figures and their meaning in docs/benchmarks.md.
+//! One loss with its gradient, compared with a naive implementation; docs/benchmarks.md has the figures.
 #![allow(clippy::unwrap_used, clippy::expect_used, missing_docs)]
 
 mod naive;
@@ -32,7 +32,7 @@ fn one_thread<T: Send>(work: impl FnOnce() -> T + Send) -> T {
     pool.unwrap().install(work)
 }
 
-/// The naive version must give the same numbers, or the comparison means nothing.
+/// Checks that the naive version gives the same numbers, without which the comparison is not valid.
 fn same_numbers() {
     let (mixture, snippets, at) = problem(512, 3);
     let naive = Naive::new(&mixture, &snippets, 6).evaluate(&at);

@@ -1,5 +1,5 @@
-//! The loss and its gradient as the definition says them: every signal transformed whole, for every snippet anew, with
-//! complex FFTs of the reflected window; nothing shared, nothing kept.
+//! Loss and its gradient by their definition: every signal is transformed for every snippet anew, with complex FFTs
+//! of the reflected window.
 
 use std::sync::Arc;
 

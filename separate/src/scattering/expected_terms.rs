@@ -93,8 +93,8 @@ mod tests {
     use crate::scattering::terms::ObjectiveOptions;
     use crate::test_noise::red as noise;
 
-    /// Leaving out snippet k must be what a loss without it says of n_k: L1 exactly, the others but for the mixture
-    /// that their deviations are taken around.
+    /// Leaving out snippet k gives the terms of a loss without it at n_k: L1 exactly, the others except for the
+    /// mixture that their deviations are taken around.
     #[test]
     fn l1_is_that_of_a_loss_built_without_the_snippet() {
         let snippets: Vec<Vec<f64>> = (1..8).map(|seed| noise(seed, 256)).collect();

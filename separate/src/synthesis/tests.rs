@@ -48,7 +48,7 @@ fn a_new_signal_has_the_covariance_and_is_another_signal() {
     assert_eq!(drawn.signal, again.signal);
     let other = synthesis.draw(2, SynthesisOptions::default()).unwrap();
     assert_ne!(drawn.signal, other.signal);
-    // A few strong waves may come out alike by chance: of two draws one is well apart, and none is the record.
+    // A few strong waves may be alike by chance: of two draws one is well apart, and none is the record.
     let both = [&drawn, &other].map(|drawn| correlation(&drawn.signal).abs());
     assert!(
         both[0].min(both[1]) < 0.2 && both[0].max(both[1]) < 0.4,

@@ -198,7 +198,8 @@ fn smooth_pulse(t: f64) -> (f64, f64) {
 
 #[test]
 fn a_jump_that_the_first_sources_share_is_not_taken_for_the_shape() {
-    // Most have a jump of one sign and size, as large as the step; the others tell that it is no part of the shape.
+    // Most have a jump of one sign and size, as large as the step; the others show that it is not a part of the
+    // shape.
     let mut rng = ChaCha8Rng::seed_from_u64(11);
     let (noise, _, targets) = record(7, 24, strong);
     let mut source = vec![vec![0.0; noise[0].len()]; 2];

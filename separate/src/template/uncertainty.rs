@@ -80,7 +80,7 @@ fn step_deviation(data: &WhitenedData, channel: usize, at: f64) -> f64 {
     }
 }
 
-/// Adds the mean variance of a step somewhere in a target, of so many standard deviations.
+/// Adds the mean variance of a step of `factor` standard deviations somewhere in a target.
 fn add_unseen(data: &WhitenedData, target: &Range<usize>, factor: f64, variance: &mut [Vec<f64>]) {
     let length = data.layout.length;
     let middle = 0.5 * (target.start + target.end) as f64;
