@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::channel::{Channel, ChannelMethod, ChannelSeparation};
 use crate::error::Error;
-use crate::method::{Fit, FittedModel, Method, Separator, SnippetUse, TrainingSet};
+use crate::method::{Fit, FittedModel, SnippetUse};
 use crate::scaling::PowerOfTwoScale;
 use crate::scattering::acceptance::AcceptanceTest;
 use crate::scattering::terms::ObjectiveOptions;
@@ -137,21 +137,9 @@ impl ChannelMethod for WienerMethod {
     }
 }
 
-impl Method for WienerMethod {
-    fn name(&self) -> &'static str {
-        "wiener"
-    }
-
-    fn fit(&self, station: TrainingSet, _: &dyn Progress) -> Result<Fit, Error> {
-        self.model(&station).map(Fit::Ready)
-    }
-
-    fn separator(&self, model: &FittedModel) -> Result<Box<dyn Separator>, Error> {
-        Self::windows(model)
-    }
-}
-
 impl WindowMethod for WienerMethod {
+    const NAME: &'static str = "wiener";
+    const FIT: fn(FittedModel) -> Fit = Fit::Ready;
     const COVER: Cover = Cover::Windows;
     const ESTIMATE: EstimateKind = EstimateKind::SpectralMean;
     const SNIPPETS: SnippetUse = SnippetUse::Background;

@@ -10,7 +10,7 @@ use crate::baseline::Baseline;
 use crate::channel::{Channel, ChannelMethod, ChannelSeparation, Outcome, check_finite};
 use crate::error::Error;
 use crate::local::LocalResult;
-use crate::method::{FittedModel, Method, RecordContext, Separator, SnippetUse, TrainingSet};
+use crate::method::{Fit, FittedModel, Method, RecordContext, Separator, SnippetUse, TrainingSet};
 use crate::region::{Region, Snippets};
 use crate::scattering::terms::ObjectiveOptions;
 use crate::separation::{
@@ -29,8 +29,12 @@ pub(crate) enum Cover {
 
 /// Method that works on windows of the snippets' length.
 pub(crate) trait WindowMethod:
-    Method + ChannelMethod + Clone + Serialize + DeserializeOwned + 'static
+    ChannelMethod + Clone + Serialize + DeserializeOwned + 'static
 {
+    /// Name on the command line and in results.
+    const NAME: &'static str;
+    /// Result of its fit, which needs no evidence.
+    const FIT: fn(FittedModel) -> Fit;
     /// Way in which targets are presented to it.
     const COVER: Cover;
     /// Kind of its estimate.
@@ -50,21 +54,26 @@ pub(crate) trait WindowMethod:
     fn keeps_baseline(&self) -> bool {
         false
     }
+}
 
-    /// Model of the method for windows of the snippets' length; nothing is learned.
-    fn model(&self, station: &TrainingSet) -> Result<FittedModel, Error> {
+impl<M: WindowMethod> Method for M {
+    fn name(&self) -> &'static str {
+        M::NAME
+    }
+
+    /// Checks the octaves for windows of the snippets' length; nothing is learned.
+    fn fit(&self, station: TrainingSet, _: &dyn Progress) -> Result<Fit, Error> {
         let snippet_samples = station.snippet_samples;
         self.objective().check_octaves(snippet_samples)?;
         let separator = WindowSeparator {
             method: self.clone(),
             snippet_samples,
         };
-        FittedModel::new(self, "", &separator)
+        Ok(M::FIT(FittedModel::new(self, "", &separator)?))
     }
 
-    /// Separator of such a model.
-    fn windows(model: &FittedModel) -> Result<Box<dyn Separator>, Error> {
-        Ok(Box::new(model.parameters::<WindowSeparator<Self>>()?))
+    fn separator(&self, model: &FittedModel) -> Result<Box<dyn Separator>, Error> {
+        Ok(Box::new(model.parameters::<WindowSeparator<M>>()?))
     }
 }
 

@@ -16,7 +16,7 @@ use crate::channel::{
     check_snippets,
 };
 use crate::error::Error;
-use crate::method::{Fit, FittedModel, Method, Separator, SnippetUse, TrainingSet};
+use crate::method::{Fit, FittedModel, SnippetUse};
 use crate::scaling::PowerOfTwoScale;
 use crate::scattering::acceptance::AcceptanceTest;
 use crate::scattering::terms::{ObjectiveOptions, ObjectiveTerms};
@@ -270,21 +270,9 @@ impl ChannelMethod for LocalMethod {
     }
 }
 
-impl Method for LocalMethod {
-    fn name(&self) -> &'static str {
-        "local"
-    }
-
-    fn fit(&self, station: TrainingSet, _: &dyn Progress) -> Result<Fit, Error> {
-        self.model(&station).map(Fit::Partial)
-    }
-
-    fn separator(&self, model: &FittedModel) -> Result<Box<dyn Separator>, Error> {
-        Self::windows(model)
-    }
-}
-
 impl WindowMethod for LocalMethod {
+    const NAME: &'static str = "local";
+    const FIT: fn(FittedModel) -> Fit = Fit::Partial;
     const COVER: Cover = Cover::Whole;
     const ESTIMATE: EstimateKind = EstimateKind::PosteriorMean;
     const SNIPPETS: SnippetUse = SnippetUse::BackgroundAndSource;

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::channel::{Channel, ChannelMethod, ChannelSeparation, Optimization, Outcome};
 use crate::error::Error;
-use crate::method::{Fit, FittedModel, Method, Separator, SnippetUse, TrainingSet};
+use crate::method::{Fit, FittedModel, SnippetUse};
 use crate::scaling::PowerOfTwoScale;
 use crate::scattering::acceptance::AcceptanceTestIn;
 use crate::scattering::lbfgs::Lbfgs;
@@ -162,21 +162,9 @@ impl ChannelMethod for ScatteringMethod {
     }
 }
 
-impl Method for ScatteringMethod {
-    fn name(&self) -> &'static str {
-        "scattering"
-    }
-
-    fn fit(&self, station: TrainingSet, _: &dyn Progress) -> Result<Fit, Error> {
-        self.model(&station).map(Fit::Ready)
-    }
-
-    fn separator(&self, model: &FittedModel) -> Result<Box<dyn Separator>, Error> {
-        Self::windows(model)
-    }
-}
-
 impl WindowMethod for ScatteringMethod {
+    const NAME: &'static str = "scattering";
+    const FIT: fn(FittedModel) -> Fit = Fit::Ready;
     const COVER: Cover = Cover::Windows;
     const ESTIMATE: EstimateKind = EstimateKind::Realization;
     const SNIPPETS: SnippetUse = SnippetUse::Background;
