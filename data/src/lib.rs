@@ -7,6 +7,7 @@ pub mod segment;
 pub mod store;
 pub mod summary;
 pub mod synthetic;
+pub mod usable;
 
 pub use error::{Error, Result};
 pub use segment::{Anchor, Encoding, Quality, Samples, Segment};

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::id::StreamId;
 use crate::time::{TimeSpan, steps_ns};
+use crate::usable::{UsableSamples, is_full_scale};
 
 /// How samples are coded in a record. The numbers are those of the SEED manual and of miniSEED 3.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -193,27 +194,14 @@ impl Samples {
         }
     }
 
-    /// True if the sample is data: finite, and not a full-scale value (see [`is_full_scale`]).
+    /// True if the single value can be data: finite, and not a full-scale value (see [`is_full_scale`]).
     ///
     /// # Panics
     /// If `index` is not below [`len`](Self::len), as a slice does.
     pub fn is_usable(&self, index: usize) -> bool {
-        is_usable(self.get(index))
+        let x = self.get(index);
+        x.is_finite() && !is_full_scale(x)
     }
-}
-
-/// True for the values that digitisers and pipelines write instead of data or when they clip:
-/// -2^23, ±(2^23 - 1), -2^31 and ±(2^31 - 1), exactly.
-pub fn is_full_scale(x: f64) -> bool {
-    let magnitude = x.abs();
-    magnitude == 8_388_607.0
-        || magnitude == 2_147_483_647.0
-        || x == -8_388_608.0
-        || x == -2_147_483_648.0
-}
-
-fn is_usable(x: f64) -> bool {
-    x.is_finite() && !is_full_scale(x)
 }
 
 /// A sample whose time is known from a record header.
@@ -339,15 +327,11 @@ impl Segment {
         }
     }
 
-    /// Index ranges free of full-scale values, NaN and infinities, in order, as long as possible.
+    /// Usable and unusable samples, by the rule of [`UsableSamples`].
     ///
-    /// Processing uses these only; the values between them are never averaged or interpolated.
-    pub fn usable_runs(&self) -> Vec<Range<usize>> {
-        match &self.samples {
-            Samples::I32(values) => usable_runs(values, f64::from),
-            Samples::F32(values) => usable_runs(values, f64::from),
-            Samples::F64(values) => usable_runs(values, |x| x),
-        }
+    /// Processing uses the usable runs only; the values between them are never averaged or interpolated.
+    pub fn usable(&self) -> UsableSamples {
+        UsableSamples::of(&self.samples, self.sampling_rate)
     }
 }
 
@@ -378,23 +362,6 @@ pub fn slice_anchors(anchors: &[Anchor], sampling_rate: f64, range: Range<usize>
             time_ns: anchor.time_ns,
         });
     std::iter::once(first).chain(inside).collect()
-}
-
-fn usable_runs<T: Copy>(values: &[T], to_f64: impl Fn(T) -> f64) -> Vec<Range<usize>> {
-    let mut runs = Vec::new();
-    let mut start = 0;
-    for (index, &value) in values.iter().enumerate() {
-        if !is_usable(to_f64(value)) {
-            if start < index {
-                runs.push(start..index);
-            }
-            start = index + 1;
-        }
-    }
-    if start < values.len() {
-        runs.push(start..values.len());
-    }
-    runs
 }
 
 #[cfg(test)]
@@ -468,17 +435,18 @@ mod tests {
             -8_388_608,
         ];
         assert_eq!(
-            segment(Samples::I32(values)).usable_runs(),
+            segment(Samples::I32(values)).usable().runs,
             [0..2, 3..4, 6..7]
         );
         let values = vec![f32::NAN, 1.0, f32::INFINITY, 2.0, 8_388_607.0, 2.5];
         assert_eq!(
-            segment(Samples::F32(values)).usable_runs(),
+            segment(Samples::F32(values)).usable().runs,
             [1..2, 3..4, 5..6]
         );
         assert!(
             segment(Samples::F64(vec![f64::NAN]))
-                .usable_runs()
+                .usable()
+                .runs
                 .is_empty()
         );
     }

@@ -13,6 +13,7 @@ use crate::id::StreamId;
 use crate::mseed::{TextRecord, read_file_selected};
 use crate::segment::{Encoding, Segment};
 use crate::time::{TimeSpan, format_utc, steps_ns};
+use crate::usable::UnusableSamples;
 
 /// Samples converted at a time.
 const CHUNK_SAMPLES: usize = 8192;
@@ -72,10 +73,12 @@ pub struct SegmentRow {
     pub min: Option<f64>,
     /// Largest finite sample, full-scale values included.
     pub max: Option<f64>,
-    /// Mean of the usable samples (finite, not full-scale).
+    /// Mean of the finite samples that are not full-scale values.
     pub mean: Option<f64>,
-    /// Samples that are full-scale values, NaN or infinite.
+    /// Number of unusable samples: the sum of `unusable_samples`.
     pub unusable: usize,
+    /// Numbers of unusable samples by reason.
+    pub unusable_samples: UnusableSamples,
     /// See [`Checksum`].
     #[serde(skip_serializing_if = "Option::is_none")]
     pub sha256: Option<String>,
@@ -218,6 +221,7 @@ fn row(path: &Path, segment: &Segment, options: SummaryOptions) -> SegmentRow {
             bytes.clear();
         }
     }
+    let unusable = segment.usable().unusable;
     let (start_ns, end_ns) = (segment.start_ns(), segment.end_ns());
     SegmentRow {
         file: path.to_owned(),
@@ -232,7 +236,8 @@ fn row(path: &Path, segment: &Segment, options: SummaryOptions) -> SegmentRow {
         min: statistics.min,
         max: statistics.max,
         mean: statistics.mean(),
-        unusable: segment.npts() - statistics.n_usable,
+        unusable: unusable.total(),
+        unusable_samples: unusable,
         sha256: (options.checksum == Checksum::Sha256)
             .then(|| crate::archive::hex(&hash.finalize())),
         samples_b64: (options.samples == SamplesText::Base64).then(|| STANDARD.encode(&bytes)),
@@ -244,7 +249,7 @@ struct Statistics {
     min: Option<f64>,
     max: Option<f64>,
     sum: f64,
-    n_usable: usize,
+    n_summed: usize,
 }
 
 impl Statistics {
@@ -255,12 +260,12 @@ impl Statistics {
         }
         if usable {
             self.sum += x;
-            self.n_usable += 1;
+            self.n_summed += 1;
         }
     }
 
     fn mean(&self) -> Option<f64> {
-        let mean = self.sum / self.n_usable as f64;
+        let mean = self.sum / self.n_summed as f64;
         mean.is_finite().then_some(mean)
     }
 }

@@ -288,3 +288,77 @@ fn summaries_say_gaps_duplicates_and_checksums() {
     let json = serde_json::to_value(&quiet.segments[0]).unwrap();
     assert!(json.get("sha256").is_none() && json.get("samples_b64").is_none());
 }
+
+/// A whole day of two channels, of the third the seconds of `part`.
+fn day_with_part(root: &Path, part: std::ops::Range<i64>) -> Archive {
+    write(root, "u", &[seconds("LHU", 0..86_400)]);
+    write(root, "v", &[seconds("LHV", part)]);
+    write(root, "w", &[seconds("LHW", 0..86_400)]);
+    Archive::open(&[root], Selection::default()).unwrap()
+}
+
+#[test]
+fn a_component_with_minutes_does_not_cut_the_day() {
+    let folder = tempfile::tempdir().unwrap();
+    let archive = day_with_part(folder.path(), 30_000..30_200);
+    let data = archive.load(&key(), TimeSpan::day_of(DAY1_NS));
+    assert_eq!(data.channels, ["LHU", "LHW"].map(stream));
+    let samples: usize = data.segments.iter().map(|s| s.npts()).sum();
+    assert_eq!(samples, 86_400);
+    assert_eq!(data.left_out.len(), 1);
+    assert_eq!(data.left_out[0].id, stream("LHV"));
+    assert_eq!(data.left_out[0].spans.len(), 1);
+    assert!(data.missing_channels.is_empty());
+}
+
+#[test]
+fn a_component_with_most_of_the_day_is_kept() {
+    let folder = tempfile::tempdir().unwrap();
+    let archive = day_with_part(folder.path(), 0..70_000);
+    let data = archive.load(&key(), TimeSpan::day_of(DAY1_NS));
+    assert_eq!(data.channels, ["LHU", "LHV", "LHW"].map(stream));
+    assert!(data.left_out.is_empty());
+    let samples: usize = data.segments.iter().map(|s| s.npts()).sum();
+    assert_eq!(samples, 70_000);
+}
+
+#[test]
+fn constant_stretches_are_gaps_and_stay_in_the_records() {
+    for value in [0, 777, -12_345, 999_999] {
+        let folder = tempfile::tempdir().unwrap();
+        let mut u = seconds("LHU", 0..2000);
+        if let Samples::I32(values) = &mut u.samples {
+            values[500..700].fill(value);
+            values[900..960].fill(value); // too short for a gap
+        }
+        let path = write(folder.path(), "u", &[u.clone()]);
+        let archive = Archive::open(&[folder.path()], Selection::default()).unwrap();
+        let data = archive.load(&key(), TimeSpan::ALL);
+        let lengths: Vec<usize> = data.segments.iter().map(|s| s.npts()).collect();
+        assert_eq!(lengths, [500, 1300], "{value}");
+        assert_eq!(data.unusable[0].1.constant, 200);
+        let raw = archive.load_raw(&stream("LHU"), TimeSpan::ALL);
+        assert_eq!(raw.segments[0].samples, u.samples);
+        let summary = summarize_file(&path, &Selection::default(), SummaryOptions::default());
+        assert_eq!(summary.segments[0].unusable, 200);
+        assert_eq!(summary.segments[0].unusable_samples.constant, 200);
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn a_fifo_is_refused_without_blocking() {
+    let folder = tempfile::tempdir().unwrap();
+    let fifo = folder.path().join("fifo");
+    let made = std::process::Command::new("mkfifo").arg(&fifo).status();
+    assert!(made.unwrap().success());
+    let summary = summarize_file(&fifo, &Selection::default(), SummaryOptions::default());
+    assert!(
+        summary.faults[0].error.contains("FIFO"),
+        "{:?}",
+        summary.faults
+    );
+    let archive = Archive::open(&[&fifo], Selection::default()).unwrap();
+    assert!(archive.faults()[0].message.contains("FIFO"));
+    assert!(seismix_data::synthetic::Truth::read(&fifo).is_err());
+}

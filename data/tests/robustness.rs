@@ -47,7 +47,7 @@ fn check(bytes: &[u8]) -> Result<(), TestCaseError> {
         prop_assert!(segment.sampling_rate.is_finite() && segment.sampling_rate > 0.0);
         prop_assert_eq!(segment.anchors[0].index, 0);
         prop_assert!(segment.end_ns() >= segment.start_ns());
-        let _ = (segment.usable_runs(), segment.span());
+        let _ = (segment.usable(), segment.span());
     }
     for fault in &content.faults {
         prop_assert!(fault.offset < bytes.len() as u64);

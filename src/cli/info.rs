@@ -10,6 +10,7 @@ use seismix::data::summary::{
     summarize_file,
 };
 use seismix::data::time::{format_utc, steps_ns};
+use seismix::data::usable::UnusableSamples;
 use seismix::data::{Error, StreamId};
 use seismix::stage::Observer;
 
@@ -22,7 +23,8 @@ use super::output::table;
 /// Say what is in files and archives: ids, rates, spans, gaps, overlaps, amplitudes
 ///
 /// With --json: one line a gap-free segment of a file, and a line {"file","error","offset"} for what cannot be read.
-/// Times are UTC, endtime is that of the last sample. Unusable samples are NaN, infinities and full-scale values.
+/// Times are UTC, endtime is that of the last sample. Unusable samples are NaN, infinities, full-scale values
+/// and stretches of one value that last longer than 10 s and 64 samples; processing treats them as gaps.
 #[derive(Debug, Args)]
 pub struct Info {
     /// SDS archive, folders, files or globs
@@ -197,15 +199,16 @@ impl Stream {
         }
     }
 
-    /// Smallest, largest and mean sample, and how many are no data.
+    /// Smallest, largest and mean sample, and the number of unusable ones.
     fn amplitudes(&self) -> [String; 4] {
         let min = self.rows.iter().filter_map(|row| row.min).reduce(f64::min);
         let max = self.rows.iter().filter_map(|row| row.max).reduce(f64::max);
         let (mut sum, mut count) = (0.0, 0);
         for row in &self.rows {
-            let usable = row.npts - row.unusable;
-            sum += row.mean.unwrap_or(0.0) * usable as f64;
-            count += usable;
+            // The mean of a row includes its constant stretches, so its weight does too.
+            let averaged = row.npts - row.unusable + row.unusable_samples.constant;
+            sum += row.mean.unwrap_or(0.0) * averaged as f64;
+            count += averaged;
         }
         let mean = (count > 0).then(|| sum / count as f64);
         let unusable: usize = self.rows.iter().map(|row| row.unusable).sum();
@@ -221,7 +224,7 @@ const COLUMNS: [&str; 12] = [
 
 fn overview(streams: &mut BTreeMap<StreamId, Stream>) -> String {
     let mut rows = Vec::new();
-    let mut details = Vec::new();
+    let (mut details, mut unusable) = (Vec::new(), Vec::new());
     for (id, stream) in streams {
         let breaks = stream.breaks();
         let segments = &stream.rows;
@@ -240,6 +243,15 @@ fn overview(streams: &mut BTreeMap<StreamId, Stream>) -> String {
         ];
         row.extend(stream.amplitudes());
         rows.push(row);
+        let mut reasons = UnusableSamples::default();
+        segments
+            .iter()
+            .for_each(|row| reasons.add(row.unusable_samples));
+        if reasons.total() > 0 {
+            let numbers = [reasons.constant, reasons.full_scale, reasons.not_finite];
+            let numbers = numbers.iter().map(ToString::to_string);
+            unusable.push(std::iter::once(id.to_string()).chain(numbers).collect());
+        }
         let with_id = |cells: [String; 4]| std::iter::once(id.to_string()).chain(cells).collect();
         details.extend(breaks.into_iter().map(with_id));
     }
@@ -248,6 +260,16 @@ fn overview(streams: &mut BTreeMap<StreamId, Stream>) -> String {
         let names = ["id", "break", "seconds", "last sample", "next sample"];
         text.push_str("\n\n");
         text.push_str(&table(&names, &details));
+    }
+    if !unusable.is_empty() {
+        let names = [
+            "unusable samples of",
+            "constant",
+            "full-scale",
+            "not finite",
+        ];
+        text.push_str("\n\n");
+        text.push_str(&table(&names, &unusable));
     }
     text
 }

@@ -5,7 +5,9 @@ use std::path::{Path, PathBuf};
 
 use ndarray::Array4;
 use seismix_data::TimeSpan;
-use seismix_data::archive::{AlignedSegment, Archive, Overlap, StationData, StationDay};
+use seismix_data::archive::{
+    AlignedSegment, Archive, LeftOutChannel, Overlap, StationData, StationDay,
+};
 use seismix_data::store::{BlockLayout, DayFeatures, FeatureMeta, read_header, write_day};
 use seismix_data::time::{DAY_NS, format_utc};
 
@@ -116,13 +118,23 @@ fn compute(
     })
 }
 
-/// Remarks on channels without samples and on overlaps.
+/// Remarks on channels without samples, channels left out, constant stretches and overlaps.
 fn remarks_on(data: &StationData) -> Vec<String> {
     let mut remarks = Vec::new();
     if !data.missing_channels.is_empty() {
         let codes = data.missing_channels.iter().map(|id| id.channel.as_str());
         let codes = codes.collect::<Vec<_>>().join(", ");
         remarks.push(format!("no sample of {codes} on this day"));
+    }
+    remarks.extend(data.left_out.iter().map(left_out_text));
+    for (id, unusable) in &data.unusable {
+        if unusable.constant > 0 {
+            let n = unusable.constant;
+            remarks.push(format!(
+                "{}: {n} samples in constant stretches are treated as gaps",
+                id.channel
+            ));
+        }
     }
     remarks.extend(data.overlaps.iter().map(overlap_text));
     remarks
@@ -171,6 +183,29 @@ fn all_constant(segment: &AlignedSegment) -> bool {
         .samples
         .outer_iter()
         .all(|row| row.iter().all(|v| *v == row[0]))
+}
+
+fn left_out_text(channel: &LeftOutChannel) -> String {
+    /// Spans listed; a channel in pieces would fill the screen.
+    const LISTED: usize = 3;
+    let spans = channel.spans.iter().take(LISTED);
+    let mut spans: Vec<String> = spans
+        .map(|span| {
+            format!(
+                "{} to {}",
+                format_utc(span.start_ns),
+                format_utc(span.end_ns)
+            )
+        })
+        .collect();
+    if let Some(more @ 1..) = channel.spans.len().checked_sub(LISTED) {
+        spans.push(format!("{more} more spans"));
+    }
+    format!(
+        "{} is left out, since the other channels have more usable samples in common without it; it has records from {}",
+        channel.id.channel,
+        spans.join(", ")
+    )
 }
 
 fn overlap_text(overlap: &Overlap) -> String {

@@ -9,7 +9,8 @@ use crate::mseed::same_rate;
 use crate::segment::{Anchor, Segment, slice_anchors, time_at};
 use crate::time::{TimeSpan, steps_ns};
 
-/// Samples of several channels at common times, free of gaps, full-scale values, NaN and infinities.
+/// Samples of several channels at common times, free of gaps and of unusable samples (see
+/// [`UsableSamples`](crate::usable::UsableSamples)).
 #[derive(Debug, Clone, PartialEq)]
 pub struct AlignedSegment {
     /// The channels, sorted; rows of `samples`.
@@ -48,7 +49,7 @@ impl AlignedSegment {
 }
 
 /// A run of usable samples of one channel.
-struct Run<'a> {
+pub(super) struct Run<'a> {
     segment: &'a Segment,
     range: Range<usize>,
 }
@@ -65,36 +66,46 @@ struct Common<'a> {
 /// keeps what the first channel has within `span`. `channels`: for each channel its segments, sorted, without
 /// overlaps.
 pub(super) fn align(channels: &[Vec<Segment>], span: TimeSpan) -> Vec<AlignedSegment> {
+    let runs: Vec<_> = channels.iter().map(|channel| runs(channel)).collect();
+    let runs: Vec<_> = runs.iter().map(Vec::as_slice).collect();
+    common(&runs, span).iter().map(build).collect()
+}
+
+/// Number of samples that all channels have within `span`.
+pub(super) fn n_common(channels: &[&[Run<'_>]], span: TimeSpan) -> usize {
+    common(channels, span).iter().map(|g| g.range.len()).sum()
+}
+
+fn common<'a>(channels: &[&[Run<'a>]], span: TimeSpan) -> Vec<Common<'a>> {
     let mut channels = channels.iter();
     let Some(first) = channels.next() else {
         return Vec::new();
     };
-    let mut common: Vec<Common<'_>> = runs(first)
-        .into_iter()
+    let mut common: Vec<Common<'_>> = first
+        .iter()
         .map(|run| Common {
             channels: vec![(run.segment, run.range.start)],
-            range: run.range,
+            range: run.range.clone(),
         })
         .collect();
-    for channel in channels {
-        let runs = runs(channel);
+    for runs in channels {
         common = common
             .iter()
-            .flat_map(|group| add_channel(group, &runs))
+            .flat_map(|group| add_channel(group, runs))
             .collect();
     }
     common
         .into_iter()
         .filter_map(|group| cut(group, span))
-        .map(|group| build(&group))
         .collect()
 }
 
-fn runs(segments: &[Segment]) -> Vec<Run<'_>> {
+/// Usable runs of the segments of a channel, in order.
+pub(super) fn runs(segments: &[Segment]) -> Vec<Run<'_>> {
     segments
         .iter()
         .flat_map(|segment| {
-            let ranges = segment.usable_runs().into_iter();
+            let ranges = segment.usable().runs.into_iter();
             ranges.map(move |range| Run { segment, range })
         })
         .collect()

@@ -5,23 +5,29 @@ use std::collections::{BTreeMap, BTreeSet};
 use rayon::prelude::*;
 
 use super::align::{AlignedSegment, align};
+use super::channels::{LeftOutChannel, choose_channels};
 use super::index::{Archive, ArchiveFile, FileFault};
 use super::overlap::{Overlap, resolve};
 use crate::id::{StationKey, StreamId};
 use crate::mseed::{RecordHeader, join_segments, read_file_selected};
 use crate::segment::Segment;
 use crate::time::{SECOND_NS, TimeSpan};
+use crate::usable::UnusableSamples;
 
 /// What a station recorded in a span.
 #[derive(Debug, Clone, Default)]
 pub struct StationData {
     /// Runs that all present channels have in common, in order of time.
     pub segments: Vec<AlignedSegment>,
-    /// The channels with samples in the span, sorted; rows of the segments.
+    /// The channels used, sorted; rows of the segments.
     pub channels: Vec<StreamId>,
     /// Channels that the archive has for this station, but not in this span.
     pub missing_channels: Vec<StreamId>,
-    /// Samples that the archive holds twice; the earlier record counts.
+    /// Channels that are not among `channels`, since the others have more in common without them.
+    pub left_out: Vec<LeftOutChannel>,
+    /// Unusable samples of each channel with samples in the span: gaps in the segments.
+    pub unusable: Vec<(StreamId, UnusableSamples)>,
+    /// Samples that the archive holds twice; the earlier record is used.
     pub overlaps: Vec<Overlap>,
     /// What did not decode, beyond what [`Archive::faults`] has already.
     pub faults: Vec<FileFault>,
@@ -46,16 +52,16 @@ enum Belongs {
 impl Archive {
     /// The samples of a station within `span` (and the selection), fit for processing.
     ///
-    /// Records are joined across files and days; overlaps are resolved; full-scale values, NaN and infinities are cut
-    /// out; what remains is cut to the times at which all channels present in the span have samples. Only the first
-    /// channel decides what lies in the span, so neighbouring spans share no sample. Channels of different rates have
+    /// Records are joined across files and days; overlaps are resolved; unusable samples are cut out
+    /// ([`crate::usable`]); the rest is cut to the times at which all chosen channels have samples: those whose number
+    /// times their common time is largest. Only the first channel decides what lies in the span, so neighbouring spans share no sample. Channels of different rates have
     /// no time in common. Only files and records that overlap the span are read: memory is about 12 bytes a sample
     /// and channel.
     pub fn load(&self, key: &StationKey, span: TimeSpan) -> StationData {
         self.load_around(key, span, span)
     }
 
-    /// As [`load`](Self::load), with the channels that are present in `core`, a part of `span`: a channel that only the
+    /// Loads as [`load`](Self::load), with the channels chosen by `core`, a part of `span`: a channel that only the
     /// margins around a day have does not cost the day.
     pub fn load_around(&self, key: &StationKey, core: TimeSpan, span: TimeSpan) -> StationData {
         let span = span.intersection(&self.selection().span);
@@ -67,21 +73,36 @@ impl Archive {
             faults,
             ..StationData::default()
         };
-        let mut channels = Vec::new();
+        let mut present = Vec::new();
         for (id, segments) in streams {
             let (kept, overlaps) = resolve(segments);
             data.overlaps.extend(overlaps);
-            let present = kept.iter().any(|s| !s.index_range(core).is_empty());
-            if present {
-                data.channels.push(id);
-                channels.push(kept);
+            if kept.iter().any(|s| !s.index_range(core).is_empty()) {
+                let mut unusable = UnusableSamples::default();
+                for segment in &kept {
+                    let inside = segment.slice(segment.index_range(core));
+                    unusable.add(inside.usable().unusable);
+                }
+                data.unusable.push((id.clone(), unusable));
+                present.push((id, kept));
             }
         }
-        data.segments = align(&channels, span);
-        data.missing_channels = all
-            .into_iter()
-            .filter(|id| !data.channels.contains(id))
-            .collect();
+        let is_present = |id: &StreamId| present.iter().any(|(p, _)| p == id);
+        data.missing_channels = all.into_iter().filter(|id| !is_present(id)).collect();
+        let (ids, channels): (Vec<_>, Vec<_>) = present.into_iter().unzip();
+        let chosen = choose_channels(&channels, core);
+        let mut used = Vec::new();
+        for (index, (id, segments)) in ids.into_iter().zip(channels).enumerate() {
+            if chosen.contains(&index) {
+                data.channels.push(id);
+                used.push(segments);
+            } else {
+                let spans = segments.iter().map(|s| s.span().intersection(&core));
+                let spans = spans.filter(|span| !span.is_empty()).collect();
+                data.left_out.push(LeftOutChannel { id, spans });
+            }
+        }
+        data.segments = align(&used, span);
         data
     }
 

@@ -5,6 +5,7 @@
 //! for.
 
 mod align;
+mod channels;
 mod index;
 mod load;
 mod overlap;
@@ -12,6 +13,7 @@ mod paths;
 mod selection;
 
 pub use align::AlignedSegment;
+pub use channels::LeftOutChannel;
 pub use index::{Archive, ArchiveFile, FileFault, StationDay, StreamSummary};
 pub(crate) use index::{hex, serialize_path};
 pub use load::{RawData, StationData};

@@ -4,8 +4,9 @@
 //! last sample; `scale` counts samples; `probability` is that of `cluster`; `id` is `NET.STA.LOC.BAND`. Probabilities
 //! are written with the fewest digits that read back as the same f32.
 
+use std::collections::HashMap;
 use std::fs::File;
-use std::io::{BufWriter, Write};
+use std::io::{self, BufWriter, Read, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -18,6 +19,8 @@ use seismix_core::regular_file;
 
 /// More clusters than this in a header are a mistake.
 const MAX_CLUSTERS: usize = 100_000;
+/// Longest line in bytes; a row of the most clusters has about half of it.
+const MAX_LINE_BYTES: usize = 4 << 20;
 
 /// One row without its p-columns.
 #[derive(Debug, Clone, PartialEq)]
@@ -213,7 +216,7 @@ fn check_row(
     Ok(())
 }
 
-/// Where the columns are; -1 in spirit is `None`.
+/// Positions of the columns.
 struct Columns {
     start: usize,
     end: usize,
@@ -226,7 +229,12 @@ struct Columns {
 
 impl Columns {
     fn of(header: &csv::StringRecord) -> Result<Self, String> {
-        let position = |name: &str| header.iter().position(|column| column == name);
+        // A map, since one search for each of many p-columns would take quadratic time.
+        let mut positions = HashMap::new();
+        for (index, column) in header.iter().enumerate() {
+            positions.entry(column).or_insert(index);
+        }
+        let position = |name: &str| positions.get(name).copied();
         let need = |name: &str| {
             position(name).ok_or_else(|| format!("there is no column `{name}`; the header begins with starttime,endtime,scale,cluster,probability"))
         };
@@ -284,7 +292,8 @@ impl Columns {
 }
 
 fn number<T: std::str::FromStr>(text: &str, name: &str) -> Result<T, String> {
-    text.parse().map_err(|_| format!("`{text}` is no {name}"))
+    text.parse()
+        .map_err(|_| format!("`{text}` is not a valid {name}"))
 }
 
 /// One allocation for each different id; neighbouring rows share theirs.
@@ -309,7 +318,7 @@ pub fn read_clusters(path: &Path) -> Result<ClusterTable, StoreError> {
     };
     let mut reader = csv::ReaderBuilder::new()
         .trim(csv::Trim::Headers)
-        .from_reader(file);
+        .from_reader(LineLimit::of(file));
     let header = reader.headers().map_err(|e| fail(1, csv_reason(&e)))?;
     let columns = Columns::of(header).map_err(|reason| fail(1, reason))?;
     let (mut rows, mut p, mut ids) = (Vec::new(), Vec::new(), Vec::new());
@@ -329,6 +338,9 @@ pub fn read_clusters(path: &Path) -> Result<ClusterTable, StoreError> {
             Err(e) => {
                 let line = e.position().map_or(line, csv::Position::line);
                 return Err(match e.into_kind() {
+                    csv::ErrorKind::Io(e) if e.kind() == io::ErrorKind::InvalidData => {
+                        fail(line, e.to_string())
+                    }
                     csv::ErrorKind::Io(e) => StoreError::io(path, "reading", e),
                     kind => fail(line, kind_reason(&kind)),
                 });
@@ -343,6 +355,41 @@ pub fn read_clusters(path: &Path) -> Result<ClusterTable, StoreError> {
     })
 }
 
+/// Reader that fails in a line of more than [`MAX_LINE_BYTES`]; newlines in quotes do not end a line.
+struct LineLimit<R> {
+    inner: R,
+    line_bytes: usize,
+    in_quotes: bool,
+}
+
+impl<R> LineLimit<R> {
+    fn of(inner: R) -> Self {
+        Self {
+            inner,
+            line_bytes: 0,
+            in_quotes: false,
+        }
+    }
+}
+
+impl<R: Read> Read for LineLimit<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let n = self.inner.read(buffer)?;
+        for byte in &buffer[..n] {
+            self.in_quotes ^= *byte == b'"';
+            self.line_bytes += 1;
+            if *byte == b'\n' && !self.in_quotes {
+                self.line_bytes = 0;
+            }
+            if self.line_bytes > MAX_LINE_BYTES {
+                let text = format!("the line exceeds {MAX_LINE_BYTES} bytes");
+                return Err(io::Error::new(io::ErrorKind::InvalidData, text));
+            }
+        }
+        Ok(n)
+    }
+}
+
 fn csv_reason(error: &csv::Error) -> String {
     kind_reason(error.kind())
 }
@@ -354,7 +401,7 @@ fn kind_reason(kind: &csv::ErrorKind) -> String {
         } => format!("{len} fields instead of the header's {expected_len}"),
         csv::ErrorKind::Utf8 { err, .. } => format!("the text is not UTF-8 ({err})"),
         csv::ErrorKind::Io(e) => format!("reading failed ({e})"),
-        _ => "the line is no CSV".into(),
+        _ => "the line is not valid CSV".into(),
     }
 }
 

@@ -4,6 +4,7 @@
 use std::path::Path;
 
 use rust_hdf5::{DatatypeMessage, H5Dataset, H5File, H5FileOptions, Hdf5Error};
+use seismix_core::regular_file;
 
 use super::StoreError;
 
@@ -25,14 +26,8 @@ pub(super) struct Reader<'a> {
 
 impl<'a> Reader<'a> {
     pub fn open(path: &'a Path) -> Result<Self, StoreError> {
-        let metadata = std::fs::metadata(path).map_err(|e| StoreError::io(path, "reading", e))?;
-        if !metadata.is_file() {
-            let reason = "it is no regular file".into();
-            return Err(StoreError::Hdf5 {
-                path: path.to_path_buf(),
-                reason,
-            });
-        }
+        let metadata =
+            regular_file::metadata(path).map_err(|e| StoreError::io(path, "reading", e))?;
         let file = H5FileOptions::new()
             .no_locking()
             .open(path)

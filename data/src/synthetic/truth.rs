@@ -3,11 +3,15 @@
 use std::fmt::Write as _;
 use std::path::Path;
 
+use seismix_core::regular_file;
 use serde::{Deserialize, Serialize};
 
 use super::{SyntheticConfig, SyntheticError};
 use crate::time::format_utc;
 use crate::{Error, TimeSpan};
+
+/// Largest `truth.json` in bytes that is read; years of pulses need a few MB.
+const MAX_TRUTH_BYTES: u64 = 1 << 30;
 
 /// Kind of background, the large scale.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -131,8 +135,8 @@ impl Truth {
     /// # Errors
     /// [`Error::Io`]; [`SyntheticError::Config`] if the text is no truth.
     pub fn read(path: &Path) -> Result<Self, SyntheticError> {
-        let text = std::fs::read_to_string(path).map_err(Error::io("read", path))?;
-        serde_json::from_str(&text).map_err(|e| {
+        let text = regular_file::read(path, MAX_TRUTH_BYTES).map_err(Error::io("read", path))?;
+        serde_json::from_slice(&text).map_err(|e| {
             SyntheticError::Config(format!("`{}` is no truth.json: {e}", path.display()))
         })
     }

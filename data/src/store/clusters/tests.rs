@@ -99,7 +99,7 @@ fn errors_name_the_line_and_the_cure() {
         ),
         (
             "2019-06-05T00:00:00Z,2019-06-05T00:00:51.15Z,-1,0,0.75,0.75,0.25\n",
-            "line 3: `-1` is no scale",
+            "line 3: `-1` is not a valid scale",
         ),
         (
             "yesterday,2019-06-05T00:00:51.15Z,1024,0,0.75,0.75,0.25\n",
@@ -143,4 +143,44 @@ fn contradictions_are_not_written() {
         0,
         "something was left behind"
     );
+}
+
+#[test]
+fn lines_without_end_are_refused() {
+    let head = "starttime,endtime,scale,cluster,probability,p0\n";
+    let long = "x".repeat(MAX_LINE_BYTES + 1);
+    for text in [
+        long.clone(),
+        format!("{head}{long}"),
+        format!("{head}\"\n{long}"),
+    ] {
+        let error = read_text(&text).unwrap_err().to_string();
+        assert!(error.contains("the line exceeds"), "{error}");
+    }
+}
+
+#[test]
+fn a_header_of_many_columns_is_read_in_linear_time() {
+    let columns: Vec<String> = (0..MAX_CLUSTERS).map(|k| format!("p{k}")).collect();
+    let text = format!(
+        "starttime,endtime,scale,cluster,probability,{}\n",
+        columns.join(",")
+    );
+    let start = std::time::Instant::now();
+    let table = read_text(&text).unwrap();
+    assert_eq!(table.probabilities.dim(), (0, MAX_CLUSTERS));
+    // A search for each column takes 5e9 comparisons, minutes without optimisation.
+    assert!(start.elapsed().as_secs() < 20);
+}
+
+#[cfg(unix)]
+#[test]
+fn a_fifo_is_refused_without_blocking() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("clusters.csv");
+    let made = std::process::Command::new("mkfifo").arg(&path).status();
+    assert!(made.unwrap().success());
+    let error = read_clusters(&path).unwrap_err();
+    assert!(matches!(error, StoreError::Io { .. }), "{error}");
+    assert!(super::super::read_header(&path).is_err());
 }
