@@ -6,14 +6,14 @@ use std::path::PathBuf;
 /// Result with this crate's [`enum@Error`].
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
-/// What can go wrong with records and archives, and where.
+/// Errors of reading and writing records and archives.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
     /// The operating system refused to read or write.
     #[error("cannot {action} `{}`: {source}", path.display())]
     Io {
-        /// What was tried, as a verb: `read`, `write`, `list`.
+        /// The attempted action, as a verb: `read`, `write`, `list`.
         action: &'static str,
         /// The file or folder.
         path: PathBuf,
@@ -30,7 +30,7 @@ pub enum Error {
         path: PathBuf,
         /// Byte at which the first fault was found.
         offset: u64,
-        /// What was found there instead of a record.
+        /// Content found there instead of a record.
         reason: String,
     },
     /// A path argument matches nothing.
@@ -67,7 +67,7 @@ pub enum Error {
         id: String,
         /// Name of the encoding.
         encoding: String,
-        /// What does not fit, and what would.
+        /// The value that does not fit, and the expected one.
         reason: String,
     },
     /// A request that makes no sense for this archive.

@@ -1,4 +1,4 @@
-//! What a file holds, in a few numbers: what `seismix info` prints.
+//! Summary of a file, as `seismix info` prints it.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -27,7 +27,7 @@ pub struct SummaryOptions {
     pub samples: SamplesText,
 }
 
-/// Whether to compute `sha256`.
+/// Choice of computing `sha256`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Checksum {
     /// No.
@@ -37,7 +37,7 @@ pub enum Checksum {
     Sha256,
 }
 
-/// Whether to give `samples_b64`.
+/// Choice of giving `samples_b64`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum SamplesText {
     /// No.
@@ -87,13 +87,13 @@ pub struct SegmentRow {
     pub samples_b64: Option<String>,
 }
 
-/// What could not be read. Serialises to the line of `info --json`.
+/// A part that could not be read. Serialises to the line of `info --json`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct FaultRow {
     /// The file.
     #[serde(serialize_with = "serialize_path")]
     pub file: PathBuf,
-    /// What is wrong.
+    /// The fault, in words.
     pub error: String,
     /// Byte offset, where there is one.
     pub offset: Option<u64>,
@@ -137,18 +137,18 @@ pub struct BreakRow {
     pub next_ns: i64,
     /// Time missing (positive) or double (negative), in s: `next - last - 1 / rate`.
     pub seconds: f64,
-    /// The same in samples, rounded.
+    /// `seconds` in samples, rounded.
     pub samples: i64,
 }
 
-/// What a file holds.
+/// Summary of a file.
 #[derive(Debug, Clone, Default)]
 pub struct FileSummary {
     /// Its gap-free segments, sorted by stream and start.
     pub segments: Vec<SegmentRow>,
     /// Gaps and overlaps between them.
     pub breaks: Vec<BreakRow>,
-    /// What could not be read; a file may give segments and faults.
+    /// Parts that could not be read; a file may give segments and faults.
     pub faults: Vec<FaultRow>,
     /// Its text records.
     pub texts: Vec<TextRecord>,

@@ -16,7 +16,7 @@ use crate::id::{StationKey, StreamId};
 use crate::mseed::{ChannelSpan, FileHeaders, read_headers};
 use crate::time::{DAY_NS, TimeSpan, day_start_ns};
 
-/// What could not be read, and where.
+/// A part of the archive that could not be read.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 pub struct FileFault {
     /// The file or folder.
@@ -24,7 +24,7 @@ pub struct FileFault {
     pub path: PathBuf,
     /// Byte offset, where there is one.
     pub offset: Option<u64>,
-    /// What is wrong.
+    /// The fault, in words.
     pub message: String,
 }
 
@@ -46,7 +46,7 @@ impl FileFault {
 /// A file of the archive that holds selected streams.
 #[derive(Debug, Clone)]
 pub struct ArchiveFile {
-    /// Where it is.
+    /// Path of the file.
     pub path: PathBuf,
     /// Gap-free spans of the selected streams, by its headers.
     pub spans: Vec<ChannelSpan>,
@@ -186,7 +186,7 @@ impl Archive {
         files.filter(|file| file.overlaps(wanted, span)).collect()
     }
 
-    /// What could not be read while indexing, sorted.
+    /// Files and records that could not be read while indexing, sorted.
     pub fn faults(&self) -> &[FileFault] {
         &self.faults
     }

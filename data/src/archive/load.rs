@@ -14,7 +14,7 @@ use crate::segment::Segment;
 use crate::time::{SECOND_NS, TimeSpan};
 use crate::usable::UnusableSamples;
 
-/// What a station recorded in a span.
+/// Samples that a station recorded in a span.
 #[derive(Debug, Clone, Default)]
 pub struct StationData {
     /// Runs that all present channels have in common, in order of time.
@@ -29,7 +29,7 @@ pub struct StationData {
     pub unusable: Vec<(StreamId, UnusableSamples)>,
     /// Samples that the archive holds twice; the earlier record is used.
     pub overlaps: Vec<Overlap>,
-    /// What did not decode, beyond what [`Archive::faults`] has already.
+    /// Records that did not decode, other than [`Archive::faults`].
     pub faults: Vec<FileFault>,
 }
 
@@ -38,7 +38,7 @@ pub struct StationData {
 pub struct RawData {
     /// Gap-free segments in order of start, joined across files; overlapping records lie in different ones.
     pub segments: Vec<Segment>,
-    /// What did not decode, beyond what [`Archive::faults`] has already.
+    /// Records that did not decode, other than [`Archive::faults`].
     pub faults: Vec<FileFault>,
 }
 
@@ -54,7 +54,8 @@ impl Archive {
     ///
     /// Records are joined across files and days; overlaps are resolved; unusable samples are cut out
     /// ([`crate::usable`]); the rest is cut to the times at which all chosen channels have samples: those whose number
-    /// times their common time is largest. Only the first channel decides what lies in the span, so neighbouring spans share no sample. Channels of different rates have
+    /// times their common time is largest. Only the first channel decides what lies in the span, so neighbouring
+    /// spans share no sample. Channels of different rates have
     /// no time in common. Only files and records that overlap the span are read: memory is about 12 bytes a sample
     /// and channel.
     pub fn load(&self, key: &StationKey, span: TimeSpan) -> StationData {
@@ -112,7 +113,7 @@ impl Archive {
         self.raw(id, span, Belongs::Overlapping)
     }
 
-    /// As [`load_raw`](Self::load_raw), but the records that *start* in `span`: neighbouring spans share none.
+    /// Loads as [`load_raw`](Self::load_raw) the records that *start* in `span`: neighbouring spans share none.
     pub fn load_raw_starting(&self, id: &StreamId, span: TimeSpan) -> RawData {
         self.raw(id, span, Belongs::Starting)
     }

@@ -90,7 +90,7 @@ pub fn expand_paths<P: AsRef<Path>>(arguments: &[P]) -> Result<FileList> {
     Ok(list)
 }
 
-/// Where a stream's day lies below the root of an SDS archive: `2019/XB/ELYSE/BHU.D/XB.ELYSE.02.BHU.D.2019.156`.
+/// Path of a stream's day below the root of an SDS archive: `2019/XB/ELYSE/BHU.D/XB.ELYSE.02.BHU.D.2019.156`.
 ///
 /// Signs that lead out of a folder become `_`.
 pub fn sds_path(id: &StreamId, time_ns: i64) -> PathBuf {

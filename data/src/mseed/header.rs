@@ -1,4 +1,4 @@
-//! What a record says about itself, in either version.
+//! Header of a record, in either version.
 
 use std::ops::Range;
 
@@ -131,7 +131,7 @@ pub enum RecordError {
     /// The data offset or the lengths of a version 3 header point outside the record.
     #[error("the data begin at byte {offset} of a record of {record} bytes")]
     DataOffset {
-        /// Where the samples should begin.
+        /// Offset at which the samples should begin.
         offset: usize,
         /// Length of the record.
         record: usize,

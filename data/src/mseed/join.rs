@@ -32,7 +32,8 @@ impl Piece {
         (steps_ns(1, self.sampling_rate) / 2).unsigned_abs()
     }
 
-    /// How far, in ns, `next` starts from where the sample after this piece is due; `None` if it does not continue it.
+    /// Time in ns from the due time of the sample after this piece to the start of `next`; `None` if it does not
+    /// continue it.
     ///
     /// It does at the same rate and within half a sample of the end of *this piece*, not of the start of a segment
     /// plus its number of samples: clocks drift against their nominal rate (arbitrarily far in the end).

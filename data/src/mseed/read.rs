@@ -16,14 +16,14 @@ use crate::id::StreamId;
 use crate::segment::{Anchor, Encoding, Samples, Segment};
 use crate::time::steps_ns;
 
-/// What a file holds.
+/// Decoded content of a file.
 #[derive(Debug, Clone, Default)]
 pub struct FileContent {
     /// Gap-free segments, sorted by stream and start; overlapping records lie in different ones, nothing is dropped.
     pub segments: Vec<Segment>,
     /// Text records (logs).
     pub texts: Vec<TextRecord>,
-    /// What did not decode, in order of offset.
+    /// Records that did not decode, in order of offset.
     pub faults: Vec<Fault>,
     /// Number of records that decoded.
     pub n_records: usize,
@@ -42,12 +42,12 @@ pub struct TextRecord {
     pub text: String,
 }
 
-/// What the headers of a file say.
+/// Content of a file by its headers.
 #[derive(Debug, Clone, Default)]
 pub struct FileHeaders {
     /// Gap-free spans, sorted by stream and start.
     pub spans: Vec<ChannelSpan>,
-    /// What is no record, in order of offset.
+    /// Bytes that are not a record, in order of offset.
     pub faults: Vec<Fault>,
     /// Number of records.
     pub n_records: usize,

@@ -19,11 +19,11 @@ const GIVE_UP_BYTES: u64 = 16 * 1024 * 1024;
 pub struct Fault {
     /// Byte offset of its start.
     pub offset: u64,
-    /// What is wrong there.
+    /// The fault, in words.
     pub message: String,
 }
 
-/// What comes next in a file.
+/// Next item in a file.
 #[derive(Debug)]
 pub enum Item<'a> {
     /// A record whose header and length are sound (and checksum, in version 3).
@@ -58,7 +58,7 @@ struct BadStretch {
     only_control_headers: bool,
 }
 
-/// What stands at the current position.
+/// Content at the current position.
 enum Found {
     End,
     Record(Box<RecordHeader>),

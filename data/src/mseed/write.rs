@@ -29,7 +29,7 @@ impl Default for WriteOptions {
     }
 }
 
-/// What was written.
+/// Result of writing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct WriteSummary {
     /// Number of records.

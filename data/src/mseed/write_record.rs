@@ -5,10 +5,10 @@ use crate::id::StreamId;
 use crate::segment::{Encoding, Quality};
 use crate::time::{SECOND_NS, year_day};
 
-/// Where the data begin: after the fixed header and blockettes 1000 and 1001.
+/// Offset of the data: after the fixed header and blockettes 1000 and 1001.
 pub(super) const DATA_OFFSET: usize = 64;
 
-/// What goes into the header of a record.
+/// Content of a record's header.
 pub(super) struct Fields<'a> {
     pub(super) sequence_number: u32,
     pub(super) id: &'a StreamId,

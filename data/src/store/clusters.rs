@@ -173,7 +173,7 @@ impl ClusterWriter<'_> {
     }
 }
 
-/// What must hold for each row, written or read.
+/// Checks the conditions on each row, written or read.
 fn check_row(
     row: &ClusterRow,
     probabilities: impl ExactSizeIterator<Item = f32>,

@@ -1,4 +1,4 @@
-//! What can go wrong with stored features and tables, and what to do then.
+//! Errors of stored features and tables, with remedies.
 
 use std::path::{Path, PathBuf};
 
@@ -11,7 +11,7 @@ pub enum StoreError {
     Io {
         /// The file or folder.
         path: PathBuf,
-        /// What was tried.
+        /// The attempted action.
         action: &'static str,
         /// The system's reason.
         source: std::io::Error,
@@ -34,7 +34,7 @@ pub enum StoreError {
         path: PathBuf,
         /// Name of the data set or attribute.
         item: String,
-        /// What is wrong with it.
+        /// The fault, in words.
         reason: String,
     },
     /// Written in a format that this version does not know.
@@ -46,13 +46,13 @@ pub enum StoreError {
         found: u32,
         /// Version this code writes.
         known: u32,
-        /// What to do.
+        /// The remedy.
         cure: &'static str,
     },
     /// Features handed over for writing contradict themselves.
     #[error("these features cannot be stored: {reason}")]
     Invalid {
-        /// What contradicts what.
+        /// The contradiction.
         reason: String,
     },
     /// A feature file was made with other settings than the rest of its set.
@@ -69,7 +69,7 @@ pub enum StoreError {
         /// Value in the reference.
         expected: String,
     },
-    /// The same station and day occurs twice in a set.
+    /// A station and day that occur twice in a set.
     #[error("{}: the same station and day as {}; leave one of them out", path.display(), other.display())]
     Duplicate {
         /// The second file.
@@ -80,7 +80,7 @@ pub enum StoreError {
     /// No feature file at all.
     #[error("no usable feature file in {place}{hint}; make some with `seismix features`")]
     NoFeatures {
-        /// Where was looked.
+        /// The folder or file searched.
         place: String,
         /// First of the files that were refused, with its reason; may be empty.
         hint: String,
@@ -92,7 +92,7 @@ pub enum StoreError {
         path: PathBuf,
         /// Line in the file, 1 is the header.
         line: u64,
-        /// What is wrong, and what would be right.
+        /// The fault, and the correct form.
         reason: String,
     },
 }

@@ -1,4 +1,4 @@
-//! What is true of a whole feature file: where it is from and how it was made.
+//! Metadata of a whole feature file: its origin and settings.
 
 use serde::{Deserialize, Serialize};
 
@@ -38,7 +38,7 @@ pub struct FeatureMeta {
     pub wavelet: String,
     /// Set of coefficients, e.g. `scat+cov`.
     pub coefficients: String,
-    /// What was assumed beyond the ends of a segment, e.g. `reflect`.
+    /// Assumption beyond the ends of a segment, e.g. `reflect`.
     pub boundary: String,
     /// For each segment in the file, in order: the block (counted in the file) at which its first window starts.
     pub grid_start: Vec<usize>,

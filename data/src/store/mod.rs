@@ -1,11 +1,11 @@
-//! What the pipeline keeps between its steps: FEATURES (one HDF5 file a station and UTC day) and `clusters.csv`.
+//! Files between the stages: FEATURES (one HDF5 file a station and UTC day) and `clusters.csv`.
 //!
 //! A feature file `XB.ELYSE.02.2019.156.h5` holds the windows that END on its day. It keeps the smallest blocks only;
 //! windows of every scale are means of blocks, made when read ([`WindowGrid`]). Layout, all little-endian:
 //!
 //! | name | type, shape | what |
 //! |---|---|---|
-//! | `/coefficients/<block>` | f32 (block, channel, coefficient, 2) | pooled, unnormalised coefficients, re and im; chunked, shuffled, gzipped |
+//! | `/coefficients/<block>` | f32 (block, channel, coefficient, 2) | pooled coefficients, re and im; chunked, gzipped |
 //! | `/time` | i64 (block) | first sample of each block, ns since 1970 UTC |
 //! | `/segment` | i32 (block) | number of the gap-free segment the block lies in |
 //! | `/index/{kind,j1_left,j1_right,j2,real}` | (coefficient) | what each coefficient is |

@@ -11,7 +11,7 @@ use crate::time::year_day;
 use crate::{Error, Samples, Segment, StreamId};
 use seismix_core::atomic_file::atomic_write_bytes;
 
-/// What a digitiser writes instead of data: -(2^23 - 1).
+/// Value that a digitiser writes instead of data: -(2^23 - 1).
 const SENTINEL: i32 = -8_388_607;
 
 /// Writer of synthetic archives.

@@ -1,4 +1,4 @@
-//! What to make.
+//! Settings of a synthetic archive.
 
 use serde::{Deserialize, Serialize};
 

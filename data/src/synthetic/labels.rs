@@ -36,14 +36,14 @@ impl BurstLabel {
     }
 }
 
-/// What is known about one window.
+/// True properties of one window.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct WindowLabels {
     /// Kind of background.
     pub background: Label<BackgroundKind>,
     /// Class of burst.
     pub burst: Label<BurstLabel>,
-    /// Whether it holds a pulse: inside the window the pulse, or what is left of it, reaches at least 3 times the rms
+    /// True if it holds a pulse: inside the window the pulse, or its tail, reaches at least 3 times the rms
     /// of everything else around. The fraction is that of the pulse's energy inside, for the pulse most inside;
     /// without a pulse, 1 minus that.
     pub pulse: Label<bool>,

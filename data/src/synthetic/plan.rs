@@ -19,7 +19,7 @@ const RAMP_S: f64 = 60.0;
 const CORNER: f64 = 1.0 / 1024.0;
 /// Everything else within this time of the onset makes a pulse's local rms.
 const LOCAL_S: f64 = 60.0;
-/// Where in its day the gap lies, and how long it is.
+/// Position of the gap in its day, and its length.
 const GAP_OF_DAY: f64 = 0.7344;
 const GAP_S: f64 = 149.0;
 

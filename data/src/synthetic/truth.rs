@@ -1,4 +1,4 @@
-//! What is in a synthetic archive.
+//! Content of a synthetic archive.
 
 use std::fmt::Write as _;
 use std::path::Path;
@@ -115,7 +115,7 @@ pub struct Pulse {
 /// The truth about a synthetic archive. Stored as `truth.json`; intervals and pulses also as CSV.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Truth {
-    /// What it was made with.
+    /// Settings it was made with.
     pub config: SyntheticConfig,
     /// States of the background, contiguous, from the start to the end of the archive.
     pub background: Vec<BackgroundInterval>,
@@ -141,7 +141,7 @@ impl Truth {
         })
     }
 
-    /// As JSON.
+    /// Formats the truth as JSON.
     pub(super) fn json(&self) -> String {
         // Numbers and texts only; `check` has refused what JSON cannot hold.
         serde_json::to_string_pretty(self).unwrap_or_default()
