@@ -2,13 +2,18 @@
 //! length, and never a panic.
 #![allow(clippy::unwrap_used)]
 
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use rand_distr::{Distribution, StandardNormal};
 use seismix_separate::template::{RecordSegment, Template};
 use seismix_separate::{
-    CancelWhen, Channel, ChannelMethod, Error, LocalMethod, LocalWiener, NoProgress, Synthesis,
-    SynthesisOptions, local_wiener,
+    CancelWhen, Channel, ChannelMethod, Error, LocalMethod, LocalWiener, METHODS, Method,
+    MethodOptions, NoProgress, Progress, Region, Separation, Snippets, Synthesis, SynthesisOptions,
+    TemplateMethod, TrainingSet, local_wiener, methods, separate_arrays,
 };
 
 const CONSTANTS: [f64; 8] = [
@@ -221,13 +226,7 @@ fn a_template_survives_any_segment() {
         check(&with(vec![pulses(noise(4, n)), scaled]), &format!("{k}"));
     }
     let mut odd = good.clone();
-    odd.targets = vec![
-        0..0,
-        2990..9000,
-        5000..6000,
-        std::ops::Range { start: 20, end: 10 },
-        0..3,
-    ];
+    odd.targets = vec![0..0, 2990..9000, 5000..6000, 20..10, 0..3];
     check(&odd, "targets outside");
     for n in [0, 1, 3, 50] {
         let short = with(vec![noise(1, n), noise(2, n)]);
@@ -245,9 +244,218 @@ fn a_template_survives_any_segment() {
     assert!(Template::learn(&[uneven], 140).is_none());
 }
 
+/// Signals of constants and NaN: throughout, over most of the signal, and at one sample.
+fn constants_and_nan(n: usize) -> Vec<Vec<f64>> {
+    let mut all = Vec::new();
+    for value in [0.0, 777.0, -12345.0, 1e20, 1e-300, f64::NAN] {
+        for range in [0..n, n / 8..n, n / 2..(n / 2 + 1).min(n)] {
+            let mut signal = noise(1, n);
+            signal[range].fill(value);
+            all.push(signal);
+        }
+    }
+    all
+}
+
+#[test]
+fn every_method_survives_any_arrays() {
+    for registration in METHODS {
+        let named = methods(registration.name, &MethodOptions::new(1, 3)).unwrap();
+        let check = |channel: Channel, name: &str| {
+            let invalid = channel.mixture.iter().any(|v| !v.is_finite());
+            match separate_arrays(&named, std::slice::from_ref(&channel), &NoProgress) {
+                Ok((_, found)) => {
+                    assert!(!invalid && found.len() == 1, "{name}");
+                    let background = &found[0].background;
+                    assert_eq!(background.len(), channel.mixture.len(), "{name}");
+                    assert!(background.iter().all(|v| v.is_finite()), "{name}");
+                }
+                Err(error) => assert!(!error.to_string().is_empty(), "{name}"),
+            }
+        };
+        for n in [0, 1, 2, 3, 128] {
+            for (k, signal) in constants_and_nan(n).into_iter().enumerate() {
+                let channel = |mixture, background| Channel {
+                    mixture,
+                    snippets: background,
+                    source_snippets: snippets(20, n, 3.0),
+                };
+                let name = format!("{}, {n} samples, {k}", registration.name);
+                check(channel(signal.clone(), snippets(10, n, 1.0)), &name);
+                check(channel(noise(3, n), vec![signal.clone(); 6]), &name);
+                check(channel(signal, Vec::new()), &name);
+            }
+        }
+    }
+}
+
+const TARGETS: std::ops::Range<usize> = 300..2700;
+
+/// Region of 3000 samples of noise with a pulse of `height` every 400 samples, and snippets of its background.
+fn region(height: f64, seed: u64) -> Region {
+    let n = 3000;
+    let mut samples = noise(seed, n);
+    for onset in TARGETS.step_by(400) {
+        for (t, v) in samples[onset..onset + 200].iter_mut().enumerate() {
+            *v += height * (-(t as f64) / 20.0).exp();
+        }
+    }
+    Region {
+        channels: vec!["A".into()],
+        samples: vec![samples],
+        targets: TARGETS.step_by(400).map(|t| t - 40..t + 100).collect(),
+        snippets: vec![Snippets {
+            background: snippets(10, 128, 1.0),
+            source: snippets(20, 128, 3.0),
+        }],
+        ..Region::default()
+    }
+}
+
+fn station(regions: Vec<Region>) -> TrainingSet {
+    TrainingSet {
+        window_samples: 140,
+        snippet_samples: 128,
+        regions,
+    }
+}
+
+#[test]
+fn every_method_survives_any_region() {
+    let sound = |s: &Separation, name: &str| {
+        assert!(s.background.iter().all(|v| v.is_finite()), "{name}");
+        let mut deviation = s.deviation.iter().flatten();
+        assert!(deviation.all(|v| v.is_finite()), "{name}: deviation");
+        assert!(
+            s.channels.len() == 1 || !s.skipped.is_empty(),
+            "{name}: neither a result nor a reason"
+        );
+    };
+    for registration in METHODS {
+        let method = registration.build(&MethodOptions::new(1, 3));
+        let fit = method.fit(station(vec![region(300.0, 1)]), &NoProgress);
+        let separator = method.separator(fit.unwrap().model()).unwrap();
+        let check = |region: &Region, name: &str| {
+            let name = format!("{}, {name}", registration.name);
+            if let Ok(found) = separator.separate(region, &NoProgress) {
+                assert_eq!(found.len(), region.targets.len(), "{name}");
+                found.iter().for_each(|s| sound(s, &name));
+            }
+        };
+        for (k, signal) in constants_and_nan(3000).into_iter().enumerate() {
+            let mut hostile = region(300.0, 2);
+            hostile.targets = vec![1500..1760, 2740..3000];
+            let good = hostile.samples[0].clone();
+            hostile.samples[0] = signal.clone();
+            check(&hostile, &format!("samples {k}"));
+            hostile.samples[0] = good;
+            hostile.snippets[0].background[2] = signal[1450..1578].to_vec();
+            check(&hostile, &format!("snippet {k}"));
+        }
+        for n in [0, 1, 3, 50] {
+            let mut short = region(300.0, 2);
+            short.samples[0].truncate(n);
+            short.targets = vec![0..n];
+            check(&short, &format!("{n} samples"));
+        }
+    }
+}
+
+/// Progress that is cancelled after so many questions, and keeps the steps and the longest time between two questions.
+struct Watched {
+    limit: usize,
+    polls: AtomicUsize,
+    total: AtomicU64,
+    steps: AtomicU64,
+    open: AtomicUsize,
+    last: Mutex<(Instant, Duration)>,
+}
+
+impl Watched {
+    fn new(limit: usize) -> Self {
+        Self {
+            limit,
+            polls: AtomicUsize::new(0),
+            total: AtomicU64::new(0),
+            steps: AtomicU64::new(0),
+            open: AtomicUsize::new(0),
+            last: Mutex::new((Instant::now(), Duration::ZERO)),
+        }
+    }
+}
+
+impl Progress for Watched {
+    fn begin(&self, _: &str, total: u64, _: &str) {
+        self.total.fetch_add(total, Ordering::Relaxed);
+        self.open.fetch_add(1, Ordering::Relaxed);
+    }
+
+    fn advance(&self, steps: u64) {
+        self.steps.fetch_add(steps, Ordering::Relaxed);
+    }
+
+    fn end(&self) {
+        self.open.fetch_sub(1, Ordering::Relaxed);
+    }
+
+    fn cancelled(&self) -> bool {
+        let mut last = self.last.lock().unwrap();
+        *last = (Instant::now(), last.1.max(last.0.elapsed()));
+        self.polls.fetch_add(1, Ordering::Relaxed) >= self.limit
+    }
+}
+
+#[test]
+fn a_template_that_is_learned_reports_its_steps_and_stops_when_cancelled() {
+    let regions = || vec![region(300.0, 1), region(250.0, 2)];
+    let whole = Watched::new(usize::MAX);
+    TemplateMethod.fit(station(regions()), &whole).unwrap();
+    let [total, steps] = [&whole.total, &whole.steps].map(|n| n.load(Ordering::Relaxed));
+    assert_eq!(steps, total);
+    assert!(total > 100, "{total} steps are too few to see progress");
+    let longest = whole.last.lock().unwrap().1;
+    assert!(
+        longest < Duration::from_secs(1),
+        "{longest:?} without a question"
+    );
+    let polls = whole.polls.load(Ordering::Relaxed);
+    for limit in [0, 1, 10, polls / 4, polls / 2, polls - 1] {
+        let cancelled = Watched::new(limit);
+        let stopped = TemplateMethod.fit(station(regions()), &cancelled);
+        assert_eq!(stopped.unwrap_err(), Error::Interrupted, "{limit}");
+        assert_eq!(cancelled.open.load(Ordering::Relaxed), 0, "{limit}");
+        assert!(cancelled.steps.load(Ordering::Relaxed) < total);
+    }
+}
+
+#[test]
+fn separations_stop_when_cancelled() {
+    for registration in METHODS {
+        let mut options = MethodOptions::new(1, 5);
+        options.local.n_draws = 2;
+        options.local.realisation = true;
+        let method = registration.build(&options);
+        let fit = method.fit(station(vec![region(300.0, 1)]), &NoProgress);
+        let separator = method.separator(fit.unwrap().model()).unwrap();
+        let region = region(300.0, 2);
+        let whole = Watched::new(usize::MAX);
+        separator.separate(&region, &whole).unwrap();
+        let polls = whole.polls.load(Ordering::Relaxed);
+        assert!(polls > 0, "{} never asks", registration.name);
+        for limit in [0, polls / 2, polls - 1] {
+            let stopped = separator.separate(&region, &Watched::new(limit));
+            assert_eq!(
+                stopped.unwrap_err(),
+                Error::Interrupted,
+                "{} after {limit} of {polls}",
+                registration.name
+            );
+        }
+    }
+}
+
 #[test]
 fn learning_and_fitting_stop_when_cancelled() {
-    use std::sync::atomic::{AtomicUsize, Ordering};
     let n = 3000;
     let mut x = noise(1, n);
     for onset in (300..2700).step_by(400) {
