@@ -8,8 +8,8 @@ use seismix_data::synthetic::{Archive as SyntheticArchive, SyntheticConfig, Trut
 use serde::{Deserialize, Serialize};
 
 use crate::demo::score::{
-    Detection, STRONG_RATIO, ScaleAgreement, TargetSnr, agreements, detection, quantile,
-    target_snrs,
+    Detection, STRONG_RATIO, ScaleAgreement, TargetSnr, agreements, detection, kmeans_labels,
+    quantile, target_snrs,
 };
 use crate::report::{ReportData, ScaleScore, Scores, SnrScore, TransientScore};
 use crate::run::{RunConfig, RunSummary, making, publish_report, run_in};
@@ -82,14 +82,8 @@ pub fn demo(config: &RunConfig, observer: &dyn Observer, out: &Path) -> Result<D
     observer.begin("score", 1, "step");
     let model = seismix_vae::ModelFile::load(&summary.files.model)?;
     let features: Vec<PathBuf> = vec![summary.files.features.clone()];
-    let scales = agreements(
-        &features,
-        &model,
-        &summary.table,
-        &truth,
-        config.control.seed,
-        observer,
-    )?;
+    let kmeans = kmeans_labels(&features, &model, config.control.seed, observer)?;
+    let scales = agreements(&summary.table, &truth, &kmeans);
     let detection = detection(&summary.table, &summary.transient, &truth);
     let targets = target_snrs(
         &records,

@@ -84,19 +84,13 @@ pub struct TargetSnr {
 
 /// Agreement of each scale with the source whose durations it suits: the longest with the kind of background, the
 /// shortest with pulses, those between with bursts.
-///
-/// # Errors
-/// What the feature files refuse.
+/// `kmeans`: clusters of the same windows by k-means, a list for each scale, from [`kmeans_labels`].
 pub fn agreements(
-    features: &[PathBuf],
-    model: &vae::ModelFile,
     table: &ClusterTable,
     truth: &Truth,
-    seed: u64,
-    observer: &dyn Observer,
-) -> Result<Vec<ScaleAgreement>> {
+    kmeans: &[Vec<usize>],
+) -> Vec<ScaleAgreement> {
     let scales = table.scales();
-    let kmeans = kmeans_labels(features, model, seed, observer)?;
     let mut found = Vec::new();
     for (index, &scale) in scales.iter().enumerate() {
         let source = match index {
@@ -138,11 +132,11 @@ pub fn agreements(
             kmeans_nmi: normalised_mutual_information(&theirs, &truths),
         });
     }
-    Ok(found)
+    found
 }
 
 /// k-means on the model's own inputs, all windows, as many clusters as the model has; by scale.
-fn kmeans_labels(
+pub fn kmeans_labels(
     features: &[PathBuf],
     model: &vae::ModelFile,
     seed: u64,

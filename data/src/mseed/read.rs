@@ -73,8 +73,8 @@ pub struct ChannelSpan {
 /// Memory: up to 28 bytes of samples a byte of file (Steim-2 at its densest), usually about 10.
 ///
 /// # Errors
-/// [`Error::Io`] if it cannot be opened or is not a regular file; [`Error::NoRecords`] if nothing in it is a record that
-/// decodes: the text says what was found at which byte. A file with some good records is no error: see
+/// [`Error::Io`] if it cannot be opened or is not a regular file; [`Error::NoRecords`] if nothing in it is a
+/// record that decodes: the text says what was found at which byte. A file with some good records is no error: see
 /// [`FileContent::faults`].
 pub fn read_file(path: &Path) -> Result<FileContent> {
     read_file_selected(path, |_| true)

@@ -1,6 +1,6 @@
 //! One feature file: a station and a UTC day.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use ndarray::{Array3, Array4, ArrayView3, Axis};
 use rust_hdf5::types::{HBool, VarLenUnicode};
@@ -8,10 +8,8 @@ use rust_hdf5::{H5File, H5FileOptions, Hdf5Error};
 use seismix_core::atomic_file::atomic_write_by_name;
 use sha2::{Digest, Sha256};
 
-use super::hdf5::{Reader, write_compressed};
-use super::{
-    CoefficientKind, CoefficientRow, FORMAT_VERSION, FeatureMeta, StoreError, Window, WindowGrid,
-};
+use super::hdf5::write_compressed;
+use super::{CoefficientRow, FORMAT_VERSION, FeatureMeta, StoreError, Window, WindowGrid};
 use crate::time;
 
 mod read;

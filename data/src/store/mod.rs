@@ -5,8 +5,8 @@
 //!
 //! | name | type, shape | what |
 //! |---|---|---|
-//! | `/coefficients/<block>` | f32 (block, channel, coefficient, 2) | pooled coefficients, re and im; chunked, gzipped |
-//! | `/time` | i64 (block) | first sample of each block, ns since 1970 UTC |
+//! | `/coefficients/<block>` | f32 (block, channel, coefficient, 2) | pooled coefficients; chunked, gzipped |
+//! | `/time` | i64 (block) | first sample of each block, ns UTC |
 //! | `/segment` | i32 (block) | number of the gap-free segment the block lies in |
 //! | `/index/{kind,j1_left,j1_right,j2,real}` | (coefficient) | what each coefficient is |
 //! | `/features/<scale>` | f32 (window, channel, feature) | only on request |

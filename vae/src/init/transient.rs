@@ -2,8 +2,8 @@
 //!
 //! A transient exceeds its surroundings, is rare and is short. For each window and wavelet the *excess* is the loudest
 //! part's log power relative to the enclosing largest window's median (see
-//! [`window_powers`](crate::features::window_powers)); the *prominence* is that excess relative to the median excess of the
-//! windows around: large for a pulse, small for a burst of many windows. A cluster's excess and prominence are
+//! [`window_powers`](crate::features::window_powers)); the *prominence* is that excess relative to the median excess
+//! of the windows around: large for a pulse, small for a burst of many windows. A cluster's excess and prominence are
 //! medians over its windows, then means over the third of the wavelets where they are largest: a pulse may be below
 //! the background in all others, while a background that gets louder for a moment exceeds itself a little in each.
 
@@ -66,8 +66,8 @@ pub struct ClusterScore {
 
 /// Scores every cluster of the finest scale, in order of clusters.
 ///
-/// `powers`: `(window, part, wavelet)` as from [`window_powers`](crate::features::window_powers); `labels`: the cluster of
-/// each window; `runs`: the ranges of windows that follow each other in time, covering all of them; an empty cluster
+/// `powers`: `(window, part, wavelet)` as from [`window_powers`](crate::features::window_powers); `labels`: the cluster
+/// of each window; `runs`: the ranges of windows that follow each other in time, covering all of them; an empty cluster
 /// scores 0.
 ///
 /// # Errors

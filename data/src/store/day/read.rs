@@ -1,6 +1,12 @@
 //! Reading a feature file: everything in it is checked against everything else.
 
-use super::*;
+use std::path::{Path, PathBuf};
+
+use ndarray::Array4;
+
+use super::{DayFeatures, DayHeader, dataset_name, header_hash, values_hash};
+use crate::store::hdf5::Reader;
+use crate::store::{CoefficientKind, CoefficientRow, FORMAT_VERSION, FeatureMeta, StoreError};
 
 /// Reads one day, checked: kinds, shapes, both hashes, times, windows.
 ///
