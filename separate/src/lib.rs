@@ -16,6 +16,7 @@
 
 mod baseline;
 mod channel;
+pub mod detection;
 mod error;
 mod local;
 mod method;

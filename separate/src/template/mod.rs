@@ -21,7 +21,7 @@ mod secondary;
 mod segment;
 mod shape_fit;
 mod source;
-mod spectra;
+pub(crate) mod spectra;
 #[allow(clippy::module_inception)]
 mod template;
 #[cfg(test)]
