@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use seismix_data::archive::{AlignedSegment, Archive, FileFault};
-use seismix_data::time::{DAY_NS, day_start_ns, steps_ns};
+use seismix_data::time::{DAY_NS, SECOND_NS, day_start_ns, steps_ns};
 use seismix_data::{StationKey, StreamId, TimeSpan};
 
 use crate::config::SelectionConfig;
@@ -233,6 +233,32 @@ impl<'a> RecordCache<'a> {
             .push_back((key.clone(), day, margin_ns, Arc::clone(&segments)));
         segments
     }
+}
+
+/// Samples of a stream from `start_ns` on as in the files, unusable ones included; `None` if they are not in one segment.
+pub(crate) fn raw_samples(
+    archive: &Archive,
+    id: &StreamId,
+    start_ns: i64,
+    n: usize,
+) -> Option<Vec<f64>> {
+    // A margin of a second, since the segments' clocks may differ by a fraction of a sample.
+    let span = TimeSpan::new(start_ns - SECOND_NS, start_ns.saturating_add(2 * SECOND_NS));
+    let near = archive.load_raw(id, span).segments;
+    let rate = near.first()?.sampling_rate;
+    let span = TimeSpan::new(
+        start_ns - SECOND_NS,
+        start_ns + steps_ns(n, rate) + SECOND_NS,
+    );
+    archive
+        .load_raw(id, span)
+        .segments
+        .iter()
+        .find_map(|segment| {
+            let first = segment.index_near(start_ns)?;
+            let end = first.checked_add(n).filter(|end| *end <= segment.npts())?;
+            Some(segment.samples.range_to_f64(first..end))
+        })
 }
 
 /// Margin around a day, in ns, from which `n_samples` samples may be needed.

@@ -11,7 +11,7 @@ use seismix_vae::init::{KMeans, KMeansOptions};
 use seismix_vae::{self as vae};
 use serde::{Deserialize, Serialize};
 
-use crate::records::{RecordCache, station_keys};
+use crate::records::{RecordCache, raw_samples, station_keys};
 use crate::separate::SeparationFile;
 use crate::stage::Result;
 use crate::stage::progress::{NoProgress, Observer};
@@ -203,11 +203,7 @@ pub fn target_snrs(
     let estimate = Archive::open(&[separated.join("background")], Selection::default())?;
     let pulses = Archive::open(&[pulses], Selection::default())?;
     let keys: Vec<StationKey> = station_keys(&mixture);
-    let mut caches = [
-        RecordCache::new(&mixture),
-        RecordCache::new(&estimate),
-        RecordCache::new(&pulses),
-    ];
+    let mut caches = [RecordCache::new(&mixture), RecordCache::new(&estimate)];
     let mut snrs = Vec::new();
     for target in separation
         .targets
@@ -223,7 +219,15 @@ pub fn target_snrs(
                 parts.push(run);
             }
         }
-        let [mixture, estimate, pulses] = &parts[..] else {
+        let [mixture, estimate] = &parts[..] else {
+            continue;
+        };
+        // Between pulses their record is zero, which a cache of usable samples leaves out.
+        let sources = mixture
+            .channels
+            .iter()
+            .map(|id| raw_samples(&pulses, id, mixture.start_ns, mixture.n_samples()));
+        let Some(sources) = sources.collect::<Option<Vec<Vec<f64>>>>() else {
             continue;
         };
         let (mut power, mut before, mut after) = (0.0, 0.0, 0.0);
@@ -231,7 +235,7 @@ pub fn target_snrs(
             let range = mixture.target.clone();
             let truth: Vec<f64> = range
                 .clone()
-                .map(|t| mixture.samples[channel][t] - pulses.samples[channel][t])
+                .map(|t| mixture.samples[channel][t] - sources[channel][t])
                 .collect();
             let mean = truth.iter().sum::<f64>() / truth.len() as f64;
             for (i, t) in range.enumerate() {

@@ -6,13 +6,13 @@ use std::path::Path;
 use seismix_data::archive::{Archive, Selection};
 use seismix_data::store::ClusterTable;
 use seismix_data::time::{SECOND_NS, parse_utc, steps_ns};
-use seismix_data::{StationKey, StreamId, TimeSpan};
+use seismix_data::StationKey;
 use serde::{Deserialize, Serialize};
 
 use super::Trace;
 use super::encode::null_as_nan;
 use super::gather::TRACE_BINS;
-use crate::records::{RecordCache, Run, sampling_rate, station_keys};
+use crate::records::{RecordCache, Run, raw_samples, sampling_rate, station_keys};
 use crate::separate::targets::stretches;
 use crate::separate::{Outcome, SeparationFile, TargetResult};
 use crate::stage::Result;
@@ -259,27 +259,6 @@ impl SeparatedRecords<'_> {
         }
         Ok(channels)
     }
-}
-
-/// `n` samples of a stream from `start_ns` on, as they are in the files; `None` if they are not in one segment.
-fn raw_samples(archive: &Archive, id: &StreamId, start_ns: i64, n: usize) -> Option<Vec<f64>> {
-    // A margin of a second, since the segments' clocks may differ by a fraction of a sample.
-    let span = TimeSpan::new(start_ns - SECOND_NS, start_ns.saturating_add(2 * SECOND_NS));
-    let near = archive.load_raw(id, span).segments;
-    let rate = near.first()?.sampling_rate;
-    let span = TimeSpan::new(
-        start_ns - SECOND_NS,
-        start_ns + steps_ns(n, rate) + SECOND_NS,
-    );
-    archive
-        .load_raw(id, span)
-        .segments
-        .iter()
-        .find_map(|segment| {
-            let first = segment.index_near(start_ns)?;
-            let end = first.checked_add(n).filter(|end| *end <= segment.npts())?;
-            Some(segment.samples.range_to_f64(first..end))
-        })
 }
 
 fn channel_code(id: &str) -> &str {
