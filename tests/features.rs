@@ -33,7 +33,9 @@ fn features(folder: &Path, options: &[&str]) -> DayFeatures {
     let mut command = seismix();
     command
         .current_dir(folder)
-        .args(["features", "in.mseed", "-o", "F", "--scales", "256,1024"])
+        .args([
+            "features", "in.mseed", "-o", "F", "--scales", "256,1024", "--fresh",
+        ])
         .args(options);
     let outcome = finish(&mut command);
     assert_eq!(outcome.code, Some(0), "{options:?}: {}", outcome.stderr);

@@ -341,7 +341,7 @@ fn inputs_that_cannot_be_used_are_named() {
         &failed,
         dir,
         1,
-        &["error: in.npy: ", "batch 1", "sample 17 is NaN"],
+        &["error: in.npy: ", "batch 1", "sample 17 is `NaN`"],
     );
 
     let failed = scatter(dir, &ArrayD::<f64>::zeros(vec![]), &[]);

@@ -381,7 +381,7 @@ fn only_slips_are_corrected() {
     }
     assert_usage(
         &["info", "x", "--octave", "8"],
-        &["`seismix features` has an option '--octaves'"],
+        &["has an option '--octaves'"],
     );
 }
 

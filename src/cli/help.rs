@@ -169,7 +169,9 @@ pub struct Man {
 impl Man {
     /// Runs the command.
     pub fn run(&self, context: &mut CommandContext) -> Result<()> {
-        let command = command(true);
+        let mut command = command(true);
+        // Subcommands refer to global options, which they have only after this.
+        command.build();
         let pages = command.get_subcommands().filter(|c| !c.is_hide_set());
         self.write(context, "seismix", &command)?;
         for subcommand in pages {

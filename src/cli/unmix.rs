@@ -157,8 +157,8 @@ impl Unmix {
         let optional = [&self.evaluate, &self.local.source_snippets];
         let inputs = [&self.mixture, &self.background].into_iter();
         let inputs = inputs.chain(optional.into_iter().flatten());
-        self.replacing.check(&self.output)?;
         output_guard::file(&self.output, inputs.map(PathBuf::as_path))?;
+        self.replacing.check(&self.output)?;
         let method = self.check_used()?;
         let config = UnmixConfig {
             octaves: self.octaves.first,

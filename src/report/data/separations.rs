@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use seismix_data::StationKey;
 use seismix_data::archive::{Archive, Selection};
 use seismix_data::store::ClusterTable;
 use seismix_data::time::{SECOND_NS, parse_utc, steps_ns};
-use seismix_data::StationKey;
 use serde::{Deserialize, Serialize};
 
 use super::Trace;
