@@ -48,8 +48,8 @@ impl Report {
             &files.settings,
             &separation,
         ];
-        self.replacing.check(&self.output)?;
         output_guard::file(&self.output, inputs.map(PathBuf::as_path))?;
+        self.replacing.check(&self.output)?;
         let data = if files.settings.exists() {
             self.of_run(&files, context)?
         } else {

@@ -158,8 +158,8 @@ impl Scatter {
         context.open_first(&self.output);
         let inputs = [Some(&self.input), self.options.given_power.as_ref()];
         let inputs = inputs.into_iter().flatten();
-        self.replacing.check(&self.output)?;
         output_guard::file(&self.output, inputs.map(PathBuf::as_path))?;
+        self.replacing.check(&self.output)?;
         let input = Npy::read(&self.input)?;
         let given = self.options.given_power.as_ref();
         let given = given.map(|file| Npy::read(file)).transpose()?;

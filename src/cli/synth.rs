@@ -74,8 +74,8 @@ impl Synth {
         context.open_first(&self.output);
         let single = [&self.like, &self.model, &self.clusters];
         let inputs = single.into_iter().flatten().chain(&self.features);
-        self.replacing.check(&self.output)?;
         output_guard::file(&self.output, inputs.map(PathBuf::as_path))?;
+        self.replacing.check(&self.output)?;
         match (&self.like, &self.cluster) {
             (Some(path), _) => self.like(context, path),
             (None, Some(cluster)) => match (&self.model, &self.clusters) {
