@@ -465,7 +465,12 @@ fn a_file_that_is_no_model_is_not_replaced_unasked() {
     let path = case.folder.path().join("M");
     std::fs::write(&path, "a letter").unwrap();
     let train = ["train", "F", "-o", "M", "--clusters", "4", "--epochs", "1"];
-    assert_ends("train", &case.command(&train), 1, &["`M`", "--fresh"]);
+    assert_ends(
+        "train",
+        &case.command(&train),
+        1,
+        &["M` is in the way", "--fresh"],
+    );
     assert_eq!(std::fs::read_to_string(&path).unwrap(), "a letter");
     let fresh = case.command(&[&train[..], &["--fresh"]].concat());
     assert_ends("fresh", &fresh, 0, &[]);
@@ -549,7 +554,7 @@ fn the_stages_one_by_one_make_what_a_run_makes() {
         &[],
     );
     let anew = case.command(&["report", "RUN", "-o", "anew.html"]);
-    assert_ends("report", &anew, 0, &["all is gathered anew"]);
+    assert_ends("report", &anew, 0, &["was made from other files"]);
     let [before, anew] = ["r.html", "anew.html"].map(|name| std::fs::read(root.join(name)));
     assert!(before.unwrap() != anew.unwrap(), "it tells of the new one");
 }

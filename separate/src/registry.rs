@@ -2,7 +2,7 @@
 
 use seismix_core::progress::Progress;
 
-use crate::channel::{Channel, ChannelSeparation};
+use crate::channel::{Channel, ChannelSeparation, check_finite};
 use crate::error::Error;
 use crate::local::LocalMethod;
 use crate::method::{Fit, Method, Separator, TrainingSet};
@@ -129,6 +129,9 @@ pub fn separate_arrays(
     channels: &[Channel],
     progress: &dyn Progress,
 ) -> Result<(&'static str, Vec<ChannelSeparation>), Error> {
+    for channel in channels {
+        check_finite("the mixture", &channel.mixture)?;
+    }
     let region = Region::of_channels(channels);
     let mut suitable: Option<(&'static str, Box<dyn Separator>)> = None;
     for method in methods {

@@ -72,6 +72,7 @@ fn candidates(own: &[usize]) -> Vec<Vec<usize>> {
 }
 
 #[cfg(test)]
+#[expect(clippy::single_range_in_vec_init, reason = "channels with one run")]
 mod tests {
     use super::*;
     use crate::segment::Samples;

@@ -150,7 +150,7 @@ impl<'a> Fitter<'a> {
             product(&step, &jump),
         );
         let (c1, c2) = (product(&step, &record), product(&jump, &record));
-        if !(g11 > 0.0) {
+        if g11 <= 0.0 || g11.is_nan() {
             return ([0.0; 2], 0.0);
         }
         let det = (g11 * g22 - g12 * g12).max(1e-12 * g11 * g22 + f64::MIN_POSITIVE);

@@ -103,7 +103,7 @@ fn errors_name_the_line_and_the_cure() {
         ),
         (
             "yesterday,2019-06-05T00:00:51.15Z,1024,0,0.75,0.75,0.25\n",
-            "line 3: `yesterday` is no time",
+            "line 3: `yesterday` is not a valid time",
         ),
         (
             "2019-06-05T00:00:00Z,1024,0\n",
