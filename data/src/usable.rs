@@ -111,6 +111,7 @@ fn classify<T: Copy + PartialEq>(
 
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
+#[expect(clippy::single_range_in_vec_init, reason = "samples with one run")]
 mod tests {
     use super::*;
 

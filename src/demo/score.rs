@@ -231,11 +231,11 @@ pub fn target_snrs(
             continue;
         };
         let (mut power, mut before, mut after) = (0.0, 0.0, 0.0);
-        for channel in 0..mixture.samples.len() {
+        for (channel, source) in sources.iter().enumerate() {
             let range = mixture.target.clone();
             let truth: Vec<f64> = range
                 .clone()
-                .map(|t| mixture.samples[channel][t] - sources[channel][t])
+                .map(|t| mixture.samples[channel][t] - source[t])
                 .collect();
             let mean = truth.iter().sum::<f64>() / truth.len() as f64;
             for (i, t) in range.enumerate() {
