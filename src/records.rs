@@ -235,7 +235,8 @@ impl<'a> RecordCache<'a> {
     }
 }
 
-/// Samples of a stream from `start_ns` on as in the files, unusable ones included; `None` if they are not in one segment.
+/// Samples of a stream from `start_ns` on as in the files, unusable ones included; `None` if they are not in one
+/// segment.
 pub(crate) fn raw_samples(
     archive: &Archive,
     id: &StreamId,

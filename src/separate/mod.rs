@@ -88,7 +88,8 @@ fn provenance_of(
 /// background. With listed windows the rest of the record is.
 ///
 /// # Errors
-/// Records, tables and settings that cannot be used; [`PipelineError::Interrupted`].
+/// Records, tables and settings that cannot be used;
+/// [`PipelineError::Interrupted`](crate::stage::PipelineError::Interrupted).
 pub fn separate(
     paths: &[PathBuf],
     selection: &SelectionConfig,

@@ -58,12 +58,13 @@ fn open(
 
 /// Trains a model on feature files and writes it to `out`. A training that was cut off resumes from the checkpoint in
 /// the output's state folder and ends with the same bytes. Each epoch is a line of
-/// [`history_path`](crate::train::history_path); while the model of an earlier training exists, the lines are in the
+/// [`history_path`]; while the model of an earlier training exists, the lines are in the
 /// state folder until the new model takes its place. An intact model of the same features and settings is kept. One
 /// training writes to `out` at a time.
 ///
 /// # Errors
-/// What features, settings or training refuse; [`PipelineError::Interrupted`].
+/// What features, settings or training refuse;
+/// [`PipelineError::Interrupted`](crate::stage::PipelineError::Interrupted).
 pub fn train(
     features: &[PathBuf],
     config: &TrainConfig,

@@ -49,13 +49,14 @@ pub struct ClusterReport {
     /// Mean probability over these.
     #[serde(deserialize_with = "null_as_nan")]
     pub mean_probability: f64,
-    /// Transient score; see [`ReportData::transient_measure`].
+    /// Transient score; see [`ReportData::transient_measure`](crate::report::ReportData::transient_measure).
     pub transient_score: Option<f64>,
     /// True if the score, the share and the duration are those of a transient.
     pub is_transient: bool,
     /// Use of its windows in the separation, if they were used.
     pub role: Option<Role>,
-    /// Windows in each of the 24 hours of the day, by [`ReportData::clock`]; empty if not known.
+    /// Windows in each of the 24 hours of the day, by
+    /// [`ReportData::clock`](crate::report::ReportData::clock); empty if not known.
     pub hours: Vec<u64>,
     /// Its most probable windows, the most probable first.
     pub gallery: Vec<GalleryWindow>,
