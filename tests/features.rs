@@ -33,9 +33,7 @@ fn features(folder: &Path, options: &[&str]) -> DayFeatures {
     let mut command = seismix();
     command
         .current_dir(folder)
-        .args([
-            "features", "in.mseed", "-o", "F", "--scales", "256,1024", "--fresh",
-        ])
+        .args(["features", "in.mseed", "-o", "F", "--scales", "256,1024"])
         .args(options);
     let outcome = finish(&mut command);
     assert_eq!(outcome.code, Some(0), "{options:?}: {}", outcome.stderr);
@@ -172,7 +170,7 @@ fn coarse_grids_stay_near_the_exact_ones() {
         &["--octaves", "5", "--oversampling", "exact"],
     );
     // A record this short is always transformed at its own samples in `continuous`, so compare reflected windows.
-    let boundary = ["--octaves", "5", "--boundary", "reference"];
+    let boundary = ["--octaves", "5", "--boundary", "reference", "--fresh"];
     let of = |n| {
         features(
             folder.path(),

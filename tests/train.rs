@@ -244,5 +244,5 @@ fn every_stage_that_ends_has_done_all_its_steps() {
     }
     // What was repeated is in the report, by scale and by cluster.
     let report = fs::read_to_string(folder.path().join("RUN/report.html")).unwrap();
-    assert!(report.contains("Do the clusters repeat?") && report.contains("Cluster by cluster"));
+    assert!(report.contains("Stability of the clusters") && report.contains("over blocks of time"));
 }

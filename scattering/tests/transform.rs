@@ -554,7 +554,7 @@ fn bad_plans_and_calls_are_refused_with_a_cure() {
     assert!(text(small(64).octaves(30)).contains("take fewer octaves or a longer window"));
     assert!(text(small(64).wavelets_per_octave(0)).starts_with("`wavelets_per_octave` is `0`"));
     assert!(text(small(3)).starts_with("`window` is `3`"));
-    assert!(text(small(64).given_power(&[1.0])).contains("has 1 elements, the plan needs 4"));
+    assert!(text(small(64).given_power(&[1.0])).contains("has 1 elements, the plan requires 4"));
     assert!(text(small(64).given_power(&[1.0, -1.0, 1.0, 1.0])).starts_with("`power` is `-1`"));
     let plan = small(64).channels(2, ChannelPairs::Full).check().unwrap();
     let mut out = plan.make_output();
