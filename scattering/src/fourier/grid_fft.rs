@@ -2,7 +2,9 @@
 //!
 //! A reflected signal is real and even about tau = 0, tau = t + 1/2, so its spectrum with respect to tau is real:
 //!
-//!     S_k = (1/T) sum_n u_n cos(pi k (n + 1/2) / T),
+//! ```text
+//! S_k = (1/T) sum_n u_n cos(pi k (n + 1/2) / T),
+//! ```
 //!
 //! a DCT-II. The output of a real filter, `y_n = sum_k R_k exp(2 pi i k (n + 1/2) / M)` with real R and M = 2T, obeys
 //! `y_(M-1-n) = conj(y_n)` and follows from one complex FFT of length T: half the work of a transform of the period.

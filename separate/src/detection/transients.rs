@@ -89,17 +89,21 @@ fn band_passed(samples: &[f64], template_samples: usize) -> Vec<f64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use rand::SeedableRng;
+    use rand_chacha::ChaCha8Rng;
+    use rand_distr::{Distribution, StandardNormal};
 
     #[test]
     fn a_pulse_is_found_and_its_neighbour_is_not() {
         let n = 20_000;
-        let noise = |i: usize| ((i * 7919) % 101) as f64 / 101.0 - 0.5;
+        let mut rng = ChaCha8Rng::seed_from_u64(1);
+        let mut noise = || -> f64 { StandardNormal.sample(&mut rng) };
         let pulse = |i: usize, at: usize| match i >= at {
-            true => 200.0 * (-((i - at) as f64) / 60.0).exp(),
+            true => 40.0 * (-((i - at) as f64) / 60.0).exp(),
             false => 0.0,
         };
         let samples: Vec<f64> = (0..n)
-            .map(|i| 5000.0 + noise(i) + pulse(i, 8000) + 0.8 * pulse(i, 8300))
+            .map(|i| 5000.0 + noise() + pulse(i, 8000) + 0.8 * pulse(i, 8300))
             .collect();
         let found = transients(&[samples, vec![1.0; n]], 1024);
         assert_eq!(found.len(), 1);
