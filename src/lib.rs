@@ -14,6 +14,8 @@ pub mod arrays;
 pub mod cluster;
 pub mod config;
 #[cfg(feature = "pipeline")]
+pub mod deglitch;
+#[cfg(feature = "pipeline")]
 pub mod demo;
 #[cfg(feature = "pipeline")]
 pub mod features;
@@ -27,6 +29,8 @@ pub mod run;
 pub mod separate;
 #[cfg(feature = "pipeline")]
 pub mod stage;
+#[cfg(feature = "pipeline")]
+mod subtraction;
 #[cfg(feature = "pipeline")]
 pub mod synth;
 #[cfg(feature = "pipeline")]

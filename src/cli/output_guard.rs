@@ -1,7 +1,9 @@
 //! Outputs apart from inputs: nothing that a command reads is written over, and no later run reads what it wrote.
 
 use std::ffi::OsStr;
-use std::path::{Component, Path, PathBuf};
+use std::path::{Path, PathBuf};
+
+use seismix::stage::places::{conflict, resolved};
 
 use super::exit::{Failure, Result};
 
@@ -27,65 +29,14 @@ pub fn file<'a>(output: &Path, inputs: impl IntoIterator<Item = &'a Path>) -> Re
     Ok(())
 }
 
-/// Refuses a folder of records as output that lies in a folder of the input, or that the input lies in where the
-/// command writes: in one of the subfolders `written`.
+/// Refuses a folder of records as output where [`conflict`] finds one.
 ///
 /// # Errors
 /// [`Failure::Usage`].
 pub fn folder(output: &Path, inputs: &[PathBuf], written: &[&str]) -> Result<()> {
-    let own = resolved(output);
-    let refuse = |input: &Path, what: &str| {
-        Err(Failure::usage(format!(
-            "the output folder `{}` {what} `{}`: what is written would be read as records",
-            output.display(),
-            input.display()
-        ))
-        .with_help("name a folder outside of the records with -o"))
-    };
-    for input in inputs {
-        let read = if input.exists() {
-            input.is_dir().then(|| resolved(input))
-        } else {
-            searched(input)
-        };
-        if let Some(read) = &read {
-            if own == *read {
-                return refuse(input, "is the input folder");
-            }
-            if own.starts_with(read) {
-                return refuse(input, "lies in the input folder");
-            }
-        }
-        let place = resolved(input);
-        if written.iter().any(|name| place.starts_with(own.join(name))) {
-            return refuse(input, "would hold its own input");
-        }
-    }
-    Ok(())
-}
-
-/// The folder that a glob looks through with all that is in it; `None` if it names files of some folders only.
-fn searched(glob: &Path) -> Option<PathBuf> {
-    let is_pattern = |c: &Component| c.as_os_str().to_string_lossy().contains(['*', '?', '[']);
-    let last = glob.file_name()?.to_string_lossy();
-    let everything = last == "*" || glob.components().any(|c| c.as_os_str() == "**");
-    let root: PathBuf = glob.components().take_while(|c| !is_pattern(c)).collect();
-    everything.then(|| resolved(&root))
-}
-
-/// The path without links and `..`, as far as it exists.
-fn resolved(path: &Path) -> PathBuf {
-    let path = if path.as_os_str().is_empty() {
-        Path::new(".")
-    } else {
-        path
-    };
-    if let Ok(found) = path.canonicalize() {
-        return found;
-    }
-    match (path.parent(), path.file_name()) {
-        (Some(parent), Some(name)) => resolved(parent).join(name),
-        _ => path.to_owned(),
+    match conflict(output, inputs, written) {
+        Some((what, help)) => Err(Failure::usage(what).with_help(help)),
+        None => Ok(()),
     }
 }
 

@@ -5,13 +5,14 @@ use std::path::{Path, PathBuf};
 use seismix_data::archive::Archive;
 use seismix_data::mseed::{WriteOptions, write_mseed_file};
 use seismix_data::time::{day_start_ns, year_day};
-use seismix_data::{Encoding, Samples, Segment, StationKey, StreamId, TimeSpan};
+use seismix_data::{Samples, Segment, StationKey, StreamId, TimeSpan};
 
 use crate::records::fault_text;
 use crate::separate::checkpoint::SeparatedTarget;
 use crate::separate::result_file::TargetResult;
 use crate::stage::progress::Observer;
 use crate::stage::{Artifact, PipelineError, Result};
+use crate::subtraction::{place, put, uncertain, zeroed};
 
 /// Writes background and source of every stream and UTC day of the archive. Samples outside the targets are the
 /// input's, bit for bit, and 0 in the source; background + source is the input.
@@ -102,19 +103,10 @@ pub fn sds_path(root: &Path, id: &StreamId, ns: i64) -> PathBuf {
         ))
 }
 
-/// A segment of deviations, 0 throughout.
-fn uncertain(segment: &Segment) -> Segment {
-    Segment {
-        samples: Samples::F32(vec![0.0; segment.npts()]),
-        encoding: Encoding::Float32,
-        ..segment.clone()
-    }
-}
-
 /// Puts a target's deviations into the segments it lies in.
 fn fill(segments: &mut [Segment], result: &TargetResult, deviation: &[f64]) {
     for segment in segments {
-        let Some((skip, first)) = place(segment, result) else {
+        let Some((skip, first)) = place(segment, result.start_ns, result.end_ns) else {
             continue;
         };
         if let Samples::F32(samples) = &mut segment.samples {
@@ -122,35 +114,6 @@ fn fill(segments: &mut [Segment], result: &TargetResult, deviation: &[f64]) {
                 *to = *value as f32;
             }
         }
-    }
-}
-
-/// Sample `first + i` of a segment is sample `skip + i` of a target; `None` if they do not meet.
-fn place(segment: &Segment, result: &TargetResult) -> Option<(usize, usize)> {
-    let half = (0.5e9 / segment.sampling_rate) as i64;
-    if result.end_ns < segment.start_ns() - half || result.start_ns > segment.end_ns() + half {
-        return None;
-    }
-    let step = 1e9 / segment.sampling_rate;
-    // The segment may start inside the target.
-    Some(if result.start_ns < segment.start_ns() - half {
-        let skip = ((segment.start_ns() - result.start_ns) as f64 / step).round() as usize;
-        (skip, 0)
-    } else {
-        (0, segment.first_index_at(result.start_ns - half))
-    })
-}
-
-fn zeroed(segment: &Segment) -> Segment {
-    let n = segment.npts();
-    let samples = match &segment.samples {
-        Samples::I32(_) => Samples::I32(vec![0; n]),
-        Samples::F32(_) => Samples::F32(vec![0.0; n]),
-        Samples::F64(_) => Samples::F64(vec![0.0; n]),
-    };
-    Segment {
-        samples,
-        ..segment.clone()
     }
 }
 
@@ -162,40 +125,11 @@ fn apply(
     background: &[f64],
 ) {
     for (segment, source) in segments.iter_mut().zip(sources) {
-        let Some((skip, first)) = place(segment, result) else {
+        let Some((skip, first)) = place(segment, result.start_ns, result.end_ns) else {
             continue;
         };
         for (at, value) in (first..segment.npts()).zip(background.iter().skip(skip)) {
             put(&mut segment.samples, &mut source.samples, at, *value);
         }
-    }
-}
-
-/// Replaces one sample by its background; a full-scale sample or one that is not finite is never touched.
-fn put(samples: &mut Samples, source: &mut Samples, at: usize, background: f64) {
-    if !samples.is_usable(at) {
-        return;
-    }
-    match (samples, source) {
-        (Samples::I32(samples), Samples::I32(source)) => {
-            let input = samples[at];
-            let value = background
-                .round()
-                .clamp(f64::from(i32::MIN), f64::from(i32::MAX)) as i32;
-            // The source must fit too; then the two add up to the input exactly.
-            if let Some(rest) = input.checked_sub(value) {
-                samples[at] = value;
-                source[at] = rest;
-            }
-        }
-        (Samples::F32(samples), Samples::F32(source)) => {
-            source[at] = samples[at] - background as f32;
-            samples[at] -= source[at];
-        }
-        (Samples::F64(samples), Samples::F64(source)) => {
-            source[at] = samples[at] - background;
-            samples[at] -= source[at];
-        }
-        _ => {}
     }
 }

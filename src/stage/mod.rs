@@ -6,6 +6,7 @@ mod error;
 pub mod inputs;
 pub mod manifest;
 mod output_path;
+pub mod places;
 pub mod progress;
 pub mod provenance;
 mod publish;

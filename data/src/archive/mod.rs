@@ -18,5 +18,5 @@ pub use index::{Archive, ArchiveFile, FileFault, StationDay, StreamSummary};
 pub(crate) use index::{hex, serialize_path};
 pub use load::{RawData, StationData};
 pub use overlap::Overlap;
-pub use paths::{FileList, expand_paths, sds_path};
+pub use paths::{FileKind, FileList, FoundFile, FoundFiles, expand_paths, find_files, sds_path};
 pub use selection::{Selection, Wildcards};

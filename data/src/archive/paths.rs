@@ -28,6 +28,36 @@ pub struct FileList {
     pub faults: Vec<FileFault>,
 }
 
+/// Kind of a file, by its name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FileKind {
+    /// A file that [`expand_paths`] lists.
+    Records,
+    /// Text, images, tables and the like in a folder, which [`expand_paths`] passes over.
+    Other,
+}
+
+/// A file of any kind, and its name relative to the argument that led to it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FoundFile {
+    /// The file.
+    pub path: PathBuf,
+    /// Path below the folder that the argument names; the file name where the argument names a file, or a glob matches
+    /// it.
+    pub name: PathBuf,
+    /// Kind by its name.
+    pub kind: FileKind,
+}
+
+/// Files of any kind.
+#[derive(Debug, Clone, Default)]
+pub struct FoundFiles {
+    /// The files, sorted by path, each once.
+    pub files: Vec<FoundFile>,
+    /// Folders that could not be listed.
+    pub faults: Vec<FileFault>,
+}
+
 /// Finds the files of path arguments: SDS archives and other folders (recursively), files, globs (`*`, `?`, `[...]`,
 /// `**`).
 ///
@@ -38,56 +68,21 @@ pub struct FileList {
 /// # Errors
 /// [`Error::NoSuchPath`] if no argument matches anything, [`Error::Glob`] if one is no valid glob.
 pub fn expand_paths<P: AsRef<Path>>(arguments: &[P]) -> Result<FileList> {
-    let mut list = FileList::default();
-    let mut visited = HashSet::new();
-    let mut absent = Vec::new();
-    for argument in arguments {
-        let argument = argument.as_ref();
-        if argument.exists() {
-            take(argument, &mut visited, &mut list);
-            continue;
-        }
-        let text = argument.to_string_lossy();
-        let before = list.files.len() + list.faults.len();
-        if text.contains(['*', '?', '[']) {
-            let matches = glob::glob(&text).map_err(|error| Error::Glob {
-                argument: text.to_string(),
-                reason: error.to_string(),
-            })?;
-            for found in matches {
-                match found {
-                    Ok(path) => take(&path, &mut visited, &mut list),
-                    Err(error) => list.faults.push(FileFault {
-                        path: error.path().to_owned(),
-                        offset: None,
-                        message: format!("cannot list it: {}", error.error()),
-                    }),
-                }
-            }
-        }
-        if list.files.len() + list.faults.len() == before {
-            absent.push(argument);
-        }
-    }
-    if let Some(first) = absent.first()
-        && absent.len() == arguments.len()
-    {
-        return Err(Error::NoSuchPath {
-            argument: first.to_string_lossy().into_owned(),
-        });
-    }
-    list.faults
-        .extend(absent.into_iter().map(|argument| FileFault {
-            path: argument.to_owned(),
-            offset: None,
-            message: "no such file, folder or match of a glob".to_owned(),
-        }));
-    list.files.sort();
-    let mut seen = HashSet::new();
-    list.files
-        .retain(|path| seen.insert(path.canonicalize().unwrap_or_else(|_| path.clone())));
-    list.faults.sort();
-    Ok(list)
+    let mut found = Finder::find(arguments)?;
+    // Other kinds go first: a link to one of them under a record's name is listed.
+    found.files.retain(|file| file.kind == FileKind::Records);
+    let FoundFiles { files, faults } = found.each_once();
+    let files = files.into_iter().map(|file| file.path).collect();
+    Ok(FileList { files, faults })
+}
+
+/// Finds the files of path arguments as [`expand_paths`] does, those of other kinds in folders included, with their
+/// relative names.
+///
+/// # Errors
+/// As [`expand_paths`].
+pub fn find_files<P: AsRef<Path>>(arguments: &[P]) -> Result<FoundFiles> {
+    Ok(Finder::find(arguments)?.each_once())
 }
 
 /// Path of a stream's day below the root of an SDS archive: `2019/XB/ELYSE/BHU.D/XB.ELYSE.02.BHU.D.2019.156`.
@@ -110,45 +105,138 @@ pub fn sds_path(id: &StreamId, time_ns: i64) -> PathBuf {
     .collect()
 }
 
-fn take(path: &Path, visited: &mut HashSet<PathBuf>, list: &mut FileList) {
-    if path.is_dir() {
-        walk(path, 0, visited, list);
-    } else {
-        list.files.push(path.to_owned());
+impl FoundFiles {
+    /// Sorts, and removes files that another path leads to as well.
+    fn each_once(mut self) -> Self {
+        // Stable, so that of two arguments the first gives a file its name.
+        self.files.sort_by(|a, b| a.path.cmp(&b.path));
+        let mut seen = HashSet::new();
+        self.files.retain(|file| {
+            let path = &file.path;
+            seen.insert(path.canonicalize().unwrap_or_else(|_| path.clone()))
+        });
+        self.faults.sort();
+        self
     }
 }
 
-fn walk(folder: &Path, depth: usize, visited: &mut HashSet<PathBuf>, list: &mut FileList) {
-    let identity = folder.canonicalize().unwrap_or_else(|_| folder.to_owned());
-    if depth > MAX_DEPTH || !visited.insert(identity) {
-        return; // links can lead in circles
-    }
-    let entries = match std::fs::read_dir(folder) {
-        Ok(entries) => entries,
-        Err(error) => {
-            list.faults.push(FileFault {
-                path: folder.to_owned(),
-                offset: None,
-                message: format!("cannot list it: {error}"),
+/// Files found so far, and the folders visited.
+#[derive(Default)]
+struct Finder {
+    found: FoundFiles,
+    visited: HashSet<PathBuf>,
+}
+
+impl Finder {
+    fn find<P: AsRef<Path>>(arguments: &[P]) -> Result<FoundFiles> {
+        let mut finder = Self::default();
+        let mut absent = Vec::new();
+        for argument in arguments {
+            let argument = argument.as_ref();
+            let before = finder.n_found();
+            if argument.exists() {
+                finder.take(argument);
+                continue;
+            }
+            finder.take_matches(&argument.to_string_lossy())?;
+            if finder.n_found() == before {
+                absent.push(argument);
+            }
+        }
+        if let Some(first) = absent.first()
+            && absent.len() == arguments.len()
+        {
+            return Err(Error::NoSuchPath {
+                argument: first.to_string_lossy().into_owned(),
             });
-            return;
         }
-    };
-    for path in entries.flatten().map(|entry| entry.path()) {
-        if is_hidden(&path) {
-            continue;
+        for argument in absent {
+            finder.fault(
+                argument,
+                "no such file, folder or match of a glob".to_owned(),
+            );
         }
+        Ok(finder.found)
+    }
+
+    fn n_found(&self) -> usize {
+        self.found.files.len() + self.found.faults.len()
+    }
+
+    fn fault(&mut self, path: &Path, message: String) {
+        self.found.faults.push(FileFault {
+            path: path.to_owned(),
+            offset: None,
+            message,
+        });
+    }
+
+    fn take_matches(&mut self, argument: &str) -> Result<()> {
+        if !argument.contains(['*', '?', '[']) {
+            return Ok(());
+        }
+        let matches = glob::glob(argument).map_err(|error| Error::Glob {
+            argument: argument.to_owned(),
+            reason: error.to_string(),
+        })?;
+        for found in matches {
+            match found {
+                Ok(path) => self.take(&path),
+                Err(error) => {
+                    self.fault(error.path(), format!("cannot list it: {}", error.error()));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn take(&mut self, path: &Path) {
         if path.is_dir() {
-            walk(&path, depth + 1, visited, list);
-        } else if path.is_file() && !is_other_kind(&path) {
-            list.files.push(path);
+            self.walk(path, Path::new(""), 0);
+        } else {
+            self.found.files.push(FoundFile {
+                path: path.to_owned(),
+                name: path.file_name().unwrap_or_default().into(),
+                kind: FileKind::Records,
+            });
+        }
+    }
+
+    /// Takes the files in a folder that has the path `below` relative to the argument.
+    fn walk(&mut self, folder: &Path, below: &Path, depth: usize) {
+        let identity = folder.canonicalize().unwrap_or_else(|_| folder.to_owned());
+        if depth > MAX_DEPTH || !self.visited.insert(identity) {
+            return; // links can lead in circles
+        }
+        let entries = match std::fs::read_dir(folder) {
+            Ok(entries) => entries,
+            Err(error) => return self.fault(folder, format!("cannot list it: {error}")),
+        };
+        let mut names: Vec<_> = entries.flatten().map(|entry| entry.file_name()).collect();
+        // The order decides under which of its names a folder with links to it is visited.
+        names.sort();
+        for name in names.iter().filter(|name| !is_hidden(name)) {
+            let (path, name) = (folder.join(name), below.join(name));
+            if path.is_dir() {
+                self.walk(&path, &name, depth + 1);
+            } else if path.is_file() {
+                let kind = kind_of(&path);
+                self.found.files.push(FoundFile { path, name, kind });
+            }
         }
     }
 }
 
-fn is_hidden(path: &Path) -> bool {
-    let name = path.file_name().map(OsStr::as_encoded_bytes);
-    name.is_none_or(|name| name.starts_with(b"."))
+fn is_hidden(name: &OsStr) -> bool {
+    name.as_encoded_bytes().starts_with(b".")
+}
+
+fn kind_of(path: &Path) -> FileKind {
+    if is_other_kind(path) {
+        FileKind::Other
+    } else {
+        FileKind::Records
+    }
 }
 
 fn is_other_kind(path: &Path) -> bool {
@@ -200,6 +288,34 @@ mod tests {
         assert_eq!(names(&[root.join("odd?.mseed"), root.to_owned()]), all);
         assert_eq!(names(&[root.join("2019/**/a.*")]), all[..1]);
         assert_eq!(names(&[root.join("2019/readme.md")]), ["2019/readme.md"]);
+    }
+
+    #[test]
+    fn files_of_all_kinds_have_names_below_their_argument() {
+        let folder = tempfile::tempdir().unwrap();
+        let root = folder.path();
+        std::fs::create_dir_all(root.join("in/2019")).unwrap();
+        for name in [
+            "in/2019/a.156",
+            "in/2019/.hidden",
+            "in/readme.md",
+            "b.mseed",
+        ] {
+            std::fs::write(root.join(name), "").unwrap();
+        }
+        let arguments = ["in", "b.m*", "in/2019/a.156"].map(|name| root.join(name));
+        let found = find_files(&arguments).unwrap();
+        let names: Vec<_> = found
+            .files
+            .iter()
+            .map(|file| (file.name.to_str().unwrap(), file.kind))
+            .collect();
+        let expected = [
+            ("b.mseed", FileKind::Records),
+            ("2019/a.156", FileKind::Records),
+            ("readme.md", FileKind::Other),
+        ];
+        assert_eq!(names, expected);
     }
 
     #[test]

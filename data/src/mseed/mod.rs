@@ -21,8 +21,8 @@ pub use header::{RecordError, RecordHeader};
 pub(crate) use join::same_rate;
 pub use join::{Piece, join_pieces};
 pub use read::{
-    ChannelSpan, FileContent, FileHeaders, TextRecord, read_bytes, read_file, read_file_selected,
-    read_headers,
+    ChannelSpan, FileContent, FileHeaders, TextRecord, decode_record, read_bytes, read_file,
+    read_file_selected, read_headers,
 };
 pub(crate) use read::{append, join_segments, piece_of_segment};
 pub use records::{Fault, Item, RecordReader};

@@ -242,13 +242,7 @@ fn decode_one(
     bytes: &[u8],
     texts: &mut Vec<TextRecord>,
 ) -> Result<Option<Segment>, RecordError> {
-    if header.npts == 0 {
-        return Ok(None);
-    }
-    let encoding = header
-        .encoding()
-        .ok_or(RecordError::Encoding(header.encoding_code))?;
-    if encoding == Encoding::Text {
+    if header.npts > 0 && header.encoding() == Some(Encoding::Text) {
         texts.push(TextRecord {
             offset,
             start_ns: header.start_ns,
@@ -257,6 +251,20 @@ fn decode_one(
         });
         return Ok(None);
     }
+    decode_record(header, bytes)
+}
+
+/// Decodes one record that a [`RecordReader`] handed out, as a segment of its own; `None` if it holds no time series.
+///
+/// # Errors
+/// [`RecordError`] if the samples do not decode.
+pub fn decode_record(header: RecordHeader, bytes: &[u8]) -> Result<Option<Segment>, RecordError> {
+    if !header.has_series() {
+        return Ok(None);
+    }
+    let encoding = header
+        .encoding()
+        .ok_or(RecordError::Encoding(header.encoding_code))?;
     if !is_rate(header.sampling_rate) {
         return Err(RecordError::SamplingRate {
             npts: header.npts,

@@ -1,0 +1,3 @@
+//! Glitches taken out of records.
+
+pub mod outputs;
