@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 /// Least score with a false discovery rate. Below, nothing tried tells sources from chance in quiet hours.
-const MIN_SCORE: f64 = 40.0;
+pub(crate) const MIN_SCORE: f64 = 40.0;
 
 /// A find in the competition: onset in seconds, and score F.
 pub type Entry = (f64, f64);
@@ -26,6 +26,8 @@ pub struct Competition {
     pub finds: Vec<RankedFind>,
     /// Scores of the decoys that won, falling.
     pub decoys: Vec<f64>,
+    /// Their indices among those given.
+    pub decoy_indices: Vec<usize>,
 }
 
 /// Lets finds and decoys compete for the same seconds, and estimates the share of false ones among the winners.
@@ -38,26 +40,34 @@ pub fn compete(finds: &[Entry], decoys: &[Entry], within: f64) -> Competition {
     struct Runner {
         onset: f64,
         score: f64,
-        index: Option<usize>,
+        index: usize,
+        is_target: bool,
     }
     let targets = finds.iter().enumerate();
     let mut runners: Vec<Runner> = targets
         .map(|(index, (onset, score))| Runner {
             onset: *onset,
             score: *score,
-            index: Some(index),
+            index,
+            is_target: true,
         })
-        .chain(decoys.iter().map(|(onset, score)| Runner {
-            onset: *onset,
-            score: *score,
-            index: None,
-        }))
+        .chain(
+            decoys
+                .iter()
+                .enumerate()
+                .map(|(index, (onset, score))| Runner {
+                    onset: *onset,
+                    score: *score,
+                    index,
+                    is_target: false,
+                }),
+        )
         .collect();
     // Among equals a decoy comes first: the estimate must not be too low.
     runners.sort_by(|a, b| {
         b.score
             .total_cmp(&a.score)
-            .then(a.index.cmp(&b.index))
+            .then(a.is_target.cmp(&b.is_target))
             .then(a.onset.total_cmp(&b.onset))
     });
     let mut winners: std::collections::BTreeMap<i64, Vec<(f64, bool)>> =
@@ -70,9 +80,9 @@ pub fn compete(finds: &[Entry], decoys: &[Entry], within: f64) -> Competition {
             .range(here - 1..=here + 1)
             .flat_map(|(_, w)| w)
             .filter(|(onset, _)| (onset - runner.onset).abs() < within);
-        let wins = match runner.index {
-            Some(_) => rivals.all(|(_, is_target)| *is_target),
-            None => rivals.next().is_none(),
+        let wins = match runner.is_target {
+            true => rivals.all(|(_, is_target)| *is_target),
+            false => rivals.next().is_none(),
         };
         if !wins {
             continue;
@@ -80,14 +90,16 @@ pub fn compete(finds: &[Entry], decoys: &[Entry], within: f64) -> Competition {
         winners
             .entry(here)
             .or_default()
-            .push((runner.onset, runner.index.is_some()));
-        match runner.index {
-            Some(index) => outcome.finds.push(RankedFind {
-                index,
+            .push((runner.onset, runner.is_target));
+        if runner.is_target {
+            outcome.finds.push(RankedFind {
+                index: runner.index,
                 score: runner.score,
                 q: None,
-            }),
-            None => outcome.decoys.push(runner.score),
+            });
+        } else {
+            outcome.decoys.push(runner.score);
+            outcome.decoy_indices.push(runner.index);
         }
     }
     outcome.rank();

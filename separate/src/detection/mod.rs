@@ -11,16 +11,24 @@
 //! produce; [`compete`] turns both into false discovery rates.
 
 mod block;
+mod calibration;
 mod candidate;
 mod competition;
 mod octaves;
+mod record;
+mod removal;
 mod search;
 mod spectrum;
 mod transients;
 mod waveform;
 
+pub use calibration::{
+    COMPETITION_S, Calibration, NoiseHours, PriorDecoys, Scored, Stratum, winners,
+};
 pub use candidate::Find;
 pub use competition::{Competition, RankedFind, compete};
+pub use record::{record_transients, training_segments};
+pub use removal::{Removal, RemovedSource, remove};
 pub use search::{BlockFinds, Detector, Noise};
 pub use transients::{Transient, transients};
 pub use waveform::Decoy;

@@ -10,6 +10,7 @@
 //! background around each segment. Components that are not significant are not removed.
 
 mod cancel;
+mod convert;
 mod detect;
 mod fit;
 mod initial;
