@@ -26,8 +26,7 @@ pub use verify::changed_outside;
 use crate::config::{Objective, SelectionConfig, SeparateConfig, SeparationMethod};
 use crate::records::{RecordCache, all_input_files, open_archive};
 use crate::stage::provenance::provenance;
-use crate::stage::{Artifact, Existing, Making, Result, StageContext};
-use checkpoint::Checkpoint;
+use crate::stage::{Artifact, Checkpoint, Existing, Making, Result, StageContext};
 use job::Job;
 use stations::StationLoop;
 

@@ -12,14 +12,14 @@ use seismix_separate::{
 
 use crate::config::ConfigError;
 use crate::records::RecordCache;
-use crate::separate::checkpoint::{Checkpoint, SeparatedTarget};
+use crate::separate::checkpoint::SeparatedTarget;
 use crate::separate::job::Job;
 use crate::separate::regions::{LoadedRegion, PlacedRegion, Plan};
 use crate::separate::result::{ChannelResult, SampleTimes, SourceEntry};
 use crate::separate::result_file::TargetResult;
 use crate::separate::targets::TargetSpan;
 use crate::stage::progress::{Observer, Stage};
-use crate::stage::{PipelineError, Result};
+use crate::stage::{Checkpoint, PipelineError, Result};
 
 /// Regions that are loaded and separated together, between two cancellation checks.
 const BATCH: usize = 8;
@@ -94,7 +94,9 @@ impl<'a> StationLoop<'a> {
             }
             let mut regions = Vec::new();
             for group in batch {
-                let kept = group.clone().map(|i| self.checkpoint.read(offset + i));
+                let kept = group
+                    .clone()
+                    .map(|i| SeparatedTarget::read(self.checkpoint, offset + i));
                 match kept.collect::<Option<Vec<_>>>() {
                     Some(kept) => regions.push(Err(kept)),
                     None => regions.extend(plan.load(group, &mut self.cache)?.into_iter().map(Ok)),
@@ -111,7 +113,7 @@ impl<'a> StationLoop<'a> {
                             let targets = chosen.separate(&plan, loaded, observer)?;
                             // Each is kept as soon as it is finished, so that a killed run resumes after it.
                             for (i, target) in targets.iter().enumerate() {
-                                checkpoint.write(first + i, target)?;
+                                target.write(checkpoint, first + i)?;
                             }
                             targets
                         }
@@ -198,12 +200,12 @@ impl<'a> StationLoop<'a> {
             return fit(job, &**method, Vec::new(), self.observer);
         };
         let name = format!("{}-{key}", method.name());
-        if let Some(kept) = self.checkpoint.read_other(&name) {
+        if let Some(kept) = self.checkpoint.read(&name) {
             return Ok(kept);
         }
         let regions = self.training_regions(key, training)?;
         let fit = fit(job, &*self.methods[index], regions, self.observer)?;
-        self.checkpoint.write_other(&name, &fit)?;
+        self.checkpoint.write(&name, &fit)?;
         Ok(fit)
     }
 

@@ -1,6 +1,7 @@
 //! Parts that every stage shares: errors, progress, provenance, and the writing of its outputs.
 
 pub mod artifact;
+mod checkpoint;
 mod context;
 mod error;
 pub mod inputs;
@@ -17,6 +18,7 @@ use seismix_core::atomic_file::atomic_write_bytes;
 use serde::Serialize;
 
 pub use artifact::{Artifact, Making};
+pub use checkpoint::Checkpoint;
 pub use context::{Existing, StageContext};
 pub use error::{PipelineError, Result};
 pub use progress::{NoProgress, Observer};
