@@ -39,7 +39,7 @@ const EXPERT: [&str; 24] = [
 ];
 
 /// Examples at the end of each help page.
-const EXAMPLES: [(&str, &str); 13] = [
+const EXAMPLES: [(&str, &str); 15] = [
     (
         "demo",
         "  seismix demo -o demo                  the whole pipeline on synthetic records, in a few minutes\n  \
@@ -77,6 +77,17 @@ const EXAMPLES: [(&str, &str); 13] = [
            seismix separate archive/ --windows windows.csv -o separated",
     ),
     (
+        "deglitch",
+        "  seismix deglitch day.mseed -o clean                  one file: learn, find, remove\n  \
+           seismix deglitch archive/ -o clean --fdr 0.01        an SDS archive; fewer false finds\n  \
+           seismix deglitch new/ -o clean2 --template clean/templates/XB.ELYSE.02.BH.json",
+    ),
+    (
+        "template",
+        "  seismix template clean/templates/XB.ELYSE.02.BH.json\n  \
+           seismix template t.json --rate 10 -o t10.json",
+    ),
+    (
         "unmix",
         "  seismix unmix --mixture x.npy --background nk.npy -o out.npz\n  \
            seismix unmix --mixture x.npy --background nk.npy --source-snippets s.npy -o out.npz",
@@ -106,7 +117,7 @@ pub fn command(all: bool) -> Command {
     Cli::command().mut_subcommands(|subcommand| {
         let name = subcommand.get_name().to_owned();
         let subcommand = match EXAMPLES.iter().find(|(command, _)| *command == name) {
-            Some((_, text)) => subcommand.after_help(format!("Examples:\n{text}")),
+            Some((_, text)) => with_examples(subcommand, text),
             None => subcommand,
         };
         subcommand.mut_args(|arg| {
@@ -114,6 +125,17 @@ pub fn command(all: bool) -> Command {
             arg.hide(is_expert && !all)
         })
     })
+}
+
+/// A command with examples at the end of its help, after what its own long help says there.
+fn with_examples(command: Command, text: &str) -> Command {
+    let examples = format!("Examples:\n{text}");
+    match command.get_after_long_help().map(ToString::to_string) {
+        Some(own) => command
+            .after_long_help(format!("{own}\n\n{examples}"))
+            .after_help(examples),
+        None => command.after_help(examples),
+    }
 }
 
 /// The command line for these arguments: `--help-all` becomes `--help` with the expert options, and `--color` holds for

@@ -2,6 +2,7 @@
 
 mod cluster;
 mod context;
+mod deglitch;
 mod demo;
 mod exit;
 mod features;
@@ -20,6 +21,7 @@ mod scatter;
 mod separate;
 mod settings;
 mod synth;
+mod template;
 mod train;
 mod unmix;
 mod unmix_local;
@@ -62,6 +64,8 @@ enum Command {
     Train(train::Train),
     Cluster(cluster::Cluster),
     Separate(separate::Separate),
+    Deglitch(deglitch::Deglitch),
+    Template(template::ShowTemplate),
     Unmix(unmix::Unmix),
     Synth(synth::Synth),
     Report(report::Report),
@@ -111,6 +115,8 @@ fn start(mut argv: Vec<OsString>) -> Result<()> {
         Command::Train(command) => command.run(&mut context),
         Command::Cluster(command) => command.run(&mut context),
         Command::Separate(command) => command.run(&mut context),
+        Command::Deglitch(command) => command.run(&mut context),
+        Command::Template(command) => command.run(&mut context),
         Command::Unmix(command) => command.run(&mut context),
         Command::Synth(command) => command.run(&mut context),
         Command::Report(command) => command.run(&mut context),

@@ -3,6 +3,7 @@
 //!
 //! Every struct implements serde and refuses unknown fields; every option has `FromStr` and `Display`.
 
+mod deglitch;
 mod error;
 mod length;
 #[cfg(feature = "vae")]
@@ -14,6 +15,7 @@ mod separate;
 mod train;
 mod transform;
 
+pub use deglitch::DeglitchConfig;
 pub use error::{ConfigError, Result};
 pub use length::Length;
 #[cfg(feature = "vae")]

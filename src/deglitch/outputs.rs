@@ -18,7 +18,7 @@ use seismix_data::archive::{FileKind, FoundFile, find_files};
 use seismix_data::mseed::RecordHeader;
 use seismix_data::time::steps_ns;
 use seismix_data::{StreamId, TimeSpan};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use self::file::{FileRecords, copy_file};
 use crate::records::fault_text;
@@ -74,7 +74,7 @@ pub trait Removal {
 }
 
 /// Numbers of files and records written.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct FileCounts {
     /// Files from which samples are removed.
     pub n_changed: usize,
