@@ -3,7 +3,7 @@
 //!
 //! A template is learned from the strong transients of a station ([`StationTemplate`]), every record is searched with
 //! it and with decoys, and the competition of both gives each find a q-value
-//! ([`Calibration`](seismix_separate::detection::Calibration)). Template and calibration are kept as a file; a day's
+//! ([`Calibration`]). Template and calibration are kept as a file; a day's
 //! result depends on that file and on the record of the day alone.
 
 mod bundled;

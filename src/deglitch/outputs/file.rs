@@ -341,7 +341,8 @@ impl Sum {
 
     fn add(&mut self, timeline: &Segment, span: &RemovedSpan) {
         let ratio = span.sampling_rate / timeline.sampling_rate;
-        if span.values.is_empty() || !((ratio - 1.0).abs() < RATE_TOLERANCE) {
+        let same_rate = (ratio - 1.0).abs() < RATE_TOLERANCE;
+        if span.values.is_empty() || !same_rate {
             return;
         }
         let Some((skip, first)) = place(timeline, span.start_ns, span.end_ns()) else {
