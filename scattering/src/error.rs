@@ -42,6 +42,9 @@ pub enum Error {
         /// Index of the first such coefficient in the table.
         coefficient: usize,
     },
+    /// The caller's check requested a stop; the output is incomplete.
+    #[error("interrupted")]
+    Interrupted,
 }
 
 /// [`Error::Parameter`] from its parts.

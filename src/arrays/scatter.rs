@@ -81,7 +81,8 @@ pub struct Scattered<F> {
 
 /// Computes the scattering coefficients of signals `(T,)`, `(B,T)` or `(B,C,T)`, in the type `F`.
 ///
-/// `cancelled` is called once per signal. The same signals give the same bits on any number of threads.
+/// `cancelled` is called between the filters of each signal. The same signals give the same bits on any number of
+/// threads.
 ///
 /// # Errors
 /// [`ArrayError::Shape`], [`ArrayError::Setting`], [`ArrayError::Transform`], [`ArrayError::Signal`] and
@@ -109,8 +110,8 @@ pub fn scatter<F: Real>(
         config.given_power.is_none() && config.normalization == Normalization::BatchPowerSpectrum;
     let values = if whole_batch {
         let mut values = plan.make_output().repeat(n_batch);
-        plan.process_batch(&samples, &mut values)
-            .map_err(ArrayError::Transform)?;
+        plan.process_batch_until(&samples, &mut values, cancelled)
+            .map_err(refused)?;
         values
     } else {
         one_by_one(&plan, &samples, cancelled)?
@@ -123,6 +124,13 @@ pub fn scatter<F: Real>(
         paths: plan.paths().to_vec(),
         frequencies_hz: config.sampling_rate_hz.map(|rate| frequencies(&plan, rate)),
     })
+}
+
+fn refused(error: seismix_scattering::Error) -> ArrayError {
+    match error {
+        seismix_scattering::Error::Interrupted => ArrayError::Interrupted,
+        error => ArrayError::Transform(error),
+    }
 }
 
 /// Batch, channels and samples of signals of one to three axes.
@@ -201,16 +209,13 @@ fn one_by_one<F: Real>(
         .map_init(
             || plan.make_forward_scratch(),
             |scratch, signal| {
-                if cancelled() {
-                    return Err(ArrayError::Interrupted);
-                }
                 let mut out = plan.make_output();
-                plan.process(signal, &mut out, scratch)
-                    .map_err(ArrayError::Transform)?;
+                plan.process_until(signal, &mut out, scratch, &|| cancelled())
+                    .map_err(refused)?;
                 Ok(out)
             },
         )
-        .collect::<Result<Vec<_>, _>>()?;
+        .collect::<Result<Vec<_>, ArrayError>>()?;
     Ok(members.concat())
 }
 
@@ -263,5 +268,39 @@ mod tests {
         }
         let cancelled = scatter::<f64>(&ArrayD::ones(IxDyn(&[64])).view(), &config, &|| true);
         assert!(matches!(cancelled, Err(ArrayError::Interrupted)));
+    }
+
+    /// A stop is noticed inside of a signal and inside of a batch that is normalised together.
+    #[test]
+    fn a_stop_waits_neither_for_the_signal_nor_for_the_batch() {
+        use std::sync::atomic::{AtomicUsize, Ordering};
+
+        for (normalization, shape) in [
+            (Normalization::None, [1, 256]),
+            (Normalization::BatchPowerSpectrum, [40, 256]),
+        ] {
+            let config = ScatterConfig {
+                octaves: PerLayer::both(4),
+                normalization,
+                ..Default::default()
+            };
+            let signals = ArrayD::from_shape_fn(IxDyn(&shape), |at| (at[1] as f64).sin());
+            let run = |most: usize| {
+                let calls = AtomicUsize::new(0);
+                let stop = || calls.fetch_add(1, Ordering::SeqCst) >= most;
+                let found = scatter::<f64>(&signals.view(), &config, &stop);
+                (found.map(drop), calls.into_inner())
+            };
+            let (whole, n_calls) = run(usize::MAX);
+            whole.unwrap();
+            // Layers of 5 and 4 + 3 + 2 + 1 rows.
+            assert!(n_calls >= 15 * shape[0], "{n_calls}");
+            let (stopped, called) = run(n_calls / 3);
+            assert!(matches!(stopped, Err(ArrayError::Interrupted)));
+            assert!(
+                called < n_calls / 2 + rayon::current_num_threads(),
+                "{called} of {n_calls}"
+            );
+        }
     }
 }

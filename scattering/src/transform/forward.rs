@@ -18,6 +18,13 @@ use crate::transform::normalization::{Normalization, factor};
 use crate::transform::plan::{ScatteringScratch, ScatteringTransform};
 use crate::wavelet_transform::padded::PaddedTransform;
 
+/// Check that returns true if the work is to stop.
+pub(crate) type Stop<'a> = &'a dyn Fn() -> bool;
+/// Check of calls that cannot be stopped.
+pub(crate) const NEVER: Stop<'static> = &|| false;
+/// Averages between two checks: on a day of samples a tenth of a second.
+const AVERAGES_BETWEEN_CHECKS: usize = 128;
+
 impl<F: Real> ScatteringTransform<F> {
     pub(crate) fn layer(&self, layer: usize) -> &PaddedTransform<F> {
         &self.transforms[layer.min(self.transforms.len() - 1)]
@@ -90,12 +97,25 @@ impl<F: Real> ScatteringTransform<F> {
 
     /// First layer, its power, and the spectra of its moduli.
     pub(crate) fn analyze(&self, signal: &[F], scratch: &mut ScatteringScratch<F>) {
+        self.analyze_until(signal, scratch, NEVER);
+    }
+
+    /// [`analyze`](Self::analyze) with a check between filters; false if it was stopped.
+    pub(crate) fn analyze_until(
+        &self,
+        signal: &[F],
+        scratch: &mut ScatteringScratch<F>,
+        stop: Stop,
+    ) -> bool {
         let n = self.window_samples();
         let (n_scales, n_sources) = (self.n_scales(), self.options.scales.n_sources());
         for (channel, signal) in signal.chunks_exact(n).enumerate() {
             self.layer(0)
                 .spectrum(signal, &mut scratch.spectrum, &mut scratch.transform);
             for j in 0..n_scales {
+                if stop() {
+                    return false;
+                }
                 let row = channel * n_scales + j;
                 self.layer(0).filter(
                     &scratch.spectrum,
@@ -115,6 +135,7 @@ impl<F: Real> ScatteringTransform<F> {
                 }
             }
         }
+        true
     }
 
     /// Power of each band of an analysed signal, and its mean square.
@@ -137,10 +158,23 @@ impl<F: Real> ScatteringTransform<F> {
 
     /// Second layer at one j2. One j2 at a time: memory grows with the number of filters, not of their pairs.
     pub(crate) fn analyze_second(&self, j2: usize, scratch: &mut ScatteringScratch<F>) {
+        self.analyze_second_until(j2, scratch, NEVER);
+    }
+
+    /// [`analyze_second`](Self::analyze_second) with a check between filters; false if it was stopped.
+    fn analyze_second_until(
+        &self,
+        j2: usize,
+        scratch: &mut ScatteringScratch<F>,
+        stop: Stop,
+    ) -> bool {
         let n_sources = self.options.scales.n_sources();
         scratch.second.use_only(self.row_samples(1, j2));
         for channel in 0..self.n_channels() {
             for j1 in 0..self.n_active(j2) {
+                if stop() {
+                    return false;
+                }
                 let row = channel * n_sources + j1;
                 self.layer(1).filter(
                     scratch.sources.of(row),
@@ -150,35 +184,46 @@ impl<F: Real> ScatteringTransform<F> {
                 );
             }
         }
+        true
     }
 
     /// All coefficients of the base table, unnormalised, from an analysed signal into `scratch.raw`, for some blocks.
     pub(crate) fn measure(&self, blocks: Range<usize>, scratch: &mut ScatteringScratch<F>) {
-        let rows = RowPair {
-            first: &scratch.first,
-            second: &scratch.second,
+        self.measure_until(blocks, scratch, NEVER);
+    }
+
+    /// [`measure`](Self::measure) with a check between filters and averages; false if it was stopped.
+    pub(crate) fn measure_until(
+        &self,
+        blocks: Range<usize>,
+        scratch: &mut ScatteringScratch<F>,
+        stop: Stop,
+    ) -> bool {
+        let average = |operations: &[_], layer, scratch: &mut ScatteringScratch<F>| {
+            let rows = RowPair {
+                first: &scratch.first,
+                second: &scratch.second,
+            };
+            let means = self.means(layer);
+            // Each average is a sum of its own, so the groups change no bit.
+            operations.chunks(AVERAGES_BETWEEN_CHECKS).all(|some| {
+                measure(&rows, some, means, blocks.clone(), &mut scratch.raw);
+                !stop()
+            })
         };
-        let raw = &mut scratch.raw;
-        measure(
-            &rows,
-            &self.schedule.first,
-            self.means(0),
-            blocks.clone(),
-            raw,
-        );
+        if !average(&self.schedule.first, 0, scratch) {
+            return false;
+        }
         for (j2, operations) in self.schedule.second.iter().enumerate() {
             // Nothing is averaged at a j2 without paths, so it is not filtered either.
             if operations.is_empty() {
                 continue;
             }
-            self.analyze_second(j2, scratch);
-            let rows = RowPair {
-                first: &scratch.first,
-                second: &scratch.second,
-            };
-            let raw = &mut scratch.raw;
-            measure(&rows, operations, self.means(1), blocks.clone(), raw);
+            if !self.analyze_second_until(j2, scratch, stop) || !average(operations, 1, scratch) {
+                return false;
+            }
         }
+        true
     }
 
     /// Fills the sigmas of an analysed signal, from its own power or the given one.
@@ -250,21 +295,28 @@ impl<F: Real> ScatteringTransform<F> {
         }
     }
 
-    /// Unnormalised coefficients and power of each member of a batch, since sigma is known only after the last.
-    pub(crate) fn measure_batch(&self, signals: &[F]) -> Vec<Member<F>> {
+    /// Unnormalised coefficients and power of each member of a batch, since sigma is known only after the last; `None`
+    /// if `stop` returned true.
+    pub(crate) fn measure_batch(
+        &self,
+        signals: &[F],
+        stop: &(dyn Fn() -> bool + Sync),
+    ) -> Option<Vec<Member<F>>> {
         signals
             .par_chunks(self.signal_len())
             .map_init(
                 || self.make_forward_scratch(),
                 |scratch, signal| {
-                    self.analyze(signal, scratch);
+                    if !self.analyze_until(signal, scratch, stop) {
+                        return None;
+                    }
                     self.fill_power(signal, scratch);
-                    self.measure(0..self.n_blocks(), scratch);
-                    Member {
+                    let complete = self.measure_until(0..self.n_blocks(), scratch, stop);
+                    complete.then(|| Member {
                         raw: scratch.raw.clone(),
                         power: scratch.power.clone(),
                         level: scratch.level.clone(),
-                    }
+                    })
                 },
             )
             .collect()

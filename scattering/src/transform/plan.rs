@@ -12,6 +12,7 @@ use crate::error::{Error, check_length};
 use crate::filter_bank::FilterBank;
 use crate::fourier::real::Real;
 use crate::transform::builder::ScatteringTransformBuilder;
+use crate::transform::forward::NEVER;
 use crate::transform::normalization::Normalization;
 use crate::wavelet_transform::padded::PaddedTransform;
 use crate::wavelet_transform::reflected::TransformScratch;
@@ -298,11 +299,28 @@ impl<F: Real> ScatteringTransform<F> {
         out: &mut [Complex<F>],
         scratch: &mut ScatteringScratch<F>,
     ) -> Result<(), Error> {
+        self.process_until(signal, out, scratch, NEVER)
+    }
+
+    /// [`process`](Self::process) with a check between filters: once `stop` returns true, the call ends.
+    ///
+    /// # Errors
+    /// Those of `process`; [`Error::Interrupted`] after a stop.
+    pub fn process_until(
+        &self,
+        signal: &[F],
+        out: &mut [Complex<F>],
+        scratch: &mut ScatteringScratch<F>,
+        stop: &dyn Fn() -> bool,
+    ) -> Result<(), Error> {
         self.check_signal(signal)?;
         check_length("out", out.len(), self.output_len())?;
         self.check_scratch(scratch)?;
-        self.analyze(signal, scratch);
-        self.measure(0..self.n_blocks(), scratch);
+        let complete = self.analyze_until(signal, scratch, stop)
+            && self.measure_until(0..self.n_blocks(), scratch, stop);
+        if !complete {
+            return Err(Error::Interrupted);
+        }
         self.fill_sigma(signal, scratch);
         self.finish(&scratch.raw, &scratch.sigma, out);
         self.check_range(out)
@@ -324,6 +342,19 @@ impl<F: Real> ScatteringTransform<F> {
     /// # Errors
     /// See [`process`](Self::process).
     pub fn process_batch(&self, signals: &[F], out: &mut [Complex<F>]) -> Result<(), Error> {
+        self.process_batch_until(signals, out, &|| false)
+    }
+
+    /// [`process_batch`](Self::process_batch) with a check between filters: once `stop` returns true, the call ends.
+    ///
+    /// # Errors
+    /// Those of `process_batch`; [`Error::Interrupted`] after a stop.
+    pub fn process_batch_until(
+        &self,
+        signals: &[F],
+        out: &mut [Complex<F>],
+        stop: &(dyn Fn() -> bool + Sync),
+    ) -> Result<(), Error> {
         let n_batch = self.check_batch(signals)?;
         check_length("out", out.len(), n_batch * self.output_len())?;
         if self.options.normalization != Normalization::BatchPowerSpectrum {
@@ -332,11 +363,13 @@ impl<F: Real> ScatteringTransform<F> {
                 .zip(signals.par_chunks(self.signal_len()))
                 .try_for_each_init(
                     || self.make_forward_scratch(),
-                    |scratch, (out, signal)| self.process(signal, out, scratch),
+                    |scratch, (out, signal)| self.process_until(signal, out, scratch, stop),
                 );
         }
         // Two passes: coefficients, then the division by the batch's sigma (coefficients are homogeneous in each band).
-        let members = self.measure_batch(signals);
+        let members = self
+            .measure_batch(signals, stop)
+            .ok_or(Error::Interrupted)?;
         let sigma = self.batch_sigma(&members);
         out.par_chunks_mut(self.output_len())
             .zip(members)
