@@ -400,3 +400,65 @@ fn a_window_with_something_else_in_it_stays_and_expects_nothing() {
             .all(|t| t.estimate_type.starts_with("best waveform"))
     );
 }
+
+/// A component with seconds of data is left out of the day, and must not take the background of the others along.
+#[test]
+fn a_component_of_seconds_leaves_the_background_of_the_record() {
+    let folder = folder();
+    let root = folder.path();
+    list(root, 4);
+    let mut segments = three("FAM");
+    segments[2] = integers("XX.FAM.00.BHW", 20.0, START, &values(&segments[2])[..1500]);
+    write(&root.join("a.mseed"), &segments);
+    let options = ["--objective", "paper", "--octaves", "4", "--max-iter", "2"];
+    let outcome = separate(root, "out", &options);
+    assert_eq!(outcome.code, Some(0), "{}", outcome.stderr);
+    let file = file(root, "out");
+    let skipped: Vec<_> = file
+        .targets
+        .iter()
+        .filter_map(|t| t.skipped_reason.as_ref())
+        .collect();
+    assert!(skipped.is_empty(), "{skipped:?}");
+    assert!(
+        file.targets
+            .iter()
+            .all(|t| t.channels.len() == 2 && t.snippets.len() >= 8)
+    );
+}
+
+/// The targets would be those of the old table, under the name and the hash of the new one.
+#[test]
+fn windows_that_change_during_the_separation_are_noticed() {
+    let folder = folder();
+    let root = folder.path();
+    list(root, 2);
+    let child = Command::new(env!("CARGO_BIN_EXE_seismix"))
+        .current_dir(root)
+        .args([
+            "separate",
+            "a.mseed",
+            "--windows",
+            "windows.csv",
+            "-o",
+            "out",
+        ])
+        .args(["--objective", "paper", "--octaves", "6", "--max-iter", "60"])
+        .args(["--threads", "1"])
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let parts = root.join("out/.seismix/work/parts");
+    let began = Instant::now();
+    while !parts.is_dir() {
+        assert!(began.elapsed() < Duration::from_secs(120), "it never began");
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    list(root, 3);
+    let ended = child.wait_with_output().unwrap();
+    let stderr = String::from_utf8_lossy(&ended.stderr);
+    assert_eq!(ended.status.code(), Some(1), "{stderr}");
+    assert!(stderr.contains("`windows.csv` changed"), "{stderr}");
+    assert!(!root.join("out/separation.json").exists());
+}

@@ -4,10 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Arc;
 
-use seismix_data::StationKey;
 use seismix_data::archive::Archive;
 use seismix_data::store::{ClusterTable, read_clusters};
 use seismix_data::time::steps_ns;
+use seismix_data::{StationKey, TimeSpan};
 use seismix_separate::SnippetCandidate;
 
 use crate::config::{SeparateConfig, Target};
@@ -242,6 +242,10 @@ fn other_clusters(table: &ClusterTable, target: &ScaleClusters) -> ScaleClusters
 }
 
 /// Windows of `length` samples of the record that touch no target, by station.
+///
+/// A window lies where any channel has samples: which channels are used is decided day by day when it is loaded, and
+/// windows that these channels lack are rejected then. The time that all channels have in common would let a component
+/// with seconds of data cost the background of the whole record.
 fn away_from(
     archive: &Archive,
     stations: &[StationKey],
@@ -254,38 +258,57 @@ fn away_from(
     for key in stations {
         let name = key.to_string();
         let own: Vec<&TargetSpan> = targets.iter().filter(|t| *t.station == *name).collect();
-        let streams: Vec<_> = archive
-            .streams()
-            .into_iter()
-            .filter(|s| s.id.station_key() == *key)
-            .collect();
-        let start = streams.iter().map(|s| s.span.start_ns).max().unwrap_or(0);
-        let end = streams.iter().map(|s| s.span.end_ns).min().unwrap_or(0);
         let mut candidates = Vec::new();
-        let mut next = 0;
-        let mut at = start;
-        while at + length_ns <= end {
-            while next < own.len() && own[next].end_ns < at {
-                next += 1;
-            }
-            match own.get(next) {
-                Some(target) if target.start_ns < at + length_ns => {
-                    at = at.max(target.end_ns + sample_ns);
+        let (mut next, mut at) = (0, i64::MIN);
+        for span in recorded(archive, key, sample_ns) {
+            // A target may reach into the next span.
+            at = at.max(span.start_ns);
+            while at.saturating_add(length_ns) <= span.end_ns {
+                while next < own.len() && own[next].end_ns < at {
                     next += 1;
                 }
-                _ => {
-                    candidates.push(SnippetCandidate {
-                        start_ns: at,
-                        end_ns: at + length_ns,
-                        probability: 1.0,
-                    });
-                    at += length_ns / 2;
+                match own.get(next) {
+                    Some(target) if target.start_ns < at + length_ns => {
+                        at = at.max(target.end_ns + sample_ns);
+                        next += 1;
+                    }
+                    _ => {
+                        candidates.push(SnippetCandidate {
+                            start_ns: at,
+                            end_ns: at + length_ns,
+                            probability: 1.0,
+                        });
+                        at += length_ns / 2;
+                    }
                 }
             }
         }
         all.insert(Arc::from(name.as_str()), candidates);
     }
     all
+}
+
+/// Selected spans in which any channel of a station has samples by the headers, in order; those that touch are joined.
+fn recorded(archive: &Archive, key: &StationKey, sample_ns: i64) -> Vec<TimeSpan> {
+    let selected = archive.selection().span;
+    let runs = archive.files().iter().flat_map(|file| &file.spans);
+    let mut spans: Vec<TimeSpan> = runs
+        .filter(|run| run.id.station_key() == *key)
+        .map(|run| TimeSpan::new(run.start_ns, run.end_ns.saturating_add(1)))
+        .map(|span| span.intersection(&selected))
+        .filter(|span| !span.is_empty())
+        .collect();
+    spans.sort_unstable_by_key(|span| (span.start_ns, span.end_ns));
+    let mut joined: Vec<TimeSpan> = Vec::new();
+    for span in spans {
+        match joined.last_mut() {
+            Some(last) if span.start_ns.saturating_sub(last.end_ns) <= sample_ns * 3 / 2 => {
+                last.end_ns = last.end_ns.max(span.end_ns);
+            }
+            _ => joined.push(span),
+        }
+    }
+    joined
 }
 
 /// Checks that a target's scale and clusters are in the table.

@@ -51,8 +51,17 @@ pub fn plan(
     checked_methods(config, &job, context)?;
     let provenance = provenance_of(&archive, selection, source, config, context)?;
     let making = Making::new("separate", &provenance);
-    Artifact::rehearse(out, Some(RESULT), &making, context)?;
+    let artifact = Artifact::rehearse_folder(out, None)?;
+    artifact.check_settings(&making, context.existing)?;
+    artifact.check_names(&output_names(&archive), context.existing)?;
     Ok(job.targets.len())
+}
+
+/// Names of all files that a separation may write; those of `deviation/` only if its method estimates them.
+pub(crate) fn output_names(archive: &Archive) -> Vec<String> {
+    let mut names = records::names(archive);
+    names.push(RESULT.to_owned());
+    names
 }
 
 /// Provenance of the separated records: settings and inputs.
@@ -99,6 +108,9 @@ pub fn separate(
 ) -> Result<SeparationFile> {
     let observer = context.progress;
     let archive = open_archive(paths, selection, observer)?;
+    // Before the tables are read: provenance hashes them after that, and must name what the targets came from.
+    let tables = || source.clusters().into_iter().chain(source.windows());
+    context.inputs.notice(tables());
     let job = Job::new(&archive, source, config)?;
     let methods = checked_methods(config, &job, context)?;
     let artifact = Artifact::folder(out)?;
@@ -113,16 +125,19 @@ pub fn separate(
         observer.remark("the separated records are up to date");
         return Ok(file);
     }
-    artifact.settle(RESULT, context.existing)?;
+    // Now, and not after the work.
+    artifact.check_names(&output_names(&archive), context.existing)?;
     if context.existing == Existing::Fresh {
-        artifact.clear_work()?;
+        artifact.start_again(&making)?;
     }
     let parts_folder = artifact.work_folder()?.join("parts");
     let checkpoint = Checkpoint::open(parts_folder, making.fingerprint())?;
     let cache = RecordCache::new(&archive);
     let mut stations = StationLoop::new(&job, methods, &checkpoint, cache, observer);
     stations.all()?;
-    context.inputs.check_unchanged(read)?;
+    context
+        .inputs
+        .check_unchanged(read.into_iter().chain(tables()))?;
     // From here on the records of an earlier separation are replaced one by one.
     artifact.begin(&making)?;
     artifact.remove(RESULT)?;

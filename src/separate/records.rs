@@ -14,6 +14,19 @@ use crate::stage::progress::Observer;
 use crate::stage::{Artifact, PipelineError, Result};
 use crate::subtraction::{place, put, uncertain, zeroed};
 
+/// Names of the files that [`write`] makes at most, relative to the output.
+pub(super) fn names(archive: &Archive) -> Vec<String> {
+    let mut names = Vec::new();
+    for day in archive.station_days() {
+        for id in archive.channels_of(&day.key) {
+            let name = |kind: &str| sds_path(Path::new(kind), &id, day.day_start_ns);
+            let of_day = ["background", "source", "deviation"].map(name);
+            names.extend(of_day.map(|name| name.to_string_lossy().into_owned()));
+        }
+    }
+    names
+}
+
 /// Writes background and source of every stream and UTC day of the archive. Samples outside the targets are the
 /// input's, bit for bit, and 0 in the source; background + source is the input.
 pub(super) fn write(

@@ -77,7 +77,7 @@ impl SeparationFile {
     /// # Errors
     /// [`PipelineError::Io`], [`PipelineError::Unusable`] if it is damaged.
     pub fn load(path: &Path) -> Result<Self> {
-        let bytes = std::fs::read(path).map_err(PipelineError::io("reading", path))?;
+        let bytes = crate::stage::read_whole(path).map_err(PipelineError::io("reading", path))?;
         serde_json::from_slice(&bytes).map_err(|e| {
             PipelineError::unusable(
                 format!("`{}` is damaged: {e}", path.display()),

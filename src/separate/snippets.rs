@@ -1,8 +1,12 @@
 //! Snippets of background near a target in local time, and windows around other targets.
 
+use std::collections::BTreeMap;
+
 use seismix_data::StreamId;
 use seismix_data::time::format_utc;
-use seismix_separate::{SnippetRules, SnippetUse, Snippets, choose_snippets, pieces};
+use seismix_separate::{
+    SnippetCandidate, SnippetRules, SnippetUse, Snippets, choose_snippets, pieces,
+};
 
 use crate::config::SeparateConfig;
 use crate::demo::score::quantile;
@@ -18,6 +22,8 @@ const CONFIDENCE: [f64; 4] = [0.9, 0.7, 0.5, 0.0];
 const DAY_PENALTY_S: f64 = 1800.0;
 /// Fewest snippets with which a separation is tried.
 const LEAST_SNIPPETS: usize = SeparateConfig::LEAST_SNIPPETS;
+/// Choices of snippets in a row, each without those that the record turned out to lack.
+const MOST_CHOICES: usize = 8;
 /// Largest range of a snippet, in medians.
 const OUTLIER: f64 = 2.5;
 
@@ -82,34 +88,68 @@ fn background(
         .map_or(&[][..], Vec::as_slice);
     let span = (target.start_ns, target.end_ns + job.sample_ns);
     let day_ns = LocalDay::of(&plan.key).length_ns();
-    // Half as many again, since outliers are left out.
-    let wanted = job.n_snippets + job.n_snippets / 2;
     for confidence in CONFIDENCE {
-        let chosen = choose_snippets(
-            candidates,
-            span,
-            SnippetRules {
-                count: wanted,
-                min_probability: confidence,
-                day_ns,
-                day_penalty_s: DAY_PENALTY_S,
-            },
-        );
-        if chosen.len() < job.n_snippets && confidence > 0.0 {
+        let rules = SnippetRules {
+            // Half as many again, since outliers are left out.
+            count: job.n_snippets + job.n_snippets / 2,
+            min_probability: confidence,
+            day_ns,
+            day_penalty_s: DAY_PENALTY_S,
+        };
+        let n_chosen = choose_snippets(candidates, span, rules).len();
+        if n_chosen < job.n_snippets && confidence > 0.0 {
             continue;
         }
-        let mut loaded = Vec::new();
-        for index in chosen {
-            let start = candidates[index].start_ns;
-            if let Some(window) = cache.samples(&plan.key, start, job.snippet_samples, channels)? {
-                loaded.push((start, window));
-            }
-        }
+        let loaded = nearest_recorded(plan, candidates, (span, rules), channels, cache)?;
         let mut loaded = without_outliers(loaded);
         loaded.truncate(job.n_snippets);
         return Ok(loaded);
     }
     Ok(Vec::new())
+}
+
+/// Loads the candidates that the rules choose for a target. Those that the record lacks on these channels make room
+/// for the next ones.
+fn nearest_recorded(
+    plan: &Plan<'_>,
+    candidates: &[SnippetCandidate],
+    (target, rules): ((i64, i64), SnippetRules),
+    channels: &[StreamId],
+    cache: &mut RecordCache,
+) -> Result<Vec<Window>> {
+    let mut candidates = candidates.to_vec();
+    let mut known: BTreeMap<usize, Window> = BTreeMap::new();
+    for _ in 0..MOST_CHOICES {
+        let chosen = choose_snippets(&candidates, target, rules);
+        let mut all_recorded = true;
+        for &index in &chosen {
+            if known.contains_key(&index) {
+                continue;
+            }
+            let start = candidates[index].start_ns;
+            match cache.samples(&plan.key, start, plan.job.snippet_samples, channels)? {
+                Some(window) => {
+                    known.insert(index, (start, window));
+                }
+                None => {
+                    // Below every least probability: not chosen again.
+                    candidates[index].probability = f64::NEG_INFINITY;
+                    all_recorded = false;
+                }
+            }
+        }
+        if all_recorded {
+            return Ok(chosen
+                .iter()
+                .filter_map(|index| known.remove(index))
+                .collect());
+        }
+    }
+    let chosen = choose_snippets(&candidates, target, rules);
+    Ok(chosen
+        .iter()
+        .filter_map(|index| known.remove(index))
+        .collect())
 }
 
 /// Windows around other targets of the station, those near in time first.
