@@ -1,5 +1,7 @@
 //! All stages, one after the other, resumable at any moment.
 
+mod check;
+
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
@@ -19,6 +21,8 @@ use crate::stage::{Artifact, Existing, Making, PipelineError, Result, StageConte
 use crate::{cluster, features, train};
 use seismix_data::store::ClusterTable;
 use seismix_vae::init::ClusterScore;
+
+pub use check::plan;
 
 /// Names of the files that a run writes into its folder.
 const SETTINGS: &str = "run.json";
@@ -126,10 +130,16 @@ impl RunFiles {
 pub struct RunSettings {
     /// Version that made the run.
     pub version: String,
-    /// Paths as they were given.
+    /// Paths as they were given; bytes that are not UTF-8 are replaced, so that such records have to be named again
+    /// for another report.
+    #[serde(serialize_with = "as_text")]
     pub paths: Vec<PathBuf>,
     /// All settings.
     pub config: RunConfig,
+}
+
+fn as_text<S: serde::Serializer>(paths: &[PathBuf], to: S) -> std::result::Result<S::Ok, S::Error> {
+    to.collect_seq(paths.iter().map(|path| path.to_string_lossy()))
 }
 
 /// Summary of a run.
@@ -195,6 +205,7 @@ pub(crate) fn run_in(
     let mut context = StageContext::new(&config.control, &watched);
     let making = making(config);
     artifact.check_settings(&making, context.existing)?;
+    check::check_output(artifact, paths, config, out)?;
     if context.existing == Existing::Resume {
         // The settings of all stages are those of the run, except a target that it chose itself.
         context.existing = Existing::Update;
@@ -344,7 +355,7 @@ impl Observer for Watched<'_> {
 /// # Errors
 /// [`PipelineError::Unusable`] if the folder holds no run.
 pub fn read_settings(files: &RunFiles) -> Result<RunSettings> {
-    let bytes = std::fs::read(&files.settings).map_err(|e| {
+    let bytes = crate::stage::read_whole(&files.settings).map_err(|e| {
         PipelineError::unusable(
             format!("reading `{}`: {e}", files.settings.display()),
             "give the folder that `seismix run` or `seismix demo` wrote",

@@ -682,6 +682,7 @@ fn a_day_beyond_the_memory_allowed_is_refused_and_the_rehearsal_says_how_much() 
         "--block",
         "64",
         "--dry-run",
+        "--fresh",
         "--json",
     ]);
     assert_eq!(more.code, Some(0), "{}", more.stderr);

@@ -112,7 +112,8 @@ serde_as_text!(Shard, Memory);
 pub struct RunControl {
     /// Seed of everything random.
     pub seed: u64,
-    /// Threads; `None` is one a core. Results do not depend on it.
+    /// Threads; `None` is one a core. Results do not depend on it, so it is not recorded.
+    #[serde(skip_serializing)]
     pub threads: Option<usize>,
     /// Peak memory to plan for.
     pub memory: Memory,
@@ -120,10 +121,11 @@ pub struct RunControl {
     pub dry_run: bool,
     /// Part of the days to work on; `None` is all.
     pub shard: Option<Shard>,
-    /// Discard finished parts and make everything again; otherwise they are kept.
+    /// Discard finished parts and make everything again; otherwise they are kept. Not recorded.
+    #[serde(skip_serializing)]
     pub fresh: bool,
-    /// Read every input again, also where size, time of modification and inode are unchanged.
-    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    /// Read every input again, also where size, time of modification and inode are unchanged. Not recorded.
+    #[serde(skip_serializing)]
     pub verify: bool,
 }
 
@@ -177,10 +179,19 @@ mod tests {
     fn configuration_round_trips_through_json() {
         let run = RunControl {
             shard: "2/3".parse().ok(),
-            threads: Some(2),
             ..Default::default()
         };
         let json = serde_json::to_string(&run).unwrap();
         assert_eq!(serde_json::from_str::<RunControl>(&json).unwrap(), run);
+        let other = RunControl {
+            threads: Some(2),
+            fresh: true,
+            verify: true,
+            ..run.clone()
+        };
+        assert_eq!(serde_json::to_string(&other).unwrap(), json);
+        // As earlier versions wrote it.
+        let old = json.replace('{', r#"{"threads":2,"fresh":true,"verify":true,"#);
+        assert_eq!(serde_json::from_str::<RunControl>(&old).unwrap(), other);
     }
 }

@@ -54,13 +54,14 @@ pub fn features(
         .notice(archive.files().iter().map(|file| file.path.as_path()));
     let artifact = Artifact::shard(out, context.shard)?;
     context.recall(artifact.state());
-    let settings = json!({"configuration": {"transform": transform, "selection": selection}});
-    let making = Making::new("features", &settings);
+    let making = making(selection, transform);
     artifact.check_settings(&making, context.existing)?;
     let all = days_of(&archive, transform, context.progress);
-    settle_other_days(&artifact, &all, context)?;
-    artifact.begin(&making)?;
+    let others = other_days(&artifact, &all, context)?;
     let days = shard_of(all, context);
+    check_days(&artifact, &days, context)?;
+    artifact.begin(&making)?;
+    others.iter().try_for_each(|name| artifact.remove(name))?;
     let mut summary = FeaturesSummary::default();
     context
         .progress
@@ -91,6 +92,12 @@ pub fn features(
     Ok(summary)
 }
 
+/// Settings of the features that decide their content.
+fn making(selection: &SelectionConfig, transform: &TransformConfig) -> Making {
+    let settings = json!({"configuration": {"transform": transform, "selection": selection}});
+    Making::new("features", &settings)
+}
+
 fn report_failure(day: &StationDay, error: &PipelineError, progress: &dyn Observer) {
     let mut reason = error.to_string();
     if let Some(help) = error.help() {
@@ -107,20 +114,27 @@ fn shard_of(days: Vec<StationDay>, context: &StageContext) -> Vec<StationDay> {
         .collect()
 }
 
-/// Files of days that are not among the records would be read as if they were: they are removed, or the run refuses.
-fn settle_other_days(
+/// Refuses foreign files at the names of the days, before any is computed.
+fn check_days(artifact: &Artifact, days: &[StationDay], context: &StageContext) -> Result<()> {
+    let names: Vec<String> = days.iter().map(file_name).collect();
+    artifact.check_names(&names, context.existing)
+}
+
+/// Files of days that are not among the records would be read as if they were: with `--fresh` these are their names, to
+/// be removed; otherwise the run refuses.
+fn other_days(
     artifact: &Artifact,
     days: &[StationDay],
     context: &StageContext,
-) -> Result<()> {
+) -> Result<Vec<String>> {
     let expected: BTreeSet<String> = days.iter().map(file_name).collect();
     let mut others = artifact.names();
     others.retain(|name| !expected.contains(name));
     let Some(first) = others.first() else {
-        return Ok(());
+        return Ok(others);
     };
     if context.existing == Existing::Fresh {
-        return others.iter().try_for_each(|name| artifact.remove(name));
+        return Ok(others);
     }
     Err(PipelineError::unusable(
         format!(
@@ -213,11 +227,11 @@ pub struct PlannedDay {
     pub exists: bool,
 }
 
-/// Lists the days that [`features`] would make, and the memory that it would take. Days that it would refuse are
-/// reported.
+/// Rehearses [`features`]: checks records, settings and output as it does, and lists the days that it would make and
+/// the memory that it would take. Days that it would refuse are reported. Writes nothing.
 ///
 /// # Errors
-/// What archive and settings refuse.
+/// As [`features`].
 pub fn plan(
     paths: &[PathBuf],
     selection: &SelectionConfig,
@@ -226,8 +240,14 @@ pub fn plan(
     out: &Path,
 ) -> Result<FeaturesPlan> {
     let archive = open_archive(paths, selection, context.progress)?;
+    let artifact = Artifact::rehearse_folder(out, context.shard)?;
+    artifact.check_settings(&making(selection, transform), context.existing)?;
+    let all = days_of(&archive, transform, context.progress);
+    other_days(&artifact, &all, context)?;
+    let days = shard_of(all, context);
+    check_days(&artifact, &days, context)?;
     let mut plan = FeaturesPlan::default();
-    for day in shard_of(days_of(&archive, transform, context.progress), context) {
+    for day in days {
         match DayPlan::new(&archive, &day, transform) {
             Ok(of_day) => {
                 plan.memory_bytes = plan.memory_bytes.max(of_day.memory_bytes());

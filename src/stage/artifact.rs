@@ -9,7 +9,9 @@
 //! - `work`: checkpoints of a command that was stopped;
 //! - `inputs.json`: hashes of inputs by size, time of modification and inode.
 //!
-//! Only files in the manifest are ever replaced or removed. Anything else in the way is an error that names it.
+//! In an output folder only files in its manifest are ever replaced or removed. Anything else in the way is an error
+//! that names it, also with `--fresh`. The file that the user names with `-o`, and a model's history next to it, is
+//! replaced with `--fresh` even if seismix did not write it, unless it belongs to another output.
 
 use std::collections::BTreeSet;
 use std::fs::{self, File};
@@ -26,12 +28,14 @@ use crate::stage::output_path::{
     followed, kind_of, lock, output_folder, prepare_state, remove_folder,
 };
 use crate::stage::provenance::fingerprint;
-use crate::stage::{PipelineError, Result};
+use crate::stage::{PipelineError, Result, read_whole, write_atomic};
 
 /// Name of the hidden folder that holds the state of outputs.
 pub const STATE: &str = ".seismix";
 /// Subfolder of it with the states of single files.
 const FILES: &str = "files";
+/// File in the folder of checkpoints with the fingerprint of the output that they are for, after `--fresh`.
+const REPLACING: &str = "replacing";
 /// Deepest folder below an output in which its files are looked up.
 const MAX_DEPTH: usize = 12;
 
@@ -67,12 +71,14 @@ impl Making {
 #[derive(Debug)]
 pub struct Artifact {
     /// Path as the user gave it, for messages.
-    shown: PathBuf,
+    pub(super) shown: PathBuf,
     pub(super) root: PathBuf,
     pub(super) state: PathBuf,
     /// `None` where the file system has no locks, or nothing can be written.
     _lock: Option<File>,
     pub(super) shared: bool,
+    /// Distinguishes the files of shards at work, whose process ids may agree on different machines.
+    pub(super) part: String,
     /// True for a single file as output, which the user may replace with `--fresh`.
     pub(super) is_file: bool,
     inner: Mutex<Inner>,
@@ -122,74 +128,20 @@ impl Artifact {
     /// # Errors
     /// As [`folder`](Self::folder); devices, FIFOs, sockets and folders are refused.
     pub fn file(path: &Path) -> Result<(Self, String)> {
-        let target = followed(path)?;
-        if let Ok(found) = fs::metadata(&target)
-            && !found.is_file()
-        {
-            return Err(PipelineError::in_the_way(path, kind_of(&found)));
-        }
-        let (Some(name), Some(folder)) = (target.file_name(), target.parent()) else {
-            return Err(PipelineError::in_the_way(path, "a folder"));
-        };
-        let root = output_folder(if folder.as_os_str().is_empty() {
-            Path::new(".")
-        } else {
-            folder
-        })?;
-        let state = root.join(STATE).join(FILES).join(name);
-        let name = name.to_string_lossy().into_owned();
+        let place = file_place(path)?;
+        let root = output_folder(&place.folder)?;
+        let state = place.state(&root);
         let mut artifact = Self::open(path, root, state, None)?;
         artifact.is_file = true;
-        Ok((artifact, name))
+        Ok((artifact, place.name))
     }
 
-    /// Checks an output for a rehearsal: refuses the devices, files of others and other settings that the command
-    /// refuses, and creates nothing. `name` is that of a file of an output folder; without it, `path` is the output
-    /// file.
-    ///
-    /// # Errors
-    /// As [`file`](Self::file), [`is_current`](Self::is_current) and [`settle`](Self::settle).
-    pub fn rehearse(
-        path: &Path,
-        name: Option<&str>,
-        making: &Making,
-        context: &StageContext,
-    ) -> Result<()> {
-        let target = followed(path)?;
-        let folder = match name {
-            Some(_) => target.as_path(),
-            None => target.parent().unwrap_or(Path::new("")),
-        };
-        let state = match (name, target.file_name()) {
-            (None, Some(file)) => folder.join(STATE).join(FILES).join(file),
-            _ => folder.join(STATE),
-        };
-        let output = name.map_or_else(|| target.clone(), |name| target.join(name));
-        if !state.is_dir() {
-            // Nothing of ours is there, so whatever is there is in the way.
-            return match fs::metadata(&output) {
-                Ok(found) if !found.is_file() => {
-                    Err(PipelineError::in_the_way(path, kind_of(&found)))
-                }
-                Ok(_) if context.existing != Existing::Fresh => Err(PipelineError::Foreign {
-                    path: output,
-                    replaceable: name.is_none(),
-                }),
-                _ => Ok(()),
-            };
-        }
-        let (artifact, name) = match name {
-            Some(name) => (Self::folder(path)?, name.to_owned()),
-            None => Self::file(path)?,
-        };
-        artifact.check_settings(making, context.existing)?;
-        match context.existing {
-            Existing::Fresh => Ok(()),
-            _ => artifact.check_free(&name),
-        }
-    }
-
-    fn open(shown: &Path, root: PathBuf, state: PathBuf, shard: Option<Shard>) -> Result<Self> {
+    pub(super) fn open(
+        shown: &Path,
+        root: PathBuf,
+        state: PathBuf,
+        shard: Option<Shard>,
+    ) -> Result<Self> {
         let lock = match prepare_state(&state) {
             Ok(file) => lock(file, shown, shard.is_some())?,
             // Nothing can be written there, but a finished output may be read.
@@ -203,8 +155,24 @@ impl Artifact {
             }
             Err(error) => return Err(PipelineError::io("writing", &state)(error)),
         };
+        let artifact = Self::unlocked(shown, root, state, shard, lock)?;
+        if !artifact.shared {
+            // Leftovers of a killed writer; with shards they may belong to another one that is alive.
+            remove_folder(&artifact.staging())?;
+        }
+        Ok(artifact)
+    }
+
+    /// The output with the files that its state folder knows of; nothing is created.
+    pub(super) fn unlocked(
+        shown: &Path,
+        root: PathBuf,
+        state: PathBuf,
+        shard: Option<Shard>,
+        lock: Option<File>,
+    ) -> Result<Self> {
         let part = shard.map_or(String::new(), |s| format!("-{}-of-{}", s.index, s.count));
-        let artifact = Self {
+        Ok(Self {
             shown: shown.to_path_buf(),
             inner: Mutex::new(Inner {
                 manifest: Manifest::read(&state)?,
@@ -215,14 +183,10 @@ impl Artifact {
             root,
             state,
             shared: shard.is_some(),
+            part,
             is_file: false,
             _lock: lock,
-        };
-        if !artifact.shared {
-            // Leftovers of a killed writer; with shards they may belong to another one that is alive.
-            remove_folder(&artifact.staging())?;
-        }
-        Ok(artifact)
+        })
     }
 
     /// Folder of the output's state.
@@ -243,6 +207,23 @@ impl Artifact {
         let folder = self.state.join("work");
         fs::create_dir_all(&folder).map_err(PipelineError::io("creating", &folder))?;
         Ok(folder)
+    }
+
+    /// Discards all checkpoints and begins to make the output again. Until it is complete, the same command is accepted
+    /// without `--fresh`, so that it can be resumed although the output still has its earlier settings.
+    ///
+    /// # Errors
+    /// [`PipelineError::Io`].
+    pub fn start_again(&self, making: &Making) -> Result<()> {
+        self.clear_work()?;
+        let marker = self.work_folder()?.join(REPLACING);
+        write_atomic(&marker, making.fingerprint.as_bytes())
+    }
+
+    /// True if a command with `--fresh` of this making was stopped.
+    fn is_being_replaced(&self, making: &Making) -> bool {
+        let marker = self.state.join("work").join(REPLACING);
+        read_whole(&marker).is_ok_and(|found| found == making.fingerprint.as_bytes())
     }
 
     /// Removes all checkpoints.
@@ -301,18 +282,28 @@ impl Artifact {
                 manifest.files.len(),
                 self.shown.display()
             ));
+            return Ok(false);
         }
-        Ok(damaged.is_empty())
+        // Checkpoints of a later command that was stopped before it replaced anything.
+        self.clear_work()?;
+        Ok(true)
     }
 
-    /// Refuses settings other than those of the existing output.
+    /// Refuses the output of another command, and settings other than those of the existing output.
     ///
     /// # Errors
-    /// [`PipelineError::OtherSettings`].
+    /// [`PipelineError::OtherCommand`], [`PipelineError::OtherSettings`].
     pub fn check_settings(&self, making: &Making, existing: Existing) -> Result<()> {
+        if self.is_being_replaced(making) {
+            return Ok(());
+        }
+        self.check_command(making.command, existing)?;
         let inner = self.locked();
         let manifest = &inner.manifest;
-        if existing != Existing::Resume || manifest.files.is_empty() {
+        // Settings are null while no command began to replace files: a training that was stopped has only claimed the
+        // name of its history. Its checkpoint knows its settings.
+        if existing != Existing::Resume || manifest.files.is_empty() || manifest.settings.is_null()
+        {
             return Ok(());
         }
         let differences = differences(&manifest.settings, &making.settings);
@@ -337,23 +328,76 @@ impl Artifact {
     }
 }
 
-/// Record of a file that seismix wrote, from the manifest of the output that it belongs to.
-pub fn written_record(path: &Path) -> Option<FileRecord> {
-    let (folder, name) = (path.parent()?, path.file_name()?);
-    let of_file = folder.join(STATE).join(FILES).join(name);
-    if let Some(record) = recorded(&of_file, &name.to_string_lossy()) {
-        return Some(record);
-    }
-    path.ancestors().skip(1).take(MAX_DEPTH).find_map(|root| {
-        let below = path.strip_prefix(root).ok()?;
-        recorded(&root.join(STATE), &below.to_string_lossy())
-    })
+/// Place of a file as output, with links followed.
+pub(super) struct FilePlace {
+    pub(super) folder: PathBuf,
+    pub(super) name: String,
 }
 
-fn recorded(state: &Path, name: &str) -> Option<FileRecord> {
+impl FilePlace {
+    /// The file's state folder.
+    pub(super) fn state(&self, root: &Path) -> PathBuf {
+        root.join(STATE).join(FILES).join(&self.name)
+    }
+}
+
+/// Folder and name of an output file; anything but a regular file is refused.
+pub(super) fn file_place(path: &Path) -> Result<FilePlace> {
+    let target = followed(path)?;
+    if let Ok(found) = fs::metadata(&target)
+        && !found.is_file()
+    {
+        return Err(PipelineError::in_the_way(path, kind_of(&found)));
+    }
+    let (Some(name), Some(folder)) = (target.file_name(), target.parent()) else {
+        return Err(PipelineError::in_the_way(path, "a folder"));
+    };
+    let folder = if folder.as_os_str().is_empty() {
+        Path::new(".")
+    } else {
+        folder
+    };
+    let (name, folder) = (name.to_string_lossy().into_owned(), folder.to_path_buf());
+    Ok(FilePlace { folder, name })
+}
+
+/// Record of a file that seismix wrote, from the manifest of the output that it belongs to.
+pub fn written_record(path: &Path) -> Option<FileRecord> {
+    states_of(path).find_map(|(state, name)| Some(recorded(&state, &name)?.1))
+}
+
+/// Command whose output a file belongs to, if its state folder is not `own`.
+pub(super) fn owner(path: &Path, own: &Path) -> Option<String> {
+    // By its canonical name, since an output may hold the folder that a relative path begins in.
+    let path = path.canonicalize().ok()?;
+    let own = own.canonicalize().ok();
+    let others = states_of(&path).filter(|(state, _)| own.as_ref() != Some(state));
+    let mut found = others.filter_map(|(state, name)| recorded(&state, &name));
+    found.next().map(|(command, _)| command)
+}
+
+/// State folders of the outputs that a file may belong to, and its name in each.
+fn states_of(path: &Path) -> impl Iterator<Item = (PathBuf, String)> {
+    let text = |name: &Path| name.to_string_lossy().into_owned();
+    let (folder, name) = (path.parent(), path.file_name());
+    let of_file = folder.zip(name).map(|(folder, name)| {
+        let state = folder.join(STATE).join(FILES).join(name);
+        (state, text(Path::new(name)))
+    });
+    let roots = path.ancestors().skip(1).take(MAX_DEPTH);
+    let of_folders = roots.filter_map(move |root| {
+        let below = path.strip_prefix(root).ok()?;
+        Some((root.join(STATE), text(below)))
+    });
+    of_file.into_iter().chain(of_folders)
+}
+
+/// Command and record of a complete file in the manifest of a state folder.
+fn recorded(state: &Path, name: &str) -> Option<(String, FileRecord)> {
     if !state.is_dir() {
         return None;
     }
-    let record = Manifest::read(state).ok()?.files.remove(name)?;
-    (!record.xxh3.is_empty()).then_some(record)
+    let mut manifest = Manifest::read(state).ok()?;
+    let record = manifest.files.remove(name)?;
+    (!record.xxh3.is_empty()).then_some((manifest.command, record))
 }

@@ -9,7 +9,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use twox_hash::XxHash3_128;
 
-use crate::stage::{PipelineError, Result, write_atomic};
+use crate::stage::{PipelineError, Result, read_whole, write_atomic};
 
 /// Folder of finished parts of one output.
 pub struct Checkpoint {
@@ -23,7 +23,7 @@ impl Checkpoint {
     /// [`PipelineError::Io`].
     pub fn open(folder: PathBuf, fingerprint: &str) -> Result<Self> {
         let marker = folder.join("fingerprint");
-        let same = fs::read_to_string(&marker).is_ok_and(|found| found == fingerprint);
+        let same = read_whole(&marker).is_ok_and(|found| found == fingerprint.as_bytes());
         if !same && folder.exists() {
             fs::remove_dir_all(&folder).map_err(PipelineError::io("removing", &folder))?;
         }
@@ -81,7 +81,7 @@ fn write_checked(path: &Path, mut bytes: Vec<u8>) -> Result<()> {
 
 /// Reads them back; `None` if they are not there or damaged.
 fn read_checked(path: &Path) -> Option<Vec<u8>> {
-    let mut bytes = fs::read(path).ok()?;
+    let mut bytes = read_whole(path).ok()?;
     let at = bytes.len().checked_sub(size_of::<u128>())?;
     let stored = bytes.split_off(at);
     (stored == XxHash3_128::oneshot(&bytes).to_le_bytes()).then_some(bytes)

@@ -67,6 +67,24 @@ pub enum PipelineError {
         /// True if `--fresh` replaces it.
         replaceable: bool,
     },
+    /// A file that belongs to another output is where an output should be written.
+    #[error("`{}` is in the way: it belongs to the output of {}", path.display(), named(command))]
+    Owned {
+        /// Where.
+        path: PathBuf,
+        /// Command that wrote it.
+        command: String,
+    },
+    /// The output of another command is where an output should be written.
+    #[error("`{}` is in the way: it is an output of {}", output.display(), named(command))]
+    OtherCommand {
+        /// Where.
+        output: PathBuf,
+        /// Command that wrote it.
+        command: String,
+        /// True if `--fresh` replaces it.
+        replaceable: bool,
+    },
     /// An output was made with other settings.
     #[error("`{}` was made with other settings: {}", output.display(), differences.join("; "))]
     OtherSettings {
@@ -132,17 +150,35 @@ impl From<vae::init::InitError> for PipelineError {
 /// Result of a stage.
 pub type Result<T> = std::result::Result<T, PipelineError>;
 
+/// A command as the user calls it.
+fn named(command: &str) -> String {
+    match command {
+        "" => "seismix".to_owned(),
+        // Files of arrays have one command: each replaces the other's.
+        "arrays" => "`seismix scatter`, `unmix` or `synth`".to_owned(),
+        command => format!("`seismix {command}`"),
+    }
+}
+
 impl PipelineError {
     /// Remedy, if the text of the error does not contain it.
     pub fn help(&self) -> Option<&str> {
         match self {
             Self::Unusable { help, .. } => Some(help),
+            Self::Owned { .. } => Some("write to another place with -o"),
+            Self::OtherCommand {
+                replaceable: false, ..
+            } => Some("write to another folder with -o; --fresh does not replace it"),
             Self::Foreign {
                 replaceable: true, ..
-            } => Some("move it away, replace it with --fresh, or write to another place with -o"),
-            Self::InTheWay { .. } | Self::Foreign { .. } => {
-                Some("move it away, or write to another place with -o")
             }
+            | Self::OtherCommand { .. } => {
+                Some("move it away, replace it with --fresh, or write to another place with -o")
+            }
+            Self::Foreign { .. } => Some(
+                "move it away, or write to another place with -o; --fresh does not replace it in a folder",
+            ),
+            Self::InTheWay { .. } => Some("move it away, or write to another place with -o"),
             Self::OtherSettings { .. } => {
                 Some("repeat the earlier settings, or replace the output with --fresh")
             }
@@ -203,7 +239,7 @@ impl PipelineError {
     pub(crate) fn ends_the_run(&self) -> bool {
         matches!(
             self,
-            Self::Interrupted | Self::InTheWay { .. } | Self::Foreign { .. }
+            Self::Interrupted | Self::InTheWay { .. } | Self::Foreign { .. } | Self::Owned { .. }
         ) || self.is_disk_full()
     }
 

@@ -62,7 +62,7 @@ impl Inputs {
     /// Loads the hashes that an earlier run kept in the state folder of its output.
     pub fn recall(&self, state: &Path) {
         // Only a short cut: without a readable list the files are hashed.
-        let kept = fs::read(state.join(KNOWN)).ok();
+        let kept = crate::stage::read_whole(&state.join(KNOWN)).ok();
         let kept = kept.and_then(|bytes| serde_json::from_slice(&bytes).ok());
         let kept: BTreeMap<PathBuf, Known> = kept.unwrap_or_default();
         let mut known = locked(&self.known);
@@ -79,7 +79,8 @@ impl Inputs {
         let (known, used) = (locked(&self.known), locked(&self.used));
         let used: BTreeMap<&PathBuf, &Known> = known
             .iter()
-            .filter(|(path, _)| used.contains_key(*path))
+            // A name that is not UTF-8 cannot be written as text: such a file is hashed again next time.
+            .filter(|(path, _)| used.contains_key(*path) && path.to_str().is_some())
             .collect();
         crate::stage::write_json(&state.join(KNOWN), &used)
     }

@@ -122,7 +122,7 @@ impl Manifest {
     /// [`PipelineError::Io`], [`PipelineError::Unusable`] if the manifest is damaged.
     pub fn read(state: &Path) -> Result<Self> {
         let path = state.join(MANIFEST);
-        let mut manifest = match fs::read(&path) {
+        let mut manifest = match crate::stage::read_whole(&path) {
             Ok(bytes) => serde_json::from_slice(&bytes).map_err(|error| {
                 PipelineError::unusable(
                     format!("`{}` is damaged: {error}", path.display()),
@@ -133,7 +133,8 @@ impl Manifest {
             Err(error) => return Err(PipelineError::io("reading", &path)(error)),
         };
         for journal in journals(state) {
-            let file = File::open(&journal).map_err(PipelineError::io("reading", &journal))?;
+            let file =
+                regular_file::open(&journal).map_err(PipelineError::io("reading", &journal))?;
             for line in BufReader::new(file).split(b'\n') {
                 let line = line.map_err(PipelineError::io("reading", &journal))?;
                 // A killed writer leaves half a line at the end at most.

@@ -11,6 +11,7 @@ pub mod places;
 pub mod progress;
 pub mod provenance;
 mod publish;
+mod rehearse;
 
 use std::path::Path;
 
@@ -23,6 +24,14 @@ pub use context::{Existing, StageContext};
 pub use error::{PipelineError, Result};
 pub use progress::{NoProgress, Observer};
 pub use publish::write_output;
+
+/// Largest file that is read whole, bytes: nothing that seismix writes is longer, so the rest is damage.
+const MAX_WHOLE: u64 = 1 << 30;
+
+/// Content of a regular file; a FIFO or a device, which would block or never end, is refused.
+pub(crate) fn read_whole(path: &Path) -> std::io::Result<Vec<u8>> {
+    seismix_core::regular_file::read(path, MAX_WHOLE)
+}
 
 /// Writes a file, whole or not at all.
 pub(crate) fn write_atomic(path: &Path, bytes: &[u8]) -> Result<()> {

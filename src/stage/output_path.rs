@@ -11,15 +11,26 @@ const MAX_LINKS: usize = 40;
 
 /// The folder at `path`, created if it is not there, with links followed.
 pub(super) fn output_folder(path: &Path) -> Result<PathBuf> {
-    let target = followed(path)?;
-    match fs::metadata(&target) {
-        Ok(found) if !found.is_dir() => {
-            return Err(PipelineError::in_the_way(path, kind_of(&found)));
-        }
-        _ => {}
-    }
+    let target = check_folder(path)?;
     let created = fs::create_dir_all(&target);
     created.map_err(|error| PipelineError::io("creating", path)(error).or_disk_full(path))?;
+    Ok(target)
+}
+
+/// The folder at `path` with links followed; refuses what cannot be a folder there, and creates nothing.
+pub(super) fn check_folder(path: &Path) -> Result<PathBuf> {
+    let target = followed(path)?;
+    for folder in target.ancestors() {
+        match fs::metadata(folder) {
+            Ok(found) if found.is_dir() => break,
+            Ok(found) => {
+                let shown = if folder == target { path } else { folder };
+                return Err(PipelineError::in_the_way(shown, kind_of(&found)));
+            }
+            // Not there yet: the folder that it will be made in decides.
+            Err(_) => {}
+        }
+    }
     Ok(target)
 }
 
@@ -32,7 +43,14 @@ pub(super) fn followed(path: &Path) -> Result<PathBuf> {
                 let folder = target.parent().unwrap_or(Path::new(""));
                 target = folder.join(next);
             }
-            Err(_) => return Ok(target),
+            Err(_) if path.to_str().is_some() && target.to_str().is_some() => return Ok(target),
+            // Names of outputs are kept and printed as text; another name would be written than the one given.
+            Err(_) => {
+                return Err(PipelineError::unusable(
+                    format!("the output name `{}` is not UTF-8", path.display()),
+                    "name the output in UTF-8 with -o",
+                ));
+            }
         }
     }
     let error = std::io::Error::other("too many levels of symbolic links");
@@ -67,11 +85,19 @@ pub(super) fn kind_of(found: &fs::Metadata) -> &'static str {
 /// Creates the state folder; its lock file.
 pub(super) fn prepare_state(state: &Path) -> std::io::Result<File> {
     fs::create_dir_all(state)?;
+    let lock = state.join("lock");
+    if let Ok(found) = fs::metadata(&lock)
+        && !found.is_file()
+    {
+        // A FIFO would block until somebody reads it.
+        let what = format!("`lock` in it is {}", kind_of(&found));
+        return Err(std::io::Error::other(what));
+    }
     File::options()
         .create(true)
         .truncate(false)
         .write(true)
-        .open(state.join("lock"))
+        .open(lock)
 }
 
 /// The locked file, or `None` where the file system has no locks.

@@ -2,6 +2,8 @@
 
 use std::path::{Component, Path, PathBuf};
 
+use seismix_data::archive::expand_paths;
+
 /// Fault and remedy if a folder of records to be written lies in a folder of the input, or if the input lies in where
 /// the command writes: in one of the subfolders `written`.
 pub fn conflict(
@@ -35,6 +37,14 @@ pub fn conflict(
         let place = resolved(input);
         if written.iter().any(|name| place.starts_with(own.join(name))) {
             return refuse(input, "would hold its own input");
+        }
+    }
+    // The text of a glob, or a link in a folder, does not show the place of the files.
+    let files = expand_paths(inputs).map_or_else(|_| Vec::new(), |list| list.files);
+    for file in files {
+        let place = resolved(&file);
+        if written.iter().any(|name| place.starts_with(own.join(name))) {
+            return refuse(&file, "would hold its own input");
         }
     }
     None

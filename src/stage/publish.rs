@@ -10,7 +10,7 @@ use serde_json::Value;
 use crate::stage::artifact::{Artifact, Inner, Making};
 use crate::stage::context::Existing;
 use crate::stage::manifest::{Entry, FileRecord};
-use crate::stage::output_path::{create_parent, kind_of, move_file, remove_folder};
+use crate::stage::output_path::{create_parent, move_file, remove_folder};
 use crate::stage::provenance::VERSION;
 use crate::stage::{PipelineError, Result};
 
@@ -113,21 +113,19 @@ impl Artifact {
         Ok(path)
     }
 
-    /// Refuses a file at `name` that is not ours before any work is done; with [`Existing::Fresh`] the user agreed that
-    /// it is replaced, and it is ours from now on.
+    /// Refuses a file at `name` that is not ours before any work is done. With [`Existing::Fresh`] the user agreed that
+    /// the output file is replaced, and it is ours from now on; a file in an output folder is refused all the same.
     ///
     /// # Errors
-    /// [`PipelineError::InTheWay`], [`PipelineError::Io`].
+    /// As [`check_names`](Self::check_names); [`PipelineError::Io`].
     pub fn settle(&self, name: &str, existing: Existing) -> Result<()> {
+        let name = name.to_owned();
+        self.check_names([&name], existing)?;
         let mut inner = self.locked();
-        if existing != Existing::Fresh
-            || inner.manifest.files.contains_key(name)
-            || !self.path(name).is_file()
-        {
-            drop(inner);
-            return self.check_free(name);
+        if inner.manifest.files.contains_key(&name) || !self.path(&name).is_file() {
+            return Ok(());
         }
-        let (name, record) = (name.to_owned(), FileRecord::default());
+        let record = FileRecord::default();
         self.log(&mut inner, Entry::File { name, record })
     }
 
@@ -180,12 +178,13 @@ impl Artifact {
     /// # Errors
     /// [`PipelineError::Io`], [`PipelineError::DiskFull`].
     pub fn finish(&self, making: &Making) -> Result<()> {
-        remove_folder(&self.staging())?;
-        let mut inner = self.locked();
         if self.shared {
-            // Other shards may be at work: their journals and this one are joined by a later command.
+            // Other shards may be at work: their files under way are in the same folder, and their journals and this
+            // one are joined by a later command.
             return Ok(());
         }
+        remove_folder(&self.staging())?;
+        let mut inner = self.locked();
         inner.manifest.version = VERSION.to_owned();
         inner.manifest.command = making.command.to_owned();
         inner.manifest.settings = making.settings.clone();
@@ -197,31 +196,11 @@ impl Artifact {
         self.clear_work()
     }
 
-    /// Refuses to write where something is that is not ours.
-    pub(super) fn check_free(&self, name: &str) -> Result<()> {
-        let path = self.path(name);
-        let Ok(found) = fs::symlink_metadata(&path) else {
-            return Ok(());
-        };
-        let ours = self.locked().manifest.files.contains_key(name);
-        if found.is_file() && ours {
-            return Ok(());
-        }
-        Err(if found.is_file() {
-            PipelineError::Foreign {
-                path,
-                replaceable: self.is_file,
-            }
-        } else {
-            PipelineError::in_the_way(&path, kind_of(&found))
-        })
-    }
-
     /// A place for a file under way: of the same name, since some writers take the format from it.
     fn staged(&self, name: &str) -> Result<PathBuf> {
         let mut inner = self.locked();
         inner.n_staged += 1;
-        let folder = format!("{}-{}", std::process::id(), inner.n_staged);
+        let folder = format!("{}-{}{}", std::process::id(), inner.n_staged, self.part);
         let folder = self.staging().join(folder);
         fs::create_dir_all(&folder).map_err(PipelineError::io("creating", &folder))?;
         let name = Path::new(name).file_name().map(OsString::from);
@@ -251,4 +230,30 @@ pub fn write_output<E: Into<PipelineError>>(
     artifact.begin(&making)?;
     artifact.publish(&name, write)?;
     artifact.finish(&making)
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_shard_that_ends_leaves_the_files_under_way_of_the_others() {
+        let folder = tempfile::tempdir().unwrap();
+        let making = Making::new("features", &json!({"configuration": 1}));
+        let shard = |text: &str| Artifact::shard(folder.path(), text.parse().ok()).unwrap();
+        let (slow, quick) = (shard("1/2"), shard("2/2"));
+        slow.begin(&making).unwrap();
+        let write = |path: &Path| {
+            fs::write(path, "whole").unwrap();
+            quick.begin(&making)?;
+            quick.publish_bytes("b", b"b")?;
+            quick.finish(&making)
+        };
+        slow.publish("a", write).unwrap();
+        slow.finish(&making).unwrap();
+        assert_eq!(fs::read(folder.path().join("a")).unwrap(), b"whole");
+    }
 }

@@ -107,7 +107,7 @@ pub(crate) fn restore_history(
     let names = &file.model.config().scale_names;
     let names: Vec<&str> = names.iter().map(String::as_str).collect();
     let text = finished(&file.history, &names);
-    if std::fs::read(artifact.path(name)).is_ok_and(|found| found == text.as_bytes())
+    if crate::stage::read_whole(&artifact.path(name)).is_ok_and(|found| found == text.as_bytes())
         && artifact.file_is_current(name, "")
     {
         return Ok(());

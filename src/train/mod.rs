@@ -9,7 +9,7 @@ use crate::stage::provenance::{InputFile, provenance};
 use crate::stage::{Artifact, Existing, Making, Result, StageContext};
 use crate::train::feature_dataset::FeatureDataset;
 use crate::train::fit::Fit;
-use crate::train::history::{history_name, lines_of, restore_history};
+use crate::train::history::{lines_of, restore_history};
 
 pub mod decoding;
 pub mod feature_dataset;
@@ -20,6 +20,7 @@ mod prepare;
 pub mod stability;
 
 pub(crate) use fit::{end_remarks, warning_text};
+pub(crate) use history::history_name;
 pub use history::history_path;
 pub use model_inputs::{ModelInputs, model_inputs};
 pub(crate) use model_inputs::{compact_data, network_inputs};
@@ -37,7 +38,9 @@ pub fn plan(
 ) -> Result<usize> {
     let (dataset, provenance) = open(features, config, context)?;
     let making = Making::new("train", &provenance);
-    Artifact::rehearse(out, None, &making, context)?;
+    let (artifact, name) = Artifact::rehearse_file(out)?;
+    artifact.check_settings(&making, context.existing)?;
+    artifact.check_names(&[history_name(&name), name], context.existing)?;
     Ok(dataset.n_windows())
 }
 
@@ -91,7 +94,7 @@ pub fn train(
     artifact.settle(&name, context.existing)?;
     artifact.settle(&lines, context.existing)?;
     if context.existing == Existing::Fresh {
-        artifact.clear_work()?;
+        artifact.start_again(&making)?;
     }
     let checkpoint = artifact.work_folder()?.join("checkpoint");
     let fit = Fit {

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use seismix_data::archive::Archive;
+use seismix_data::archive::{Archive, expand_paths};
 use seismix_data::store::{ClusterTable, FeatureSet, read_clusters};
 use seismix_data::time::{DAY_NS, year_day};
 use seismix_vae::{self as vae, init::ClusterScore};
@@ -77,6 +77,24 @@ impl ReportSources {
                 .find(|f| f.join("separation.json").exists()),
             ..Self::default()
         }
+    }
+
+    /// Files and folders of stages that are read; of a separation all its records.
+    #[must_use]
+    pub fn files(&self) -> Vec<PathBuf> {
+        let single = [
+            &self.features,
+            &self.model,
+            &self.clusters,
+            &self.transients,
+        ];
+        let mut files: Vec<PathBuf> = single.into_iter().flatten().cloned().collect();
+        if let Some(folder) = &self.separation {
+            let kinds = ["background", "source", "deviation"].map(|kind| folder.join(kind));
+            files.extend(expand_paths(&kinds).map_or_else(|_| Vec::new(), |list| list.files));
+            files.push(folder.join("separation.json"));
+        }
+        files
     }
 
     /// True if there is no output of any stage.
@@ -352,7 +370,7 @@ fn provenance(sources: &ReportSources, archive: Option<&Archive>) -> Result<Repo
 }
 
 fn load_scores(path: &Path) -> Result<Vec<ClusterScore>> {
-    let bytes = std::fs::read(path).map_err(PipelineError::io("reading", path))?;
+    let bytes = crate::stage::read_whole(path).map_err(PipelineError::io("reading", path))?;
     serde_json::from_slice(&bytes).map_err(|e| {
         PipelineError::unusable(
             format!("`{}` is damaged: {e}", path.display()),

@@ -164,7 +164,7 @@ impl ReportData {
     /// # Errors
     /// [`PipelineError::Io`] if the file cannot be read, [`PipelineError::Unusable`] if it is not a report's data.
     pub fn load(path: &Path) -> Result<Self> {
-        let json = std::fs::read(path).map_err(PipelineError::io("reading", path))?;
+        let json = crate::stage::read_whole(path).map_err(PipelineError::io("reading", path))?;
         serde_json::from_slice(&json).map_err(|e| {
             PipelineError::unusable(
                 format!("`{}` is not the data of a report: {e}", path.display()),
