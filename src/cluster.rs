@@ -14,6 +14,9 @@ use crate::stage::{Artifact, Making, PipelineError, Result, StageContext};
 use crate::train::feature_dataset::FeatureDataset;
 use crate::train::{ModelInputs, model_inputs, network_inputs};
 
+/// Name of the command in the manifest.
+const COMMAND: &str = "cluster";
+
 /// Assigns every window of the feature files to a cluster at each scale, and writes the table to `out`: one row a
 /// window and scale, days one after the other. `model` is given with the file that it was read from.
 ///
@@ -28,6 +31,7 @@ pub fn cluster(
 ) -> Result<ClusterTable> {
     let (model_path, model) = model;
     let (artifact, name) = Artifact::file(out)?;
+    artifact.check_command(COMMAND, context.existing)?;
     artifact.settle(&name, context.existing)?;
     context.recall(artifact.state());
     let Opened {
@@ -73,7 +77,9 @@ pub fn plan(
     out: &Path,
 ) -> Result<usize> {
     let opened = open(features, model, context)?;
-    Artifact::rehearse(out, None, &opened.making, context)?;
+    let (artifact, name) = Artifact::rehearse_file(out)?;
+    artifact.check_command(COMMAND, context.existing)?;
+    artifact.check_names(&[name], context.existing)?;
     Ok(opened.dataset.n_windows())
 }
 
@@ -98,7 +104,7 @@ fn open(
         .map(|path| context.inputs.file(path));
     let hashes = hashes.collect::<Result<Vec<InputFile>>>()?;
     Ok(Opened {
-        making: Making::new("cluster", &provenance("cluster", &(), 0, &hashes)),
+        making: Making::new(COMMAND, &provenance(COMMAND, &(), 0, &hashes)),
         dataset,
         inputs,
     })

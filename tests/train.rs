@@ -5,6 +5,8 @@ mod common;
 
 use std::fs;
 use std::path::Path;
+use std::process::Command;
+use std::time::{Duration, Instant};
 
 use common::records::{SMALL, TRANSFORM, three, write};
 use common::{Outcome, finish, seismix};
@@ -136,6 +138,52 @@ fn a_training_that_fails_leaves_model_and_history_as_they_were() {
     trained(root, &["--epochs", "4", "--fresh"]);
     assert_eq!(history(root).len(), 4);
     assert!(!root.join("m.history.jsonl.part").exists());
+}
+
+#[test]
+fn a_first_training_that_fails_is_repeated_by_the_same_command() {
+    let folder = features();
+    let root = folder.path();
+    let options = ["--epochs", "3", "--learning-rate", "1e30"];
+    for _ in 0..2 {
+        let outcome = train(root, &options);
+        assert_eq!(outcome.code, Some(1), "{}", outcome.stderr);
+        assert!(outcome.stderr.contains("diverged"), "{}", outcome.stderr);
+    }
+    // Nothing was made with these settings, so others are welcome.
+    trained(root, &["--epochs", "3"]);
+}
+
+#[test]
+fn a_killed_training_resumes_to_the_same_bytes() {
+    let folder = features();
+    let root = folder.path();
+    let options = |out| {
+        let common = ["train", "features", "-o", out, "--quiet", "--clusters", "3"];
+        [&common[..], &["--epochs", "400"]].concat()
+    };
+    let whole = command(root, &options("whole"));
+    assert_eq!(whole.code, Some(0), "{}", whole.stderr);
+    let mut child = Command::new(env!("CARGO_BIN_EXE_seismix"))
+        .current_dir(root)
+        .args(options("m"))
+        .spawn()
+        .unwrap();
+    let lines = root.join("m.history.jsonl");
+    let began = Instant::now();
+    while fs::read(&lines).is_ok_and(|text| text.is_empty()) || !lines.exists() {
+        assert!(began.elapsed() < Duration::from_secs(60), "no epoch ended");
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    child.kill().unwrap();
+    child.wait().unwrap();
+    assert!(!root.join("m").exists(), "the training ended too early");
+    let resumed = command(root, &options("m"));
+    assert_eq!(resumed.code, Some(0), "{}", resumed.stderr);
+    for end in ["", ".history.jsonl"] {
+        let [a, b] = ["m", "whole"].map(|name| fs::read(root.join(format!("{name}{end}"))));
+        assert!(a.unwrap() == b.unwrap(), "{end}");
+    }
 }
 
 #[test]

@@ -13,7 +13,6 @@ use serde_json::json;
 use super::context::CommandContext;
 use super::exit::Result;
 use super::options::{Rehearsal, Resuming};
-use super::output_guard;
 
 /// Write the cluster of every window at every scale
 ///
@@ -39,7 +38,7 @@ impl Cluster {
     /// Runs the command.
     pub fn run(&self, context: &mut CommandContext) -> Result<()> {
         let inputs = self.features.iter().chain([&self.model]);
-        output_guard::file(&self.output, inputs.map(PathBuf::as_path))?;
+        context.guard_output(&self.output, inputs)?;
         let model = ModelFile::load(&self.model).map_err(PipelineError::from)?;
         let stage = self.resuming.context(None, &context.observer);
         let model = (self.model.as_path(), &model);

@@ -6,6 +6,7 @@ use std::time::Instant;
 use super::exit::{Failure, Result};
 use super::options::Common;
 use super::output::Printer;
+use super::output_guard;
 use super::progress::Terminal;
 
 /// State that every command receives next to its own options.
@@ -41,6 +42,20 @@ impl CommandContext {
             began: Instant::now(),
             result: None,
         })
+    }
+
+    /// Refuses an output file that is one of the inputs, the configuration file among them.
+    ///
+    /// # Errors
+    /// [`Failure::Usage`].
+    pub fn guard_output<'a>(
+        &self,
+        output: &Path,
+        inputs: impl IntoIterator<Item = &'a PathBuf>,
+    ) -> Result<()> {
+        let inputs = inputs.into_iter().map(PathBuf::as_path);
+        output_guard::file(output, inputs)?;
+        output_guard::file(output, self.common.config.as_deref())
     }
 
     /// Names the file or folder to open first; the last line of the command repeats it.

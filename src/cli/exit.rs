@@ -30,6 +30,8 @@ pub enum Failure {
     Partial(usize),
     /// A signal requested the command to stop: exit code 130.
     Interrupted,
+    /// Likewise for a command with `--fresh`, which would begin anew if it were repeated.
+    InterruptedFresh,
     /// The reader of stdout closed it, as `head` does: exit code 0 without a message.
     BrokenPipe,
 }
@@ -92,7 +94,9 @@ impl Failure {
         match self {
             Self::Usage { .. } => ExitCode::from(2),
             Self::Failed { .. } | Self::Partial(_) => ExitCode::from(1),
-            Self::Interrupted => ExitCode::from(super::interrupt::EXIT_CODE),
+            Self::Interrupted | Self::InterruptedFresh => {
+                ExitCode::from(super::interrupt::EXIT_CODE)
+            }
             Self::BrokenPipe => ExitCode::SUCCESS,
         }
     }
@@ -108,6 +112,13 @@ impl Failure {
             Self::Interrupted => (
                 "interrupted".into(),
                 Some("completed files are intact; run the same command to resume".into()),
+            ),
+            Self::InterruptedFresh => (
+                "interrupted".into(),
+                Some(
+                    "completed files are intact; run the same command without --fresh to resume"
+                        .into(),
+                ),
             ),
             Self::BrokenPipe => return Vec::new(),
         };

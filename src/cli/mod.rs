@@ -94,11 +94,9 @@ pub fn main() -> ExitCode {
 fn start(mut argv: Vec<OsString>) -> Result<()> {
     let command = help::command_for(&mut argv);
     let (argv, settings) = settings::merge(&command, argv, std::env::vars_os())?;
-    let cli = match command
-        .clone()
-        .try_get_matches_from(&argv)
-        .and_then(|matches| Cli::from_arg_matches(&matches))
-    {
+    let parsed = command.clone().try_get_matches_from(&argv);
+    let is_fresh = parsed.as_ref().is_ok_and(has_fresh);
+    let cli = match parsed.and_then(|matches| Cli::from_arg_matches(&matches)) {
         Ok(cli) => cli,
         Err(error) => return usage_error::report(&error, &command, &settings),
     };
@@ -127,9 +125,21 @@ fn start(mut argv: Vec<OsString>) -> Result<()> {
     };
     // Results that precede a failure are printed as well.
     let flushed = context.printer.flush().map_err(Failure::from);
-    outcome?;
-    flushed?;
-    context.observer.verdict()?;
-    context.finish();
-    Ok(())
+    let ended = match outcome.and(flushed) {
+        Ok(()) => context.observer.verdict().map(|()| context.finish()),
+        // A reader that closed stdout does not undo the failure of an input.
+        Err(Failure::BrokenPipe) => context.observer.verdict(),
+        failed => failed,
+    };
+    match ended {
+        Err(Failure::Interrupted) if is_fresh => Err(Failure::InterruptedFresh),
+        ended => ended,
+    }
+}
+
+/// True if the command was called with `--fresh`.
+fn has_fresh(matches: &clap::ArgMatches) -> bool {
+    let of_command = matches.subcommand().map(|(_, matches)| matches);
+    let found = of_command.and_then(|matches| matches.try_get_one::<bool>("fresh").ok());
+    found.flatten().is_some_and(|fresh| *fresh)
 }

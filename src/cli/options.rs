@@ -379,15 +379,20 @@ impl Replacing {
     ///
     /// # Errors
     /// [`Failure::Failed`] that names what is in the way.
-    pub fn check(&self, output: &Path) -> Result<()> {
-        if std::fs::symlink_metadata(output).is_err() {
-            return Ok(());
-        }
+    pub fn check(&self, output: &Path, command: &str) -> Result<()> {
         let existing = if self.fresh {
             Existing::Fresh
         } else {
             Existing::Resume
         };
+        let (artifact, name) = Artifact::rehearse_file(output)?;
+        artifact.check_command(command, existing)?;
+        artifact.check_names([&name], existing)?;
+        if !artifact.path(&name).exists() {
+            return Ok(());
+        }
+        // One lock at a time.
+        drop(artifact);
         let (artifact, name) = Artifact::file(output)?;
         Ok(artifact.settle(&name, existing)?)
     }

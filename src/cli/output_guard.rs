@@ -3,6 +3,7 @@
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
+use seismix::data::archive::expand_paths;
 use seismix::stage::places::{conflict, resolved};
 
 use super::exit::{Failure, Result};
@@ -27,6 +28,12 @@ pub fn file<'a>(output: &Path, inputs: impl IntoIterator<Item = &'a Path>) -> Re
         }
     }
     Ok(())
+}
+
+/// The files that paths of records name: in folders, or as matches of a glob. Paths that match nothing are left to the
+/// reader's own error.
+pub fn record_files(paths: &[PathBuf]) -> Vec<PathBuf> {
+    expand_paths(paths).map_or_else(|_| Vec::new(), |list| list.files)
 }
 
 /// Refuses a folder of records as output where [`conflict`] finds one.
@@ -80,7 +87,14 @@ mod tests {
         let root = made.path();
         std::fs::create_dir_all(root.join("in/2020")).unwrap();
         std::fs::create_dir_all(root.join("out/background/2020")).unwrap();
-        std::fs::write(root.join("in/a.mseed"), "").unwrap();
+        std::fs::create_dir_all(root.join("out/archive")).unwrap();
+        for name in [
+            "in/a.mseed",
+            "out/archive/a.mseed",
+            "out/background/2020/a.mseed",
+        ] {
+            std::fs::write(root.join(name), "").unwrap();
+        }
         let refused = |input: &str, output: &str| {
             folder(&root.join(output), &[root.join(input)], &["background"]).is_err()
         };
@@ -93,6 +107,8 @@ mod tests {
             ("out/background", "out"),
             ("out/background/2020", "out"),
             ("out", "out"),
+            ("out/back*/2020/*.ms*", "out"),
+            ("o?t/*/2020/?.mseed", "out"),
         ] {
             assert!(refused(input, output), "{input} {output}");
         }
@@ -102,6 +118,7 @@ mod tests {
             ("in/a.mseed", "in/out"),
             ("in/*.mseed", "in/out"),
             ("out/archive", "out"),
+            ("out/arch*/*.mseed", "out"),
         ] {
             assert!(!refused(input, output), "{input} {output}");
         }

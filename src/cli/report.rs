@@ -39,17 +39,18 @@ impl Report {
     pub fn run(&self, context: &mut CommandContext) -> Result<()> {
         context.open_first(&self.output);
         let files = RunFiles::of(&self.run);
-        let separation = files.separation_json();
-        let inputs = [
-            &files.model,
-            &files.clusters,
-            &files.transients,
-            &files.report_data,
-            &files.settings,
-            &separation,
+        let mut inputs = vec![
+            files.model.clone(),
+            files.clusters.clone(),
+            files.transients.clone(),
+            files.report_data.clone(),
+            files.settings.clone(),
+            files.separation_json(),
         ];
-        output_guard::file(&self.output, inputs.map(PathBuf::as_path))?;
-        self.replacing.check(&self.output)?;
+        inputs.extend(ReportSources::in_folder(&self.run).files());
+        inputs.extend(output_guard::record_files(&self.record_paths(&files)));
+        context.guard_output(&self.output, &inputs)?;
+        self.replacing.check(&self.output, "report")?;
         let data = if files.settings.exists() {
             self.of_run(&files, context)?
         } else {
@@ -59,6 +60,15 @@ impl Report {
         context.printer.text(self.output.display())?;
         context.printer.record(&json!({"report": self.output}))?;
         Ok(())
+    }
+
+    /// Paths of the records to draw: those that are given, or those of the run.
+    fn record_paths(&self, files: &RunFiles) -> Vec<PathBuf> {
+        if !self.records.is_empty() {
+            return self.records.clone();
+        }
+        // A folder that holds no run has none; damaged settings are reported where they are used.
+        read_settings(files).map_or_else(|_| Vec::new(), |settings| settings.paths)
     }
 
     /// The report of a run. Its own `report.json` holds results that only the run knew, such as scores.

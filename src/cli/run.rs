@@ -3,10 +3,9 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use seismix::run::{RunConfig, RunSummary, run};
+use seismix::run::{RunConfig, RunSummary, plan, run};
 use seismix::separate::Outcome;
 use seismix::separate::SeparationFile;
-use seismix::stage::StageContext;
 use serde_json::json;
 use std::path::Path;
 
@@ -66,13 +65,7 @@ impl Run {
             transform,
         };
         if config.control.dry_run {
-            let plan = seismix::features::plan(
-                &self.paths,
-                &config.selection,
-                &config.transform,
-                &StageContext::new(&config.control, &context.observer),
-                &self.output.join("features"),
-            )?;
+            let plan = plan(&self.paths, &config, &context.observer, &self.output)?;
             context.printer.text(format_args!(
                 "{} day(s): features, train ({} epochs), cluster, separate (at most {} stretches), report; peak memory about {:.0} MiB",
                 plan.days.len(),

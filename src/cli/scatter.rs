@@ -16,9 +16,9 @@ use serde_json::{Value, json};
 
 use super::context::CommandContext;
 use super::exit::{Failure, Result};
+use super::interrupt;
 use super::options::Replacing;
 use super::parsers::{named, positive};
-use super::{interrupt, output_guard};
 
 /// Compute the scattering covariance of arrays
 ///
@@ -158,8 +158,8 @@ impl Scatter {
         context.open_first(&self.output);
         let inputs = [Some(&self.input), self.options.given_power.as_ref()];
         let inputs = inputs.into_iter().flatten();
-        output_guard::file(&self.output, inputs.map(PathBuf::as_path))?;
-        self.replacing.check(&self.output)?;
+        context.guard_output(&self.output, inputs)?;
+        self.replacing.check(&self.output, "arrays")?;
         let input = Npy::read(&self.input)?;
         let given = self.options.given_power.as_ref();
         let given = given.map(|file| Npy::read(file)).transpose()?;

@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::fs;
+use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 
 use clap::{Arg, ArgAction, Command};
@@ -272,10 +273,22 @@ struct ConfigFile {
     of_command: BTreeMap<String, Source>,
 }
 
+/// Text of a configuration file, which may be a pipe of the shell but has an end.
+fn read_text(path: &Path) -> io::Result<String> {
+    /// Longest configuration file, bytes.
+    const LONGEST: u64 = 1 << 20;
+    let mut text = String::new();
+    let file = fs::File::open(path)?;
+    match file.take(LONGEST + 1).read_to_string(&mut text)? {
+        n if n as u64 > LONGEST => Err(io::ErrorKind::FileTooLarge.into()),
+        _ => Ok(text),
+    }
+}
+
 impl ConfigFile {
     fn read(command: &Command, path: &Path) -> Result<Self> {
         let shown = path.display();
-        let text = fs::read_to_string(path)
+        let text = read_text(path)
             .map_err(|error| Failure::usage(format!("the configuration file {shown}: {error}")))?;
         let table: toml::Table = text.parse().map_err(|error: toml::de::Error| {
             let line = error

@@ -14,9 +14,9 @@ use serde_json::{Value, json};
 
 use super::context::CommandContext;
 use super::exit::{Failure, Result};
+use super::interrupt;
 use super::options::{MAX_ITERATIONS, Replacing, Seed};
 use super::parsers::whole;
-use super::{interrupt, output_guard};
 
 /// Most signals, and samples of each.
 const MAX_SIGNALS: usize = 10_000;
@@ -74,8 +74,8 @@ impl Synth {
         context.open_first(&self.output);
         let single = [&self.like, &self.model, &self.clusters];
         let inputs = single.into_iter().flatten().chain(&self.features);
-        output_guard::file(&self.output, inputs.map(PathBuf::as_path))?;
-        self.replacing.check(&self.output)?;
+        context.guard_output(&self.output, inputs)?;
+        self.replacing.check(&self.output, "arrays")?;
         match (&self.like, &self.cluster) {
             (Some(path), _) => self.like(context, path),
             (None, Some(cluster)) => match (&self.model, &self.clusters) {

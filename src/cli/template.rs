@@ -42,7 +42,7 @@ impl ShowTemplate {
         }
         if let Some(output) = &self.output {
             super::output_guard::file(output, [self.file.as_path()])?;
-            self.replacing.check(output)?;
+            self.replacing.check(output, "template")?;
             template.save(output)?;
             context.open_first(output);
         }

@@ -12,7 +12,6 @@ use super::cluster::print_transients;
 use super::context::CommandContext;
 use super::exit::Result;
 use super::options::{Rehearsal, Resuming, Seed, TrainingArgs};
-use super::output_guard;
 
 /// Train the model that groups windows into clusters at all scales at once
 #[derive(Debug, Args)]
@@ -44,7 +43,7 @@ fn stability(model: &seismix::vae::ModelFile) -> Result<Option<Stability>> {
 impl Train {
     /// Runs the command.
     pub fn run(&self, context: &mut CommandContext) -> Result<()> {
-        output_guard::file(&self.output, self.features.iter().map(PathBuf::as_path))?;
+        context.guard_output(&self.output, &self.features)?;
         let training = self.training.config()?;
         let stage = self.resuming.context(Some(&self.seed), &context.observer);
         if self.rehearsal.dry_run {

@@ -14,7 +14,7 @@ use super::context::CommandContext;
 use super::exit::{Failure, Result};
 use super::options::{MAX_ITERATIONS, MAX_SNIPPETS, Replacing};
 use super::parsers::{method_parser, named, whole};
-use super::{interrupt, output_guard, unmix_local};
+use super::{interrupt, unmix_local};
 
 /// Separate arrays: a mixture and snippets of its background in, background and source out
 ///
@@ -157,8 +157,8 @@ impl Unmix {
         let optional = [&self.evaluate, &self.local.source_snippets];
         let inputs = [&self.mixture, &self.background].into_iter();
         let inputs = inputs.chain(optional.into_iter().flatten());
-        output_guard::file(&self.output, inputs.map(PathBuf::as_path))?;
-        self.replacing.check(&self.output)?;
+        context.guard_output(&self.output, inputs)?;
+        self.replacing.check(&self.output, "arrays")?;
         let method = self.check_used()?;
         let config = UnmixConfig {
             octaves: self.octaves.first,

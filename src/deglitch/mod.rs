@@ -33,7 +33,9 @@ use crate::config::{DeglitchConfig, SelectionConfig};
 use crate::records::{open_archive, station_keys};
 use crate::stage::progress::{Observer, Stage};
 use crate::stage::provenance::{InputFile, provenance};
-use crate::stage::{Artifact, Checkpoint, Existing, Making, PipelineError, Result, StageContext};
+use crate::stage::{
+    Artifact, Checkpoint, Existing, Making, PipelineError, Result, StageContext, read_whole,
+};
 use day::{DayResult, DaySearch, Detectors};
 use outputs::{FileTree, RemovedSpan};
 
@@ -139,7 +141,7 @@ pub fn deglitch(
     let provenance = provenance("deglitch", config, 0, &inputs);
     let making = Making::new("deglitch", &provenance);
     if artifact.is_current(&making, context)?
-        && let Ok(bytes) = std::fs::read(artifact.path(SUMMARY))
+        && let Ok(bytes) = read_whole(&artifact.path(SUMMARY))
         && let Ok(summary) = serde_json::from_slice(&bytes)
     {
         observer.remark("the records without glitches are up to date");
