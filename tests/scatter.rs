@@ -6,7 +6,7 @@ mod common;
 use std::fs::File;
 use std::path::{Path, PathBuf};
 
-use common::{finish, seismix};
+use common::{finish, interrupt, seismix};
 use ndarray::{Array1, Array2, Array4, ArrayD, Axis};
 use ndarray_npy::{NpzReader, WritableElement, write_npy};
 
@@ -423,8 +423,8 @@ fn an_interrupt_ends_with_130_and_leaves_no_file() {
     use std::process::{Command, Stdio};
     use std::time::{Duration, Instant};
     let folder = tempfile::tempdir().unwrap();
-    // Far more than a second of work for one thread; every signal looks at the interrupt.
-    let signals = Array2::from_shape_fn((4000, 4096), |(b, t)| ((b * 31 + t * t) % 97) as i8);
+    // Seconds of work for one thread of a fast machine; every signal looks at the interrupt.
+    let signals = Array2::from_shape_fn((20_000, 4096), |(b, t)| ((b * 31 + t * t) % 97) as i8);
     write_npy(folder.path().join("in.npy"), &signals).unwrap();
     let mut child = Command::new(assert_cmd::cargo::cargo_bin("seismix"))
         .current_dir(folder.path())
@@ -433,11 +433,11 @@ fn an_interrupt_ends_with_130_and_leaves_no_file() {
         .stderr(Stdio::piped())
         .spawn()
         .unwrap();
-    std::thread::sleep(Duration::from_millis(1000));
+    std::thread::sleep(Duration::from_millis(700));
     let pid = child.id().to_string();
     assert!(
         Command::new("kill")
-            .args(["-INT", &pid])
+            .args([interrupt(), &pid])
             .status()
             .unwrap()
             .success()

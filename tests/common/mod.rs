@@ -77,3 +77,25 @@ pub fn contents(folder: &Path) -> BTreeMap<String, Vec<u8>> {
     }
     found
 }
+
+/// True if this process ignores a signal, as the ones that it starts then do: below `nohup`, or in a shell's background.
+pub fn ignores(signal: &str) -> bool {
+    let number = match signal {
+        "-HUP" => 1,
+        "-INT" => 2,
+        "-TERM" => 15,
+        other => panic!("`{other}` has no number here"),
+    };
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    let mask = mask.and_then(|m| u64::from_str_radix(m.trim(), 16).ok());
+    mask.unwrap_or(0) >> (number - 1) & 1 == 1
+}
+
+/// The first signal that asks a process to end and is not ignored.
+pub fn interrupt() -> &'static str {
+    let all = ["-INT", "-TERM", "-HUP"];
+    all.into_iter()
+        .find(|signal| !ignores(signal))
+        .expect("a signal that is not ignored")
+}
