@@ -4,6 +4,7 @@ mod cluster;
 mod context;
 mod deglitch;
 mod demo;
+mod edit_distance;
 mod exit;
 mod features;
 mod help;

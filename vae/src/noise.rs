@@ -163,8 +163,7 @@ mod tests {
     fn streams_are_those_of_earlier_versions() {
         fn sum(generator: &mut ChaCha8Rng) -> u64 {
             let mut sum = 0_u64;
-            let mut mix =
-                |v: u64| sum = sum.rotate_left(5).wrapping_mul(0x9E37_79B9_7F4A_7C15) ^ v;
+            let mut mix = |v: u64| sum = sum.rotate_left(5).wrapping_mul(0x9E37_79B9_7F4A_7C15) ^ v;
             for i in 0..10_000 {
                 mix(generator.next_u32().into());
                 mix(generator.next_u64());
@@ -181,7 +180,11 @@ mod tests {
             (7, 0xecf7_5a30_8820_65ab),
             (u64::MAX, 0x015a_f3bf_be4a_1af1),
         ] {
-            assert_eq!(sum(&mut ChaCha8Rng::seed_from_u64(seed)), expected, "{seed}");
+            assert_eq!(
+                sum(&mut ChaCha8Rng::seed_from_u64(seed)),
+                expected,
+                "{seed}"
+            );
         }
         let key = std::array::from_fn(|i| i as u8);
         assert_eq!(sum(&mut ChaCha8Rng::from_seed(key)), 0xa183_2164_1681_332f);
