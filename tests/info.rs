@@ -6,9 +6,8 @@ mod common;
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD as BASE64;
 use common::{Outcome, finish, real_records, run, seismix};
+use data_encoding::BASE64;
 use seismix::data::mseed::{WriteOptions, write_mseed_file};
 use seismix::data::{Samples, Segment, time};
 use serde_json::Value;
@@ -164,7 +163,7 @@ fn nan_floats_keep_their_bits_and_are_counted_apart() {
     assert_eq!(told[0]["sha256"], hex(&Sha256::digest(&bytes)));
     assert_eq!(
         BASE64
-            .decode(told[0]["samples_b64"].as_str().unwrap())
+            .decode(told[0]["samples_b64"].as_str().unwrap().as_bytes())
             .unwrap(),
         bytes
     );
@@ -262,7 +261,7 @@ impl Channel {
         let mut all = Vec::new();
         for segment in &*segments {
             let bytes = BASE64
-                .decode(segment["samples_b64"].as_str().unwrap())
+                .decode(segment["samples_b64"].as_str().unwrap().as_bytes())
                 .unwrap();
             assert_eq!(segment["sha256"], hex(&Sha256::digest(&bytes)));
             assert_eq!(segment["npts"], bytes.len() / 8);

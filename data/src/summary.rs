@@ -3,8 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
+use data_encoding::BASE64;
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
@@ -240,7 +239,7 @@ fn row(path: &Path, segment: &Segment, options: SummaryOptions) -> SegmentRow {
         unusable_samples: unusable,
         sha256: (options.checksum == Checksum::Sha256)
             .then(|| crate::archive::hex(&hash.finalize())),
-        samples_b64: (options.samples == SamplesText::Base64).then(|| STANDARD.encode(&bytes)),
+        samples_b64: (options.samples == SamplesText::Base64).then(|| BASE64.encode(&bytes)),
     }
 }
 

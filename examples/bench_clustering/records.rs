@@ -6,8 +6,8 @@
 use std::f64::consts::TAU;
 use std::ops::Range;
 
+use rand::rngs::ChaCha8Rng;
 use rand::{RngExt, SeedableRng};
-use rand_chacha::ChaCha8Rng;
 use rand_distr::{Distribution, StandardNormal};
 use seismix::data::synthetic::{MultifractalRandomWalk, coloured_noise};
 

@@ -2,8 +2,8 @@
 
 use std::f64::consts::TAU;
 
+use rand::rngs::ChaCha8Rng;
 use rand::{RngExt, SeedableRng};
-use rand_chacha::ChaCha8Rng;
 use seismix::data::synthetic::{MultifractalRandomWalk, fractional_gaussian_noise};
 
 /// Where the square wave begins before the middle, in samples of 1024.

@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used)]
 
 use rand::SeedableRng;
-use rand_chacha::ChaCha8Rng;
+use rand::rngs::ChaCha8Rng;
 use rand_distr::{Distribution, StandardNormal};
 use seismix_separate::detection::{Detector, compete, transients};
 use seismix_separate::template::{Shape, Template};

@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 use rand::SeedableRng;
-use rand_chacha::ChaCha8Rng;
+use rand::rngs::ChaCha8Rng;
 use rand_distr::{Distribution, StandardNormal};
 use seismix_separate::{
     Channel, ChannelMethod, ChannelSeparation, Error, LocalMethod, Outcome, RejectionReason,

@@ -3,10 +3,13 @@
 //! - [`scatter`](scatter::scatter): scattering coefficients of a batch of signals;
 //! - `unmix::unmix` (feature `separate`): background and source of a mixture, from snippets of the background;
 //! - `synth::synth` (feature `pipeline`): new signals with given scattering covariances;
-//! - [`npy`]: NumPy files.
+//! - [`npy`]: NumPy files in;
+//! - `npz` (feature `pipeline`): NumPy archives out.
 
 mod error;
 pub mod npy;
+#[cfg(feature = "pipeline")]
+pub mod npz;
 pub mod scatter;
 #[cfg(feature = "pipeline")]
 pub mod synth;
@@ -14,6 +17,8 @@ pub mod synth;
 pub mod unmix;
 #[cfg(feature = "separate")]
 mod unmix_config;
+#[cfg(feature = "pipeline")]
+mod zip;
 
 pub use error::ArrayError;
 

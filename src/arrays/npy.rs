@@ -1,18 +1,11 @@
-//! NumPy files: `.npy` arrays of real numbers in, compressed `.npz` archives out.
+//! NumPy arrays in: `.npy` files of real numbers.
 
 use std::fs::File;
-use std::io::{BufReader, Read, Write};
+use std::io::{BufReader, Read};
 use std::path::{Path, PathBuf};
 
 use ndarray::{ArrayD, IxDyn, ShapeBuilder};
-#[cfg(feature = "pipeline")]
-use ndarray_npy::{NpzWriter, WriteNpzError};
-use ndarray_npy::{WritableElement, WriteDataError};
-use py_literal::Value;
 use sha2::{Digest, Sha256};
-
-#[cfg(feature = "pipeline")]
-use crate::stage::{PipelineError, write_output};
 
 /// Longest header that is read; NumPy itself refuses more than 10,000 bytes unless asked.
 const MAX_HEADER: u64 = 1 << 16;
@@ -21,7 +14,8 @@ const MAX_AXES: usize = 64;
 /// Elements decoded at once.
 const CHUNK: usize = 1 << 13;
 
-const MAGIC: &[u8; 6] = b"\x93NUMPY";
+/// The first bytes of a `.npy` file.
+pub(super) const MAGIC: &[u8; 6] = b"\x93NUMPY";
 
 /// Reason for which an array file could not be read or written.
 #[derive(Debug, thiserror::Error)]
@@ -175,13 +169,31 @@ impl<R: Read> Read for Hashed<R> {
     }
 }
 
-/// Reads an array from a file of `file_bytes`.
+/// Reads an array with elements from a file of `file_bytes`.
 fn parse(inner: impl Read, file_bytes: u64) -> Result<Npy, ParseError> {
     let mut reader = Hashed {
         inner,
         hash: Sha256::new(),
     };
-    let (header, data_start) = read_header(&mut reader)?;
+    let values = decode(&mut reader, file_bytes)?;
+    if values.is_empty() {
+        return Err(NpyFault::Empty(values.shape().to_vec()).into());
+    }
+    Ok(Npy {
+        values,
+        sha256: hexadecimal(&reader.hash.finalize()),
+    })
+}
+
+/// Array in the bytes of a `.npy` file; `None` if they are anything else.
+#[cfg(feature = "pipeline")]
+pub(crate) fn from_bytes(bytes: &[u8]) -> Option<ArrayD<f64>> {
+    decode(&mut &bytes[..], bytes.len() as u64).ok()
+}
+
+/// Reads an array, which may be empty, from a file of `file_bytes`.
+fn decode(reader: &mut impl Read, file_bytes: u64) -> Result<ArrayD<f64>, ParseError> {
+    let (header, data_start) = read_header(reader)?;
     let header = Header::parse(&header)?;
     let data_bytes = file_bytes.saturating_sub(data_start);
     let element = header.element;
@@ -199,9 +211,6 @@ fn parse(inner: impl Read, file_bytes: u64) -> Result<Npy, ParseError> {
     let trailing = data_bytes - count as u64 * element.size as u64;
     if trailing > 0 {
         return Err(NpyFault::Trailing(trailing).into());
-    }
-    if count == 0 {
-        return Err(NpyFault::Empty(header.shape).into());
     }
     let mut values = Vec::with_capacity(count);
     let mut bytes = vec![0; CHUNK * element.size];
@@ -222,12 +231,7 @@ fn parse(inner: impl Read, file_bytes: u64) -> Result<Npy, ParseError> {
         (element.decode)(bytes, &mut values);
     }
     let shape = IxDyn(&header.shape).set_f(header.fortran_order);
-    let values =
-        ArrayD::from_shape_vec(shape, values).map_err(|_| NpyFault::Shape(header.shape.clone()))?;
-    Ok(Npy {
-        values,
-        sha256: hexadecimal(&reader.hash.finalize()),
-    })
+    Ok(ArrayD::from_shape_vec(shape, values).map_err(|_| NpyFault::Shape(header.shape))?)
 }
 
 /// The header's text, and the position of the first element.
@@ -361,68 +365,6 @@ impl Element {
 
 fn hexadecimal(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
-/// A short text in a NumPy array, of type `<U16`; longer ones are cut.
-#[derive(Debug, Clone, Copy)]
-pub struct Name([u32; 16]);
-
-impl From<&str> for Name {
-    fn from(text: &str) -> Self {
-        let mut name = [0; 16];
-        for (slot, character) in name.iter_mut().zip(text.chars()) {
-            *slot = u32::from(character);
-        }
-        Self(name)
-    }
-}
-
-impl WritableElement for Name {
-    fn type_descriptor() -> Value {
-        Value::String("<U16".into())
-    }
-
-    fn write<W: Write>(&self, mut writer: W) -> Result<(), WriteDataError> {
-        for code in self.0 {
-            writer.write_all(&code.to_le_bytes())?;
-        }
-        Ok(())
-    }
-
-    fn write_slice<W: Write>(slice: &[Self], mut writer: W) -> Result<(), WriteDataError> {
-        slice.iter().try_for_each(|name| name.write(&mut writer))
-    }
-}
-
-/// The archive that [`write_npz`] fills.
-#[cfg(feature = "pipeline")]
-pub type Archive<'a> = NpzWriter<&'a mut std::io::BufWriter<File>>;
-
-/// Writes a compressed `.npz` file, complete or not at all. A file that seismix did not write is not replaced.
-///
-/// # Errors
-/// [`PipelineError::Foreign`], [`PipelineError::InTheWay`], [`PipelineError::DiskFull`]; what `fill` returns.
-#[cfg(feature = "pipeline")]
-pub fn write_npz(
-    path: &Path,
-    fill: impl FnOnce(&mut Archive<'_>) -> Result<(), WriteNpzError>,
-) -> Result<(), PipelineError> {
-    let failed = |reason: String| {
-        let path = path.to_owned();
-        PipelineError::Unusable {
-            what: NpyError::Write { path, reason }.to_string(),
-            help: "check the folder, or write to another place".into(),
-        }
-    };
-    write_output(path, "arrays", |staged| {
-        let file = File::create(staged).map_err(|error| failed(error.to_string()))?;
-        let mut writer = std::io::BufWriter::new(file);
-        let mut archive = NpzWriter::new_compressed(&mut writer);
-        let filled = fill(&mut archive).and_then(|()| archive.finish());
-        filled.map_err(|error| failed(error.to_string()))?;
-        let written = writer.flush().and_then(|()| writer.get_ref().sync_all());
-        written.map_err(|error| failed(error.to_string()))
-    })
 }
 
 #[cfg(test)]

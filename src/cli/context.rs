@@ -83,7 +83,7 @@ impl CommandContext {
             return;
         };
         let taken = duration(self.began.elapsed().as_secs_f64());
-        tracing::info!("done in {taken}; open {}", path.display());
+        log::info!("done in {taken}; open {}", path.display());
     }
 }
 

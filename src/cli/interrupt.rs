@@ -12,7 +12,7 @@ pub const EXIT_CODE: u8 = 130;
 /// complete files as well.
 pub fn listen() {
     if let Err(error) = handlers::install() {
-        tracing::debug!("signals keep their default action: {error}");
+        log::debug!("signals keep their default action: {error}");
     }
 }
 
@@ -27,7 +27,7 @@ fn on_signal() {
         #[expect(clippy::exit, reason = "the second signal must not wait for anything")]
         std::process::exit(EXIT_CODE.into());
     }
-    tracing::warn!("stopping after the current step; press Ctrl-C again to stop at once");
+    log::warn!("stopping after the current step; press Ctrl-C again to stop at once");
 }
 
 #[cfg(unix)]

@@ -4,11 +4,13 @@ mod cluster;
 mod context;
 mod deglitch;
 mod demo;
+mod edit_distance;
 mod exit;
 mod features;
 mod help;
 mod info;
 mod interrupt;
+mod log_lines;
 mod options;
 mod output;
 mod output_guard;
@@ -103,7 +105,7 @@ fn start(mut argv: Vec<OsString>) -> Result<()> {
     interrupt::listen();
     let mut context = CommandContext::start(cli.common)?;
     for warning in settings.warnings() {
-        tracing::warn!("{warning}");
+        log::warn!("{warning}");
     }
     let outcome = match &cli.command {
         Command::Demo(command) => command.run(&mut context),

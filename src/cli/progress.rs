@@ -1,22 +1,18 @@
 //! Progress bars and logs, on stderr.
 
 use std::collections::BTreeSet;
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, IsTerminal};
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 use clap::ValueEnum;
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle, TermLike};
+use log::LevelFilter;
 use seismix::stage::Observer;
-use tracing_subscriber::filter::{LevelFilter, Targets};
-use tracing_subscriber::fmt::MakeWriter;
-use tracing_subscriber::fmt::format::Writer;
-use tracing_subscriber::fmt::time::FormatTime;
-use tracing_subscriber::layer::{Layer as _, SubscriberExt as _};
-use tracing_subscriber::util::SubscriberInitExt as _;
 
 use super::exit::Failure;
 use super::interrupt;
+use super::log_lines;
 
 /// Observer of the command line: progress bars on a terminal, log lines elsewhere, and the set of failed inputs.
 #[derive(Debug)]
@@ -86,24 +82,13 @@ impl Terminal {
             ProgressDrawTarget::term_like(Box::new(StderrTerm(console::Term::stderr())))
         };
         let bars = MultiProgress::with_draw_target(target);
-        let (others, ours) = match (quiet, verbose) {
-            (true, _) => (LevelFilter::ERROR, LevelFilter::ERROR),
-            (false, 0) => (LevelFilter::WARN, LevelFilter::INFO),
-            (false, 1) => (LevelFilter::WARN, LevelFilter::DEBUG),
-            (false, _) => (LevelFilter::INFO, LevelFilter::TRACE),
+        let level = match (quiet, verbose) {
+            (true, _) => LevelFilter::Error,
+            (false, 0) => LevelFilter::Info,
+            (false, 1) => LevelFilter::Debug,
+            (false, _) => LevelFilter::Trace,
         };
-        let filter = Targets::new()
-            .with_default(others)
-            .with_target("seismix", ours);
-        let lines = tracing_subscriber::fmt::layer()
-            .with_target(false)
-            .with_timer(SinceStart(Instant::now()))
-            .with_ansi(color.is_on())
-            .with_writer(AboveBars(bars.clone()));
-        let started = tracing_subscriber::registry()
-            .with(lines.with_filter(filter))
-            .try_init();
-        drop(started);
+        log_lines::start(level, color.is_on(), bars.clone());
         Self {
             bars,
             stage: Mutex::new(None),
@@ -153,7 +138,7 @@ impl Observer for Terminal {
         };
         let bar = self.bars.add(bar.with_prefix(stage.to_owned()));
         if self.bars.is_hidden() {
-            tracing::debug!("{stage}: {total} {unit}");
+            log::debug!("{stage}: {total} {unit}");
         }
         self.with_stage(|current| {
             *current = Some(Stage {
@@ -174,14 +159,14 @@ impl Observer for Terminal {
                 if self.bars.is_hidden() && stage.logged.elapsed() > HEARTBEAT {
                     stage.logged = Instant::now();
                     let left = stage.bar.eta().as_secs();
-                    tracing::info!("{}: {}, ETA {left} s", stage.name, stage.position());
+                    log::info!("{}: {}, ETA {left} s", stage.name, stage.position());
                 }
             }
         });
     }
 
     fn remark(&self, text: &str) {
-        tracing::info!("{text}");
+        log::info!("{text}");
     }
 
     fn end(&self) {
@@ -193,9 +178,9 @@ impl Observer for Terminal {
                 let seconds = stage.began.elapsed().as_secs_f64();
                 let name = &stage.name;
                 if seconds < 1.0 {
-                    tracing::debug!("{name}: {position} in {seconds:.1} s");
+                    log::debug!("{name}: {position} in {seconds:.1} s");
                 } else {
-                    tracing::info!("{name}: {position} in {seconds:.1} s");
+                    log::info!("{name}: {position} in {seconds:.1} s");
                 }
             }
         });
@@ -205,38 +190,12 @@ impl Observer for Terminal {
         // Several stages may meet the same bad file; it is reported once.
         let new = locked(&self.problems).insert((subject.to_owned(), reason.to_owned()));
         if new {
-            tracing::error!("{subject}: {reason}");
+            log::error!("{subject}: {reason}");
         }
     }
 
     fn cancelled(&self) -> bool {
         interrupt::asked()
-    }
-}
-
-/// Seconds since the program began.
-struct SinceStart(Instant);
-
-impl FormatTime for SinceStart {
-    fn format_time(&self, to: &mut Writer<'_>) -> std::fmt::Result {
-        write!(to, "{:7.1}s", self.0.elapsed().as_secs_f64())
-    }
-}
-
-/// Writes log lines above the bars.
-#[derive(Debug, Clone)]
-struct AboveBars(MultiProgress);
-
-/// Never fails: the subscriber reports a failed write by `eprintln!`, which panics where stderr is closed.
-impl Write for AboveBars {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let _ = self.0.suspend(|| io::stderr().write_all(bytes));
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        let _ = io::stderr().flush();
-        Ok(())
     }
 }
 
@@ -291,13 +250,5 @@ impl TermLike for StderrTerm {
     fn flush(&self) -> io::Result<()> {
         let _ = self.0.flush();
         Ok(())
-    }
-}
-
-impl<'a> MakeWriter<'a> for AboveBars {
-    type Writer = Self;
-
-    fn make_writer(&'a self) -> Self {
-        self.clone()
     }
 }

@@ -90,7 +90,7 @@ impl Report {
         let mut data = report_of(files, &settings, &[], &context.observer)?;
         match saved {
             Some(saved) if is_current(&saved) => data.keep_results_of(&saved),
-            Some(_) => tracing::warn!(
+            Some(_) => log::warn!(
                 "`{}` was made from other files than the folder holds now: scores of the demo and inputs that failed \
                  during the run are left out of the page",
                 files.report_data.display()

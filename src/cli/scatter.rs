@@ -4,8 +4,8 @@ use std::path::PathBuf;
 
 use clap::Args;
 use ndarray::{Array1, Array4};
-use ndarray_npy::WritableElement;
-use seismix::arrays::npy::{Name, Npy, write_npz};
+use seismix::arrays::npy::Npy;
+use seismix::arrays::npz::{Element, Name, write_npz};
 use seismix::arrays::scatter::{ScatterConfig, Scattered, scatter};
 use seismix::config::{Oversampling, PerLayer, Precision, Wavelet};
 use seismix::scattering::{
@@ -188,7 +188,7 @@ impl Scatter {
     }
 
     /// Computes, writes, and returns the shape of the result.
-    fn compute<F: Real + WritableElement>(
+    fn compute<F: Real + Element>(
         &self,
         input: &Npy,
         config: &ScatterConfig,
@@ -212,7 +212,7 @@ impl Scatter {
     }
 }
 
-fn write<F: WritableElement>(
+fn write<F: Element>(
     output: &std::path::Path,
     coefficients: &Array4<F>,
     found: &Scattered<F>,

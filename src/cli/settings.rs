@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 
 use clap::{Arg, ArgAction, Command};
 
+use super::edit_distance::edit_distance;
 use super::exit::{Failure, Result};
 
 /// Groups of options that exclude each other: one given in a higher source replaces all of them in the lower ones.
@@ -408,9 +409,7 @@ fn unknown(what: &str, name: &str, known: &[String], show: impl Fn(&str) -> Stri
 /// The known name nearest to `name`, if it differs by a slip: one edit in a short name, three at most.
 pub fn nearest<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
     let most = (1 + name.chars().count() / 4).min(3);
-    let (distance, key) = known
-        .map(|key| (strsim::damerau_levenshtein(key, name), key))
-        .min()?;
+    let (distance, key) = known.map(|key| (edit_distance(key, name), key)).min()?;
     (distance <= most).then_some(key)
 }
 

@@ -4,7 +4,8 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 use ndarray::{Array1, Array2, ArrayD};
-use seismix::arrays::npy::{Name, Npy, write_npz};
+use seismix::arrays::npy::Npy;
+use seismix::arrays::npz::{Name, write_npz};
 use seismix::arrays::unmix::{LocalConfig, UnmixArrays, UnmixConfig, Unmixed, evaluate, unmix};
 use seismix::config::{Objective, PerLayer, Precision, SeparationMethod};
 use seismix::separation::{ChannelSeparation, Optimization, OptimizerStop, Outcome};

@@ -1,8 +1,7 @@
 //! Arrays and records that the local model adds to the output of `unmix`.
 
 use ndarray::{Array1, Array2, Array3, ArrayD, IxDyn};
-use ndarray_npy::WriteNpzError;
-use seismix::arrays::npy::Archive;
+use seismix::arrays::npz::NpzArchive;
 use seismix::separation::{ChannelSeparation, LocalResult};
 use serde_json::json;
 
@@ -13,10 +12,10 @@ fn results(separations: &[ChannelSeparation]) -> Option<Vec<&LocalResult>> {
 
 /// Writes the arrays of the local model.
 pub fn write(
-    archive: &mut Archive<'_>,
+    archive: &mut NpzArchive<'_>,
     separations: &[ChannelSeparation],
     shape: &[usize],
-) -> Result<(), WriteNpzError> {
+) -> std::io::Result<()> {
     let Some(results) = results(separations) else {
         return Ok(());
     };

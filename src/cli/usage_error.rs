@@ -3,6 +3,7 @@
 use clap::Command;
 use clap::error::{ContextKind, ContextValue, Error, ErrorKind};
 
+use super::edit_distance::edit_distance;
 use super::exit::{Failure, Result};
 use super::settings::{self, Settings};
 
@@ -98,7 +99,7 @@ fn similar_option(given: &str, command: &Command, current: Option<&str>) -> Opti
     let others = command.get_subcommands();
     others
         .filter_map(|other| Some((settings::nearest(given, names(other))?, other.get_name())))
-        .min_by_key(|(name, _)| strsim::damerau_levenshtein(name, given))
+        .min_by_key(|(name, _)| edit_distance(name, given))
         .map(|(name, other)| format!("`seismix {other}` has an option '--{name}'"))
 }
 

@@ -4,11 +4,12 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use ndarray::{Array, Dimension};
-use ndarray_npy::{ReadNpyExt, ReadableElement, WritableElement, WriteNpyExt};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use twox_hash::XxHash3_128;
 
+use crate::arrays::npy;
+use crate::arrays::npz::{Element, write_npy};
 use crate::stage::{PipelineError, Result, read_whole, write_atomic};
 
 /// Folder of finished parts of one output.
@@ -49,21 +50,22 @@ impl Checkpoint {
     }
 
     /// Reads an array; `None` if it is not there or damaged.
-    pub fn read_array<A: ReadableElement, D: Dimension>(&self, name: &str) -> Option<Array<A, D>> {
-        Array::read_npy(&read_checked(&self.path(name, "npy"))?[..]).ok()
+    pub fn read_array<D: Dimension>(&self, name: &str) -> Option<Array<f64, D>> {
+        let array = npy::from_bytes(&read_checked(&self.path(name, "npy"))?)?;
+        array.into_dimensionality().ok()
     }
 
     /// Keeps an array.
     ///
     /// # Errors
     /// [`PipelineError::Io`].
-    pub fn write_array<A: WritableElement, D: Dimension>(
+    pub fn write_array<A: Element, D: Dimension>(
         &self,
         name: &str,
         array: &Array<A, D>,
     ) -> Result<()> {
         let mut npy = Vec::new();
-        array.write_npy(&mut npy).map_err(PipelineError::internal)?;
+        write_npy(array, &mut npy).map_err(PipelineError::internal)?;
         write_checked(&self.path(name, "npy"), npy)
     }
 

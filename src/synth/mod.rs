@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 
 use ndarray::{ArrayD, Axis};
 use rand::SeedableRng;
+use rand::rngs::ChaCha8Rng;
 use rand::seq::SliceRandom;
-use rand_chacha::ChaCha8Rng;
 use seismix_data::store::{ClusterRow, FeatureSet, read_clusters};
 use seismix_data::time::format_utc;
 use seismix_scattering::Complex;

@@ -3,8 +3,8 @@
 //! Every draw comes from a ChaCha8 stream keyed by (seed, epoch, step, purpose, scale). A training that stops and
 //! resumes, or that skips a draw, therefore sees the same numbers; nothing has to be saved.
 
+use rand::rngs::ChaCha8Rng;
 use rand::{RngExt, SeedableRng};
-use rand_chacha::ChaCha8Rng;
 use rand_distr::{Distribution, StandardNormal};
 
 /// Purpose of a stream of random numbers.
@@ -97,6 +97,8 @@ fn gumbel_of_uniform(u: f64) -> f64 {
 #[cfg(test)]
 #[allow(clippy::unwrap_used, clippy::expect_used)]
 mod tests {
+    use rand::Rng as _;
+
     use super::*;
 
     fn key(seed: u64, epoch: usize, step: usize, purpose: Purpose, scale: usize) -> NoiseKey {
@@ -154,5 +156,37 @@ mod tests {
         sorted.sort_unstable();
         assert_eq!(sorted, items);
         assert!(key(3, 1, 0, Purpose::Order, 0).shuffled(&[]).is_empty());
+    }
+
+    /// Models and archives that users keep were made with these streams; the sums are those of rand_chacha 0.10.0.
+    #[test]
+    fn streams_are_those_of_earlier_versions() {
+        fn sum(generator: &mut ChaCha8Rng) -> u64 {
+            let mut sum = 0_u64;
+            let mut mix = |v: u64| sum = sum.rotate_left(5).wrapping_mul(0x9E37_79B9_7F4A_7C15) ^ v;
+            for i in 0..10_000 {
+                mix(generator.next_u32().into());
+                mix(generator.next_u64());
+                mix(generator.random::<f64>().to_bits());
+                mix(generator.random_range(0..=i) as u64);
+                let mut bytes = [0; 5];
+                generator.fill_bytes(&mut bytes);
+                mix(bytes[4].into());
+            }
+            sum
+        }
+        for (seed, expected) in [
+            (0, 0x9a7e_c16d_bdd7_b900),
+            (7, 0xecf7_5a30_8820_65ab),
+            (u64::MAX, 0x015a_f3bf_be4a_1af1),
+        ] {
+            assert_eq!(
+                sum(&mut ChaCha8Rng::seed_from_u64(seed)),
+                expected,
+                "{seed}"
+            );
+        }
+        let key = std::array::from_fn(|i| i as u8);
+        assert_eq!(sum(&mut ChaCha8Rng::from_seed(key)), 0xa183_2164_1681_332f);
     }
 }

@@ -8,8 +8,8 @@
 //! quiet halves of one noise, is stable as well; and neighbouring windows overlap, so they agree for free. A low
 //! index carries more evidence than a high one.
 
+use rand::rngs::ChaCha8Rng;
 use rand::{RngExt, SeedableRng};
-use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
 
 use crate::agreement::adjusted_rand_index;

@@ -4,8 +4,8 @@
 use std::time::Instant;
 
 use ndarray::Array4;
+use rand::rngs::ChaCha8Rng;
 use rand::{RngExt, SeedableRng};
-use rand_chacha::ChaCha8Rng;
 use rand_distr::{Distribution, StandardNormal};
 use seismix_vae::agreement::{adjusted_rand_index, f1_of_union};
 use seismix_vae::features::{

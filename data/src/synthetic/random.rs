@@ -2,7 +2,7 @@
 
 use rand::RngExt;
 use rand::SeedableRng;
-use rand_chacha::ChaCha8Rng;
+use rand::rngs::ChaCha8Rng;
 use sha2::{Digest, Sha256};
 
 /// The generator for one purpose and number of a seed; independent of every other.

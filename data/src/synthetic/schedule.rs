@@ -1,6 +1,6 @@
 //! When each source is on. Times are samples counted from the start of the archive.
 
-use rand_chacha::ChaCha8Rng;
+use rand::rngs::ChaCha8Rng;
 
 use super::SyntheticConfig;
 use super::random::{choose, log_uniform, sign, stream, uniform};

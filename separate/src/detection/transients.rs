@@ -90,7 +90,7 @@ fn band_passed(samples: &[f64], template_samples: usize) -> Vec<f64> {
 mod tests {
     use super::*;
     use rand::SeedableRng;
-    use rand_chacha::ChaCha8Rng;
+    use rand::rngs::ChaCha8Rng;
     use rand_distr::{Distribution, StandardNormal};
 
     #[test]

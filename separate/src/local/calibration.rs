@@ -1,7 +1,7 @@
 //! Calibration of the filters for one target: all are tried on mixtures of snippets that they were not made of, at the
 //! target's level. These trials give the weights of the filters in the estimate, its uncertainty, and its expected SNR.
 
-use rand_chacha::ChaCha8Rng;
+use rand::rngs::ChaCha8Rng;
 use rayon::prelude::*;
 use seismix_core::progress::Progress;
 

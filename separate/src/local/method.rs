@@ -1,7 +1,7 @@
 //! Local Gaussian model as a method.
 
 use rand::SeedableRng;
-use rand_chacha::ChaCha8Rng;
+use rand::rngs::ChaCha8Rng;
 use rayon::prelude::*;
 use seismix_core::progress::Progress;
 use serde::{Deserialize, Serialize};

@@ -2,7 +2,7 @@
 //! that makes the statistics most similar to those of the true window.
 
 use rand::SeedableRng;
-use rand_chacha::ChaCha8Rng;
+use rand::rngs::ChaCha8Rng;
 use rayon::prelude::*;
 use seismix_core::progress::Progress;
 

@@ -1,7 +1,7 @@
 //! Trials: mixtures of snippets whose background is known, separated by filters made of other snippets.
 
+use rand::rngs::ChaCha8Rng;
 use rand::seq::SliceRandom;
-use rand_chacha::ChaCha8Rng;
 use rayon::prelude::*;
 use seismix_core::progress::Progress;
 

@@ -12,6 +12,7 @@ use argmin::solver::quasinewton::LBFGS;
 
 use crate::error::Error;
 use crate::scattering::optimize::{Minimum, Objective, Observer, OptimizerStop, State};
+use crate::scattering::vector::Vector;
 
 /// L-BFGS optimiser.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -86,7 +87,7 @@ impl Lbfgs {
         let result = Executor::new(problem, solver)
             .configure(|state| {
                 state
-                    .param(parameters)
+                    .param(Vector(parameters))
                     .max_iters(self.max_iterations as u64)
             })
             // The caller handles Ctrl-C, and asks by the observer.
@@ -161,23 +162,23 @@ impl<O: Objective> Scaled<'_, O> {
 }
 
 impl<O: Objective> CostFunction for Scaled<'_, O> {
-    type Param = Vec<f64>;
+    type Param = Vector;
     type Output = f64;
-    fn cost(&self, parameters: &Vec<f64>) -> Result<f64, ArgminError> {
-        Ok(self.objective.loss(&self.at(parameters).terms))
+    fn cost(&self, parameters: &Vector) -> Result<f64, ArgminError> {
+        Ok(self.objective.loss(&self.at(&parameters.0).terms))
     }
 }
 
 impl<O: Objective> Gradient for Scaled<'_, O> {
-    type Param = Vec<f64>;
-    type Gradient = Vec<f64>;
-    fn gradient(&self, parameters: &Vec<f64>) -> Result<Vec<f64>, ArgminError> {
-        Ok(self.at(parameters).gradient)
+    type Param = Vector;
+    type Gradient = Vector;
+    fn gradient(&self, parameters: &Vector) -> Result<Vector, ArgminError> {
+        Ok(Vector(self.at(&parameters.0).gradient))
     }
 }
 
-type Inner = LBFGS<MoreThuenteLineSearch<Vec<f64>, Vec<f64>, f64>, Vec<f64>, Vec<f64>, f64>;
-type LbfgsState = IterState<Vec<f64>, Vec<f64>, (), (), (), f64>;
+type Inner = LBFGS<MoreThuenteLineSearch<Vector, Vector, f64>, Vector, Vector, f64>;
+type LbfgsState = IterState<Vector, Vector, (), (), (), f64>;
 
 /// The solver with a look at the state after each iteration.
 struct Watched<'a, 'o, T> {
@@ -212,7 +213,7 @@ impl<'p, O: Objective> Solver<Scaled<'p, O>, LbfgsState> for Watched<'_, '_, O::
         let mut watch = self.watch.borrow_mut();
         let found = state
             .get_param()
-            .and_then(|at| watch.recent.iter().position(|e| e.parameters == *at));
+            .and_then(|at| watch.recent.iter().position(|e| e.parameters == at.0));
         if let Some(found) = found {
             let here = watch.recent.swap_remove(found);
             let point: Vec<f64> = here.parameters.iter().map(|v| v * self.scale).collect();
@@ -242,7 +243,7 @@ impl<'p, O: Objective> Solver<Scaled<'p, O>, LbfgsState> for Watched<'_, '_, O::
         let Some(gradient) = state.get_gradient() else {
             return TerminationStatus::NotTerminated;
         };
-        let flat = gradient.iter().all(|g| *g == 0.0);
+        let flat = gradient.0.iter().all(|g| *g == 0.0);
         let unchanged = state.get_iter() > 0 && state.get_prev_cost() == state.get_cost();
         if flat || unchanged {
             return TerminationStatus::Terminated(TerminationReason::SolverConverged);

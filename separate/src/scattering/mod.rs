@@ -9,4 +9,5 @@ pub(crate) mod optimize;
 pub(crate) mod reference;
 pub(crate) mod spread;
 pub(crate) mod terms;
+mod vector;
 pub(crate) mod workspace;

@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use rand::SeedableRng;
-use rand_chacha::ChaCha8Rng;
+use rand::rngs::ChaCha8Rng;
 use rand_distr::{Distribution, StandardNormal};
 
 use super::{RecordSegment, Template};

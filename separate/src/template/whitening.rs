@@ -273,7 +273,7 @@ fn innovation_variance(innovations: &[f64], runs: &[(usize, usize)], p: usize, b
 mod tests {
     use super::*;
     use rand::SeedableRng;
-    use rand_chacha::ChaCha8Rng;
+    use rand::rngs::ChaCha8Rng;
     use rand_distr::{Distribution, StandardNormal};
 
     /// Integrated autoregression: differences d[t] = 0.6 d[t-1] + 3 e[t].

@@ -1,7 +1,7 @@
 //! Alignment of a cluster's waveforms by cross-correlation, and a test for a common waveform.
 
+use rand::rngs::ChaCha8Rng;
 use rand::{RngExt as _, SeedableRng as _};
-use rand_chacha::ChaCha8Rng;
 use realfft::RealFftPlanner;
 use realfft::num_complex::Complex64;
 

@@ -1,6 +1,5 @@
 //! JSON forms of floats: `null` for NaN (serde_json writes it so by itself), base64 for waveforms.
 
-use base64::engine::general_purpose::STANDARD;
 use serde::{Deserialize, Deserializer};
 
 /// Reads a number, or `null` as NaN.
@@ -18,25 +17,23 @@ pub(super) fn nulls_as_nan<'de, D: Deserializer<'de>>(
 
 /// Waveform samples as base64 of their little-endian bytes: NaN is kept and files are small.
 pub(super) mod base64_f32 {
-    use base64::Engine as _;
+    use data_encoding::BASE64;
     use serde::de::Error as _;
     use serde::{Deserialize, Deserializer, Serializer};
-
-    use super::STANDARD;
 
     pub(crate) fn serialize<S: Serializer>(
         values: &[f32],
         serializer: S,
     ) -> Result<S::Ok, S::Error> {
         let bytes: Vec<u8> = values.iter().flat_map(|v| v.to_le_bytes()).collect();
-        serializer.serialize_str(&STANDARD.encode(bytes))
+        serializer.serialize_str(&BASE64.encode(&bytes))
     }
 
     pub(crate) fn deserialize<'de, D: Deserializer<'de>>(
         deserializer: D,
     ) -> Result<Vec<f32>, D::Error> {
         let text = String::deserialize(deserializer)?;
-        let bytes = STANDARD.decode(text).map_err(D::Error::custom)?;
+        let bytes = BASE64.decode(text.as_bytes()).map_err(D::Error::custom)?;
         let (values, rest) = bytes.as_chunks::<4>();
         if !rest.is_empty() {
             return Err(D::Error::custom(

@@ -1,7 +1,6 @@
 //! Data with which the page's script draws a panel of the record again at another zoom.
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
+use data_encoding::BASE64;
 use serde::Serialize;
 
 use super::format::channel_code;
@@ -139,7 +138,7 @@ impl PieceData {
     fn new(trace: &Trace, t: f64) -> Self {
         let base64 = |values: &[f32]| {
             let bytes: Vec<u8> = values.iter().flat_map(|v| v.to_le_bytes()).collect();
-            STANDARD.encode(bytes)
+            BASE64.encode(&bytes)
         };
         Self {
             t,
@@ -186,7 +185,9 @@ mod tests {
             (first["t"].as_f64(), first["step"].as_f64()),
             (Some(0.0), Some(15_000.0))
         );
-        let high = STANDARD.decode(first["high"].as_str().unwrap()).unwrap();
+        let high = BASE64
+            .decode(first["high"].as_str().unwrap().as_bytes())
+            .unwrap();
         let (values, _) = high.as_chunks::<4>();
         assert_eq!(values.len(), 34);
         assert_eq!(f32::from_le_bytes(values[13]), 999.0);

@@ -325,8 +325,8 @@ mod tests {
     use super::*;
     use crate::agreement::adjusted_rand_index;
     use crate::progress::NoProgress;
+    use rand::rngs::ChaCha8Rng;
     use rand::{RngExt, SeedableRng};
-    use rand_chacha::ChaCha8Rng;
     use rand_distr::{Distribution, StandardNormal};
 
     fn dwelling(seed: u64, n: usize, distance: f64) -> (Array2<f64>, Vec<usize>) {

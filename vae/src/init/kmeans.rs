@@ -1,8 +1,8 @@
 //! k-means: k-means++ seeds, several restarts, Lloyd's iterations.
 
 use ndarray::{Array2, ArrayView1, ArrayView2};
+use rand::rngs::ChaCha8Rng;
 use rand::{RngExt, SeedableRng};
-use rand_chacha::ChaCha8Rng;
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 

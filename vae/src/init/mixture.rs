@@ -118,7 +118,7 @@ mod tests {
     use crate::agreement::adjusted_rand_index;
     use crate::progress::NoProgress;
     use rand::SeedableRng;
-    use rand_chacha::ChaCha8Rng;
+    use rand::rngs::ChaCha8Rng;
     use rand_distr::{Distribution, StandardNormal};
 
     #[test]
