@@ -48,7 +48,9 @@ fn split_offset(text: &str) -> (&str, i64) {
         return (text, 0);
     };
     let (body, offset) = text.split_at(clock + sign);
-    match offset_seconds(offset) {
+    // A time has either Z or an offset.
+    let seconds = offset_seconds(offset).filter(|_| !body.trim_end().ends_with(['Z', 'z']));
+    match seconds {
         Some(seconds) => (body.trim_end(), seconds),
         None => (text, 0),
     }
@@ -95,6 +97,7 @@ mod tests {
         for text in [
             "2019-05-22T23:47+25:00",
             "2019-05-22T23:47+1",
+            "2019-05-22T23:47Z+01",
             "2019-05-22T23:47+",
             "",
             "+02:00",

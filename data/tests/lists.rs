@@ -155,6 +155,8 @@ fn glitch_lists_of_seisglitch() {
     assert!(
         matches("XB.ELYSE.03.BHV") && !matches("XB.ELYSE.03.BHU") && !matches("XB.ELYSE.02.BHV")
     );
+    let no_comment = SEISGLITCH.replace(" IDs:", " other:");
+    assert_eq!(parse(&no_comment).unwrap().intervals[0].id, None);
     let two_stations = SEISGLITCH.replace("XB.ELYSE.03.BHV", "XB.OTHER.03.BHV");
     assert_eq!(parse(&two_stations).unwrap().intervals[0].id, None);
 }
@@ -225,8 +227,9 @@ fn unknown_formats_name_the_known_ones() {
         ("# only a comment\n", "(it begins with `# only a comment`)"),
         (
             "<html><body/></html>",
-            "line 1: the root element is `html`; QuakeML has `quakeml`",
+            "(line 1: the root element is `html`; QuakeML has `quakeml`)",
         ),
+        ("#a\n", "(it begins with `#a`)"),
     ] {
         let error = fault(text);
         assert!(error.contains(expected), "{error}");

@@ -345,34 +345,24 @@ fn faults_have_their_lines() {
             "`s.xml`, line 1: the root element is `q`; StationXML has `FDSNStationXML`",
         ),
         (
-            "<Depth>0</Depth>",
-            "",
-            "`s.xml`, line 4: `Channel` has no element `Depth`",
-        ),
-        (
-            ">20<",
-            ">fast<",
-            "`s.xml`, line 4: `SampleRate` is `fast`, not a finite number",
-        ),
-        (
-            ">20<",
-            ">inf<",
-            "`s.xml`, line 4: `SampleRate` is `inf`, not a finite number",
-        ),
-        (
-            "2019-01-01",
-            "2019-13-01",
-            "`s.xml`, line 4: `startDate`: `2019-13-01` is not a valid time: the month must be 1 to 12",
-        ),
-        (
-            "2019-01-01",
-            "2019-04-01",
-            "`s.xml`, line 4: `Channel` ends before it starts",
+            "<Network code='XX'>",
+            "<Network>",
+            "`s.xml`, line 2: `Network` has no attribute `code`",
         ),
         (
             "code='TEST'",
             "",
             "`s.xml`, line 3: `Station` has no attribute `code`",
+        ),
+        (
+            "<Elevation>0</Elevation>\n",
+            "",
+            "`s.xml`, line 3: `Station` has no element `Elevation`",
+        ),
+        (
+            "'TEST'",
+            "'TEST' endDate='soon'",
+            "`s.xml`, line 3: `endDate`: `soon` is not a valid time",
         ),
         (
             "</Station>",
@@ -385,6 +375,85 @@ fn faults_have_their_lines() {
     }
     let error = read_station_xml(Path::new("/nonexistent/s.xml")).unwrap_err();
     assert!(matches!(error, MetadataError::Io { .. }));
+}
+
+#[test]
+fn channels_with_a_fault_are_left_out() {
+    let good = station(&[
+        ("2019-01-01", "2019-03-01", "20"),
+        ("2019-03-01", "2019-05-01", "40"),
+    ]);
+    let stream = "XX.TEST.00.BHZ";
+    let many = format!(
+        "</SampleRate><Response><Stage number='1'><FIR><Symmetry>NONE</Symmetry>{}</FIR></Stage></Response>",
+        "<NumeratorCoefficient>1</NumeratorCoefficient>".repeat(65_537)
+    );
+    for (from, to, expected) in [
+        (
+            "<Depth>0</Depth>",
+            "",
+            format!("line 4: {stream}: the channel is left out: `Channel` has no element `Depth`"),
+        ),
+        (
+            ">20<",
+            ">fast<",
+            format!(
+                "line 4: {stream}: the channel is left out: `SampleRate` is `fast`, not a finite number"
+            ),
+        ),
+        (
+            ">20<",
+            ">inf<",
+            format!(
+                "line 4: {stream}: the channel is left out: `SampleRate` is `inf`, not a finite number"
+            ),
+        ),
+        (
+            "2019-01-01",
+            "2019-13-01",
+            format!(
+                "line 4: {stream}: the channel is left out: `startDate`: `2019-13-01` is not a valid time: the month"
+            ),
+        ),
+        (
+            "2019-01-01",
+            "2019-04-01",
+            format!("line 4: {stream}: the channel is left out: `Channel` ends before it starts"),
+        ),
+        (
+            "code='BHZ'",
+            "",
+            "line 4: the channel is left out: `Channel` has no attribute `code`".into(),
+        ),
+        (
+            "</SampleRate>",
+            "</SampleRate><Response><Stage number='1'><FIR/></Stage></Response>",
+            format!("line 4: {stream}: the channel is left out: `FIR` has no element `Symmetry`"),
+        ),
+        (
+            "</SampleRate>",
+            "</SampleRate><Response><Stage number='x'/></Response>",
+            format!(
+                "line 4: {stream}: the channel is left out: the stage number is `x`, not a whole number"
+            ),
+        ),
+        (
+            "</SampleRate>",
+            &many,
+            format!(
+                "line 4: {stream}: the channel is left out: the response has 65537 coefficients, poles and zeros; at most 65536"
+            ),
+        ),
+    ] {
+        let inventory = parse(&good.replacen(from, to, 1)).unwrap();
+        let remark = inventory.remarks[0].to_string();
+        assert!(
+            remark.starts_with(&expected) && inventory.remarks.len() == 1,
+            "{remark}"
+        );
+        let left: Vec<Option<f64>> = inventory.channels().map(|c| c.sampling_rate_hz).collect();
+        assert_eq!(left, [Some(40.0)]);
+    }
 }
 
 proptest! {

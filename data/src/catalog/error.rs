@@ -34,6 +34,16 @@ pub enum CatalogError {
         /// The identifier.
         text: String,
     },
+    /// A type of event that is not in QuakeML's list.
+    #[error(
+        "`{kind}` of `{public_id}` is not a QuakeML event type; use `other event` and put `{kind}` in a description"
+    )]
+    EventType {
+        /// The type.
+        kind: String,
+        /// Identifier of the event.
+        public_id: String,
+    },
     /// A number that QuakeML cannot hold.
     #[error("the {what} of `{public_id}` is {value}; give a finite number")]
     NotFinite {

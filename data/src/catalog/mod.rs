@@ -5,6 +5,7 @@
 
 mod error;
 mod event;
+mod event_type;
 mod public_id;
 mod read;
 mod write;

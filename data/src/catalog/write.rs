@@ -7,6 +7,7 @@ use quick_xml::{ElementWriter, Writer};
 
 use super::error::CatalogError;
 use super::event::{Catalog, CatalogEvent, Magnitude, Origin, Pick};
+use super::event_type::is_event_type;
 use super::public_id::is_valid;
 use crate::time::format_utc;
 
@@ -18,7 +19,8 @@ const BASIC_EVENT_DESCRIPTION: &str = "http://quakeml.org/xmlns/bed/1.2";
 /// Times have nanoseconds. Control characters, which XML cannot hold, become `U+FFFD`.
 ///
 /// # Errors
-/// [`CatalogError::PublicId`] and [`CatalogError::NotFinite`] before anything is written, [`CatalogError::Write`].
+/// [`CatalogError::PublicId`], [`CatalogError::EventType`] and [`CatalogError::NotFinite`] before anything is written,
+/// [`CatalogError::Write`] while it is written.
 pub fn write_quakeml(catalog: &Catalog, out: impl Write) -> Result<(), CatalogError> {
     check(catalog)?;
     let mut writer = Writer::new_with_indent(out, b' ', 2);
@@ -45,6 +47,12 @@ fn check(catalog: &Catalog) -> Result<(), CatalogError> {
     valid(&catalog.public_id)?;
     for event in &catalog.events {
         valid(&event.public_id)?;
+        if let Some(kind) = event.kind.as_ref().filter(|kind| !is_event_type(kind)) {
+            return Err(CatalogError::EventType {
+                kind: kind.clone(),
+                public_id: event.public_id.clone(),
+            });
+        }
         let preferred = [&event.preferred_origin_id, &event.preferred_magnitude_id];
         preferred
             .into_iter()

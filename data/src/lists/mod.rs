@@ -3,7 +3,8 @@
 //! [`read_list`] recognises the format from the content, never from the name of the file:
 //!
 //! - tables with a header of `start,end`, `starttime,endtime`, `onset[,end]` or `time[,duration]` (in s), with commas,
-//!   semicolons, tabs or bars; more columns are `kind` or `type`, `id` or `network`, `station`, `location`, and `channel`
+//!   semicolons, tabs or bars; more columns are `kind` or `type`, `id` or `network`, `station`, `location`, and
+//!   `channel`
 //! - the `glitches.csv` of `seismix deglitch`
 //! - glitch lists of seisglitch
 //! - markers of Snuffler
@@ -37,6 +38,8 @@ pub const MAX_LIST_BYTES: u64 = 1 << 27;
 /// Most entries of a list; an entry takes up to 250 bytes of memory.
 pub const MAX_ENTRIES: usize = 1_000_000;
 
+/// Begin of an XML file in which its kind is looked for.
+const MAX_HEAD_CHARS: usize = 4096;
 /// Longest excerpt of an unknown file in its error.
 const MAX_EXCERPT_CHARS: usize = 60;
 
@@ -118,13 +121,18 @@ pub fn parse_list(bytes: &[u8], path: &Path) -> Result<IntervalList, ListError> 
 }
 
 fn of_xml(text: &str, path: &Path) -> Result<IntervalList, ListError> {
+    // The root element of QuakeML, or its namespace, is in the first lines.
+    let head: String = text.chars().take(MAX_HEAD_CHARS).collect();
     match parse_quakeml(text.as_bytes(), path) {
         Ok(catalog) => Ok(IntervalList {
             format: ListFormat::QuakeMl,
             intervals: quakeml::intervals(&catalog),
         }),
-        Err(CatalogError::Content { line, reason, .. }) => {
+        Err(CatalogError::Content { line, reason, .. }) if head.contains("quakeml") => {
             Err(LineFault::new(line, reason).at(path))
+        }
+        Err(CatalogError::Content { line, reason, .. }) => {
+            Err(unknown(path, format!("line {line}: {reason}")))
         }
         Err(error) => Err(unknown(path, error.to_string())),
     }

@@ -3,7 +3,7 @@
 use super::error::LineFault;
 use super::interval::{ListedChannel, ListedId, ListedInterval};
 use super::text::lines;
-use crate::id::StreamId;
+use crate::id::{StationKey, StreamId};
 use crate::instant::parse_instant;
 
 /// Names of the columns that are read.
@@ -54,13 +54,13 @@ pub(super) fn is_list(text: &str) -> bool {
 pub(super) fn intervals(text: &str, max_rows: usize) -> Result<Vec<ListedInterval>, LineFault> {
     let mut header: Option<Header> = None;
     let mut intervals: Vec<ListedInterval> = Vec::new();
-    let mut streams = Vec::new();
+    let mut station = CommonStation::default();
     for (number, line) in lines(text) {
         let line = line.trim();
         if let Some(comment) = line.strip_prefix('#') {
             // Several lists may be joined into one file.
             header = Header::of(line).or(header);
-            streams.extend(streams_of(comment));
+            station.add(comment);
         } else if let (Some(header), false) = (&header, line.is_empty()) {
             intervals.extend(row(header, line, number)?);
         }
@@ -71,7 +71,7 @@ pub(super) fn intervals(text: &str, max_rows: usize) -> Result<Vec<ListedInterva
             ));
         }
     }
-    if let Some(id) = common_id(&streams) {
+    if let Some(id) = station.id() {
         intervals.iter_mut().for_each(|i| i.id = Some(id.clone()));
     }
     Ok(intervals)
@@ -110,23 +110,35 @@ fn row(header: &Header, line: &str, number: u64) -> Result<Vec<ListedInterval>, 
     })
 }
 
-/// Streams of the comment `| IDs: XB.ELYSE.03.BHU, ... |`.
-fn streams_of(comment: &str) -> Vec<StreamId> {
-    let Some((_, list)) = comment.split_once(" IDs:") else {
-        return Vec::new();
-    };
-    let list = list.trim().trim_end_matches('|').split(',');
-    list.filter_map(|id| id.trim().parse().ok()).collect()
+/// Station, location and band of the streams that comments name; rows do not name theirs.
+#[derive(Debug, Default)]
+struct CommonStation {
+    first: Option<StationKey>,
+    differs: bool,
 }
 
-/// Codes that all streams share, with the band; `None` where the station differs, since rows do not name theirs.
-fn common_id(streams: &[StreamId]) -> Option<ListedId> {
-    let first = streams.first()?.station_key();
-    let same = streams.iter().all(|s| s.station_key() == first);
-    same.then(|| ListedId {
-        network: Some(first.network),
-        station: Some(first.station),
-        location: Some(first.location),
-        channel: Some(first.band),
-    })
+impl CommonStation {
+    /// Adds the streams of the comment `| IDs: XB.ELYSE.03.BHU, ... |`.
+    fn add(&mut self, comment: &str) {
+        let Some((_, list)) = comment.split_once(" IDs:") else {
+            return;
+        };
+        let list = list.trim().trim_end_matches('|').split(',');
+        let streams = list.filter_map(|id| id.trim().parse::<StreamId>().ok());
+        for key in streams.map(|s| s.station_key()) {
+            let first = self.first.get_or_insert_with(|| key.clone());
+            self.differs |= *first != key;
+        }
+    }
+
+    /// The codes, where all streams share them.
+    fn id(self) -> Option<ListedId> {
+        let common = self.first.filter(|_| !self.differs)?;
+        Some(ListedId {
+            network: Some(common.network),
+            station: Some(common.station),
+            location: Some(common.location),
+            channel: Some(common.band),
+        })
+    }
 }

@@ -8,6 +8,9 @@ use super::text::lines;
 /// Separators, in the order in which they are tried.
 const SEPARATORS: [u8; 4] = [b',', b';', b'\t', b'|'];
 
+/// Lines in which the header is looked for.
+const MAX_LINES_BEFORE: usize = 1000;
+
 /// Names that the header of seismix' own table of glitches has.
 const OWN_NAMES: [&str; 5] = ["id", "onset", "end", "template", "best_decoy_score"];
 
@@ -25,10 +28,10 @@ pub(super) struct Table<'t> {
 
 impl<'t> Table<'t> {
     /// The table of a text; `None` if its first line that is not empty has no name of an onset. Comments with `#` may
-    /// be before the header, and the header may be one.
+    /// be before the header, and the header may be one if it names an end or has bars.
     pub(super) fn of(text: &'t str) -> Option<Self> {
         let mut passed = 0;
-        for (number, line) in lines(text) {
+        for (number, line) in lines(text).take(MAX_LINES_BEFORE) {
             let next = text[passed..]
                 .find('\n')
                 .map_or(text.len(), |at| passed + at + 1);

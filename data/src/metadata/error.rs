@@ -39,7 +39,7 @@ pub enum MetadataError {
     )]
     NoStream {
         /// The stream that was looked up.
-        id: StreamId,
+        id: Box<StreamId>,
         /// Streams of the same station, or all if it has none.
         known: Vec<StreamId>,
     },
@@ -50,7 +50,7 @@ pub enum MetadataError {
     )]
     NoEpoch {
         /// The stream.
-        id: StreamId,
+        id: Box<StreamId>,
         /// The time that was looked up, ns UTC.
         time_ns: i64,
         /// Span around the time that no epoch covers.
@@ -65,7 +65,7 @@ pub enum MetadataError {
     )]
     SeveralEpochs {
         /// The stream.
-        id: StreamId,
+        id: Box<StreamId>,
         /// The time that was looked up, ns UTC.
         time_ns: i64,
         /// Epochs that hold the time, in the order of their starts.
@@ -75,7 +75,7 @@ pub enum MetadataError {
     #[error("the response of `{id}` in the epoch {}: {source}", Span(epoch))]
     Response {
         /// The stream.
-        id: StreamId,
+        id: Box<StreamId>,
         /// The epoch.
         epoch: TimeSpan,
         /// The fault of the response.
@@ -196,6 +196,12 @@ pub enum RemarkKind {
     SchemaVersion {
         /// Version in the file, may be empty.
         found: String,
+    },
+    /// A channel with a fault is left out.
+    #[error("the channel is left out: {reason}")]
+    Channel {
+        /// The fault, and the correct form.
+        reason: String,
     },
     /// A response given as a table of frequencies is not read.
     #[error(

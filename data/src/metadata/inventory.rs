@@ -104,7 +104,7 @@ impl Inventory {
             [] => Err(no_epoch(id, time_ns, &of_stream)),
             [first, others @ ..] if others.iter().all(|o| first.agrees(o)) => Ok(first),
             _ => Err(MetadataError::SeveralEpochs {
-                id: id.clone(),
+                id: Box::new(id.clone()),
                 time_ns,
                 epochs: epochs(&holding),
             }),
@@ -125,7 +125,7 @@ impl Inventory {
             known = ids(self.channels().collect());
         }
         MetadataError::NoStream {
-            id: id.clone(),
+            id: Box::new(id.clone()),
             known,
         }
     }
@@ -144,7 +144,7 @@ impl ChannelEpoch {
         let response = self.response.as_ref().ok_or(ResponseError::NoStages);
         let values = response.and_then(|r| r.evaluate(frequencies_hz, output));
         values.map_err(|source| MetadataError::Response {
-            id: self.id.clone(),
+            id: Box::new(self.id.clone()),
             epoch: self.epoch,
             source,
         })
@@ -177,7 +177,7 @@ fn no_epoch(id: &StreamId, time_ns: i64, of_stream: &[&ChannelEpoch]) -> Metadat
         starts.min().unwrap_or(i64::MAX),
     );
     MetadataError::NoEpoch {
-        id: id.clone(),
+        id: Box::new(id.clone()),
         time_ns,
         missing,
         epochs,

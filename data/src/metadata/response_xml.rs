@@ -10,6 +10,10 @@ use super::response::{
 use crate::id::StreamId;
 use crate::xml::{Element, XmlResult};
 
+/// Most coefficients, poles and zeros of a response; each costs time at every frequency. The longest chains have some
+/// thousand.
+const MAX_TERMS: usize = 1 << 16;
+
 /// Response of a channel; `None` for an empty element, as in StationXML at level `channel` of some servers.
 pub(super) fn response(
     element: Element,
@@ -30,6 +34,13 @@ pub(super) fn response(
     let sensitivity = sensitivity.transpose()?;
     let stages = element.all("Stage").map(stage);
     let stages = stages.collect::<XmlResult<Vec<ResponseStage>>>()?;
+    let n: usize = stages.iter().map(|stage| n_terms(&stage.filter)).sum();
+    if n > MAX_TERMS {
+        let text = format!(
+            "the response has {n} coefficients, poles and zeros; at most {MAX_TERMS} are read"
+        );
+        return Err(element.error(text));
+    }
     for (stage, element) in stages.iter().zip(element.all("Stage")) {
         let number = stage.number;
         match stage.filter {
@@ -46,6 +57,18 @@ pub(super) fn response(
         stages,
     };
     Ok((response != Response::default()).then_some(response))
+}
+
+fn n_terms(filter: &StageFilter) -> usize {
+    match filter {
+        StageFilter::PolesZeros(stage) => stage.zeros.len() + stage.poles.len(),
+        StageFilter::Coefficients {
+            numerators,
+            denominators,
+        } => numerators.len() + denominators.len(),
+        StageFilter::Fir { coefficients, .. } => coefficients.len(),
+        _ => 0,
+    }
 }
 
 fn sensitivity(element: Element) -> XmlResult<Sensitivity> {

@@ -30,7 +30,8 @@ pub fn read_station_xml(path: &Path) -> Result<Inventory, MetadataError> {
 /// Reads StationXML; `path` only names it in errors.
 ///
 /// # Errors
-/// [`MetadataError::Content`] with the line of what is not XML, not StationXML, or lacks what the schema requires.
+/// [`MetadataError::Content`] with the line of what is not XML, not StationXML, or of a network or station that lacks
+/// what the schema requires. Channels with a fault are left out, with a remark.
 pub fn parse_station_xml(bytes: &[u8], path: &Path) -> Result<Inventory, MetadataError> {
     parse(bytes).map_err(|error| MetadataError::content(path, error))
 }
@@ -85,18 +86,23 @@ fn station(
     let code = element.required_attribute("code")?;
     let epoch = epoch(element, outer)?;
     let site = element.child("Site").and_then(|s| s.child_text("Name"));
-    let channels = element.all("Channel").map(|e| {
-        let location = e.attribute("locationCode").unwrap_or_default();
-        let location = if location == "--" {
-            String::new()
-        } else {
-            location
-        };
-        let id = StreamId::new(network, &code, location, e.required_attribute("code")?);
-        channel(e, id, epoch, remarks)
-    });
+    let mut channels = Vec::new();
+    for element in element.all("Channel") {
+        let id = stream(element, network, &code);
+        match channel(element, id.as_ref(), epoch, remarks) {
+            Ok(channel) => channels.push(channel),
+            // One channel with a fault, often of state of health, must not make the others unusable.
+            Err(error) => remarks.push(Remark {
+                line: error.line,
+                id,
+                kind: RemarkKind::Channel {
+                    reason: error.reason,
+                },
+            }),
+        }
+    }
     Ok(Station {
-        channels: channels.collect::<XmlResult<_>>()?,
+        channels,
         position: position(element)?,
         site: site.map(Into::into),
         code,
@@ -104,16 +110,26 @@ fn station(
     })
 }
 
+/// Stream of a channel; `None` if it has no code.
+fn stream(element: Element, network: &str, station: &str) -> Option<StreamId> {
+    let location = element.attribute("locationCode").unwrap_or_default();
+    let location = if location == "--" { "" } else { &location };
+    let channel = element.attribute("code")?;
+    Some(StreamId::new(network, station, location, channel))
+}
+
 fn channel(
     element: Element,
-    id: StreamId,
+    id: Option<&StreamId>,
     outer: TimeSpan,
     remarks: &mut Vec<Remark>,
 ) -> XmlResult<ChannelEpoch> {
+    let missing = || element.error("`Channel` has no attribute `code`");
+    let id = id.ok_or_else(missing)?;
     let sensor = element.child("Sensor");
     let sensor = sensor.and_then(|s| s.child_text("Type").or_else(|| s.child_text("Description")));
     let response = match element.child("Response") {
-        Some(element) => response(element, &id, remarks)?,
+        Some(element) => response(element, id, remarks)?,
         None => None,
     };
     Ok(ChannelEpoch {
@@ -126,7 +142,7 @@ fn channel(
         sensor: sensor.map(Into::into),
         response,
         line: element.line(),
-        id,
+        id: id.clone(),
     })
 }
 

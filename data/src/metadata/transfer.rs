@@ -17,7 +17,7 @@ pub(super) enum Transfer<'r> {
     Unity,
     /// `prod (s - zero) / prod (s - pole)` with `s = i scale f`.
     Analog { stage: &'r PolesZeros, scale: f64 },
-    /// The same with `z = exp(2 pi i f interval_s)`.
+    /// `prod (z - zero) / prod (z - pole)` with `z = exp(2 pi i f interval_s)`.
     Digital {
         stage: &'r PolesZeros,
         interval_s: f64,
