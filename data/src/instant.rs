@@ -35,7 +35,7 @@ pub(crate) fn parse_epoch_end(text: &str) -> Result<i64, Error> {
     parse_instant(text)
 }
 
-/// The text without its offset, and the offset in seconds east of UTC; text without a valid one stays whole.
+/// The text without its offset, and the offset in seconds east of UTC; text without a valid one is returned unchanged.
 fn split_offset(text: &str) -> (&str, i64) {
     if let Some(body) = text.strip_suffix("UTC") {
         return (body.trim_end(), 0);

@@ -456,6 +456,16 @@ fn channels_with_a_fault_are_left_out() {
     }
 }
 
+#[test]
+fn the_number_of_remarks_is_bounded() {
+    let text = station(&[("2019-01-01", "soon", "20"); 10_001]);
+    let error = parse(&text).unwrap_err().to_string();
+    assert!(
+        error.starts_with("`s.xml`, line 10004: `endDate`: `soon` is not a valid time"),
+        "{error}"
+    );
+}
+
 proptest! {
     /// Whatever is changed in a file, reading and evaluating end.
     #[test]
@@ -505,6 +515,21 @@ fn real_metadata_of_a_planet() {
         // The stages of these files give the stated sensitivity to the precision of their decimals.
         assert!((ratio - 1.0).abs() < 0.02, "{} {ratio}", channel.id);
     }
+    let mut rows = csv::Reader::from_reader(include_str!("metadata/elyse.csv").as_bytes());
+    let mut n = 0;
+    for row in rows.records() {
+        let row = row.unwrap();
+        let [frequency, re, im] = [2, 3, 4].map(|at| row[at].parse::<f64>().unwrap());
+        let epoch = inventory.channel_at(&row[0].parse().unwrap(), parse_utc(&row[1]).unwrap());
+        let found = epoch
+            .unwrap()
+            .response_at(&[frequency], OutputUnit::Velocity)
+            .unwrap();
+        let off = deviation(&found, &[Complex64::new(re, im)]);
+        assert!(off < TOLERANCE, "{row:?}: {} {off:e}", found[0]);
+        n += 1;
+    }
+    assert_eq!(n, 35);
     let bhu: StreamId = "XB.ELYSE.02.BHU".parse().unwrap();
     let day = inventory
         .channel_at(&bhu, parse_utc("2019-06-05").unwrap())

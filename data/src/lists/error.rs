@@ -2,6 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
+use crate::xml::shortened;
+
 /// Errors of reading a list of intervals.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -50,7 +52,7 @@ impl LineFault {
     pub(super) fn new(line: u64, reason: impl Into<String>) -> Self {
         Self {
             line,
-            reason: reason.into(),
+            reason: shortened(reason.into()),
         }
     }
 

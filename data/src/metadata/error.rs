@@ -162,7 +162,7 @@ pub enum ResponseError {
         /// Input unit of the first stage.
         unit: String,
     },
-    /// A frequency that was asked for is not a number.
+    /// A requested frequency that is not a finite number.
     #[error("{frequency_hz} is not a frequency; give finite frequencies in Hz")]
     Frequency {
         /// The value.

@@ -97,7 +97,7 @@ impl Response {
         })
     }
 
-    /// Scale and derivatives between the input of the first stage and the unit that is asked for.
+    /// Scale and derivatives between the input of the first stage and the requested unit.
     fn input(&self, stages: &[&ResponseStage], output: OutputUnit) -> Result<Input, ResponseError> {
         let of_chain = || self.sensitivity.as_ref()?.input_unit.as_deref();
         let unit = stages.first().and_then(|s| s.input_unit.as_deref());
@@ -128,7 +128,7 @@ impl Response {
 struct Input {
     /// Input units in the SI unit.
     scale: f64,
-    /// Time derivatives from the unit that is asked for to the input.
+    /// Time derivatives from the requested unit to the input.
     derivatives: i32,
 }
 

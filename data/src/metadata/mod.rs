@@ -1,7 +1,7 @@
 //! Metadata of instruments: FDSN StationXML 1.0 to 1.2.
 //!
 //! [`read_station_xml`] gives an [`Inventory`], [`Inventory::channel_at`] the epoch of a channel at a time, and
-//! [`Response::evaluate`] its response. What is left out of a file is listed in [`Inventory::remarks`].
+//! [`Response::evaluate`] its response. Parts of a file that are left out are listed in [`Inventory::remarks`].
 
 mod error;
 mod evaluate;

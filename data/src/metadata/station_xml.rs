@@ -12,6 +12,8 @@ use crate::instant::{parse_epoch_end, parse_instant};
 use crate::time::TimeSpan;
 use crate::xml::{self, Element, MAX_XML_BYTES, XmlResult};
 
+/// Most remarks; a file with more channels that have faults is refused at the next.
+const MAX_REMARKS: usize = 10_000;
 /// Versions of the schema that are read.
 const VERSIONS: [&str; 3] = ["1.0", "1.1", "1.2"];
 
@@ -92,6 +94,7 @@ fn station(
         match channel(element, id.as_ref(), epoch, remarks) {
             Ok(channel) => channels.push(channel),
             // One channel with a fault, often of state of health, must not make the others unusable.
+            Err(error) if remarks.len() >= MAX_REMARKS => return Err(error),
             Err(error) => remarks.push(Remark {
                 line: error.line,
                 id,

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use quick_xml::NsReader;
 use quick_xml::events::{BytesDecl, BytesRef, BytesStart, Event};
-use quick_xml::name::ResolveResult;
+use quick_xml::name::{NamespaceError, ResolveResult};
 
 use super::{Document, Node, XmlError, XmlResult};
 
@@ -35,9 +35,19 @@ pub(crate) fn parse(bytes: &[u8], own: fn(&str) -> bool) -> XmlResult<Document<'
             Ok((foreign, event)) => builder.add(event, foreign)?,
             Err(error) => {
                 builder.place((reader.error_position() as usize).max(start));
-                return Err(builder.error(error.to_string()));
+                return Err(builder.error(reason(&error)));
             }
         }
+    }
+}
+
+/// Reason of a reader's error, without its advice to programmers.
+fn reason(error: &quick_xml::Error) -> String {
+    match error {
+        quick_xml::Error::Namespace(NamespaceError::TooManyBindings(limit)) => {
+            format!("more than {limit} namespaces are declared")
+        }
+        other => other.to_string(),
     }
 }
 

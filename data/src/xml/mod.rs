@@ -14,6 +14,9 @@ use std::borrow::Cow;
 /// Largest XML file that is read. The response-level StationXML of a permanent network has about 100 MB.
 pub(crate) const MAX_XML_BYTES: u64 = 1 << 28;
 
+/// Longest reason of an error.
+const MAX_REASON_CHARS: usize = 400;
+
 /// Fault in a document.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("line {line}: {reason}")]
@@ -28,8 +31,16 @@ impl XmlError {
     pub(crate) fn new(line: u64, reason: impl Into<String>) -> Self {
         Self {
             line,
-            reason: reason.into(),
+            reason: shortened(reason.into()),
         }
+    }
+}
+
+/// A reason of at most [`MAX_REASON_CHARS`]: names and values in a damaged file may be as long as the file.
+pub(crate) fn shortened(reason: String) -> String {
+    match reason.char_indices().nth(MAX_REASON_CHARS) {
+        Some((end, _)) => format!("{}...", &reason[..end]),
+        None => reason,
     }
 }
 

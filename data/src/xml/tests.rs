@@ -76,6 +76,11 @@ fn bounds_hold() {
         fault(&format!("<a{attributes}/>")).1,
         "an element has more than 64 attributes"
     );
+    let namespaces: String = (0..1000).map(|i| format!(" xmlns:p{i}='u'")).collect();
+    assert_eq!(
+        fault(&format!("<a{namespaces}/>")).1,
+        "more than 128 namespaces are declared"
+    );
     let many = format!("<a>{}</a>", "<b/>".repeat(4_000_001));
     assert_eq!(fault(&many).1, "more than 4000000 elements");
 }
@@ -111,6 +116,8 @@ fn faults_have_their_lines() {
             "{text:?}: {found} {why}"
         );
     }
+    let long = fault(&format!("<{}>\n</b>", "a".repeat(100_000))).1;
+    assert!(long.len() < 500 && long.ends_with("..."), "{long}");
     let error = parse(b"<a>\n\xff</a>", own).unwrap_err();
     assert_eq!(error.line, 2);
     assert!(error.reason.starts_with("the text is not UTF-8"), "{error}");
