@@ -19,4 +19,5 @@ pub(crate) use index::{hex, serialize_path};
 pub use load::{RawData, StationData};
 pub use overlap::Overlap;
 pub use paths::{FileKind, FileList, FoundFile, FoundFiles, expand_paths, find_files, sds_path};
+pub(crate) use selection::code_matches;
 pub use selection::{Selection, Wildcards};

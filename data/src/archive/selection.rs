@@ -17,7 +17,7 @@ impl Wildcards {
     pub fn matches(&self, code: &str) -> bool {
         self.patterns
             .iter()
-            .any(|pattern| is_match(pattern.as_bytes(), code.as_bytes()))
+            .any(|pattern| code_matches(pattern, code))
     }
 }
 
@@ -52,6 +52,11 @@ impl FromStr for Wildcards {
             patterns: patterns.collect(),
         })
     }
+}
+
+/// True if a code matches a pattern with `*` for any text and `?` for one character.
+pub(crate) fn code_matches(pattern: &str, code: &str) -> bool {
+    is_match(pattern.as_bytes(), code.as_bytes())
 }
 
 /// Wildcard match in linear memory and at most `pattern * text` steps.
