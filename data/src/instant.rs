@@ -10,7 +10,7 @@ const LAST_YEAR: u32 = 2261;
 /// Reads a time as [`parse_utc`] does, and also with an offset from UTC at its end: `+00:00`, `-0330`, `+01`, ` UTC`.
 ///
 /// # Errors
-/// As [`parse_utc`]; the text is that without the offset.
+/// Those of [`parse_utc`], for the text without the offset.
 pub(crate) fn parse_instant(text: &str) -> Result<i64, Error> {
     let text = text.trim();
     let (body, offset_s) = split_offset(text);
@@ -23,7 +23,7 @@ pub(crate) fn parse_instant(text: &str) -> Result<i64, Error> {
 /// Reads the end of an epoch; one after 2261, which catalogues use for "still open", is the last time there is.
 ///
 /// # Errors
-/// As [`parse_instant`].
+/// Those of [`parse_instant`].
 pub(crate) fn parse_epoch_end(text: &str) -> Result<i64, Error> {
     let text = text.trim();
     let year = text.split('-').next().unwrap_or_default();
